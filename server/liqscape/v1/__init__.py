@@ -1,0 +1,1 @@
+"""Wire protocol, generated from proto/ and never edited by hand."""

@@ -1,0 +1,216 @@
+from liqscape.v1 import stream_pb2 as _stream_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENGINE_STATE_UNSPECIFIED: _ClassVar[EngineState]
+    ENGINE_STATE_BUILDING: _ClassVar[EngineState]
+    ENGINE_STATE_SERVING: _ClassVar[EngineState]
+    ENGINE_STATE_ENDED: _ClassVar[EngineState]
+    ENGINE_STATE_FAILED: _ClassVar[EngineState]
+ENGINE_STATE_UNSPECIFIED: EngineState
+ENGINE_STATE_BUILDING: EngineState
+ENGINE_STATE_SERVING: EngineState
+ENGINE_STATE_ENDED: EngineState
+ENGINE_STATE_FAILED: EngineState
+
+class GetGridRequest(_message.Message):
+    __slots__ = ("symbol", "timeframe")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    timeframe: str
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+
+class GetGridResponse(_message.Message):
+    __slots__ = ("header", "fragment")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    FRAGMENT_FIELD_NUMBER: _ClassVar[int]
+    header: GridHeader
+    fragment: GridFragment
+    def __init__(self, header: _Optional[_Union[GridHeader, _Mapping]] = ..., fragment: _Optional[_Union[GridFragment, _Mapping]] = ...) -> None: ...
+
+class GridHeader(_message.Message):
+    __slots__ = ("symbol", "timeframe", "epoch", "tick", "generation", "axes", "newest_column", "lot_decimals", "weight_one", "usd_per_weighted_lot", "candles", "mark_price", "source_watermark_unix_ns", "states", "coverage", "cells_bytes", "meaning")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_COLUMN_FIELD_NUMBER: _ClassVar[int]
+    LOT_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_ONE_FIELD_NUMBER: _ClassVar[int]
+    USD_PER_WEIGHTED_LOT_FIELD_NUMBER: _ClassVar[int]
+    CANDLES_FIELD_NUMBER: _ClassVar[int]
+    MARK_PRICE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_WATERMARK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    CELLS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEANING_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    timeframe: str
+    epoch: int
+    tick: int
+    generation: int
+    axes: _stream_pb2.Axes
+    newest_column: int
+    lot_decimals: int
+    weight_one: int
+    usd_per_weighted_lot: _containers.RepeatedScalarFieldContainer[float]
+    candles: _stream_pb2.Candles
+    mark_price: int
+    source_watermark_unix_ns: int
+    states: _containers.RepeatedScalarFieldContainer[_stream_pb2.DataState]
+    coverage: _containers.RepeatedCompositeFieldContainer[_stream_pb2.VenueChunk]
+    cells_bytes: int
+    meaning: str
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., generation: _Optional[int] = ..., axes: _Optional[_Union[_stream_pb2.Axes, _Mapping]] = ..., newest_column: _Optional[int] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., candles: _Optional[_Union[_stream_pb2.Candles, _Mapping]] = ..., mark_price: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., meaning: _Optional[str] = ...) -> None: ...
+
+class GridFragment(_message.Message):
+    __slots__ = ("column_index", "columns", "cells")
+    COLUMN_INDEX_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    column_index: int
+    columns: int
+    cells: bytes
+    def __init__(self, column_index: _Optional[int] = ..., columns: _Optional[int] = ..., cells: _Optional[bytes] = ...) -> None: ...
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("server_version", "state", "message", "progress", "seconds_left", "epoch", "tick", "backend", "input", "states", "server_unix_ns", "symbols", "streams", "ticks_conflated", "counters")
+    class CountersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    SERVER_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    SYMBOLS_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
+    TICKS_CONFLATED_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    server_version: str
+    state: EngineState
+    message: str
+    progress: float
+    seconds_left: float
+    epoch: int
+    tick: int
+    backend: str
+    input: str
+    states: _containers.RepeatedScalarFieldContainer[_stream_pb2.DataState]
+    server_unix_ns: int
+    symbols: _containers.RepeatedCompositeFieldContainer[SymbolStatus]
+    streams: int
+    ticks_conflated: int
+    counters: _containers.ScalarMap[str, int]
+    def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class SymbolStatus(_message.Message):
+    __slots__ = ("symbol", "mark_price", "price_decimals", "source_watermark_unix_ns", "live_cohorts", "ledger_events", "coverage", "tick_compute_ms")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    MARK_PRICE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_WATERMARK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_COHORTS_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    TICK_COMPUTE_MS_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    mark_price: int
+    price_decimals: int
+    source_watermark_unix_ns: int
+    live_cohorts: int
+    ledger_events: int
+    coverage: _containers.RepeatedCompositeFieldContainer[_stream_pb2.VenueChunk]
+    tick_compute_ms: float
+    def __init__(self, symbol: _Optional[str] = ..., mark_price: _Optional[int] = ..., price_decimals: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., live_cohorts: _Optional[int] = ..., ledger_events: _Optional[int] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., tick_compute_ms: _Optional[float] = ...) -> None: ...
+
+class ListInstrumentsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListInstrumentsResponse(_message.Message):
+    __slots__ = ("instruments", "timeframes")
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAMES_FIELD_NUMBER: _ClassVar[int]
+    instruments: _containers.RepeatedCompositeFieldContainer[InstrumentDescription]
+    timeframes: _containers.RepeatedCompositeFieldContainer[TimeframeDescription]
+    def __init__(self, instruments: _Optional[_Iterable[_Union[InstrumentDescription, _Mapping]]] = ..., timeframes: _Optional[_Iterable[_Union[TimeframeDescription, _Mapping]]] = ...) -> None: ...
+
+class TimeframeDescription(_message.Message):
+    __slots__ = ("timeframe", "column_minutes", "columns", "span_permille")
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    SPAN_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    timeframe: str
+    column_minutes: int
+    columns: int
+    span_permille: int
+    def __init__(self, timeframe: _Optional[str] = ..., column_minutes: _Optional[int] = ..., columns: _Optional[int] = ..., span_permille: _Optional[int] = ...) -> None: ...
+
+class InstrumentDescription(_message.Message):
+    __slots__ = ("instrument", "venue", "symbol", "contract", "trigger", "price_decimals", "base_step", "lot_decimals", "maintenance_margin_rate_ppm", "rules_date", "tiers")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_FIELD_NUMBER: _ClassVar[int]
+    PRICE_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEP_FIELD_NUMBER: _ClassVar[int]
+    LOT_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    MAINTENANCE_MARGIN_RATE_PPM_FIELD_NUMBER: _ClassVar[int]
+    RULES_DATE_FIELD_NUMBER: _ClassVar[int]
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    venue: str
+    symbol: str
+    contract: str
+    trigger: str
+    price_decimals: int
+    base_step: int
+    lot_decimals: int
+    maintenance_margin_rate_ppm: int
+    rules_date: str
+    tiers: _containers.RepeatedCompositeFieldContainer[TierDescription]
+    def __init__(self, instrument: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., contract: _Optional[str] = ..., trigger: _Optional[str] = ..., price_decimals: _Optional[int] = ..., base_step: _Optional[int] = ..., lot_decimals: _Optional[int] = ..., maintenance_margin_rate_ppm: _Optional[int] = ..., rules_date: _Optional[str] = ..., tiers: _Optional[_Iterable[_Union[TierDescription, _Mapping]]] = ...) -> None: ...
+
+class TierDescription(_message.Message):
+    __slots__ = ("leverage", "inflow_share_ppm", "long_liquidation_ratio", "short_liquidation_ratio", "long_bankruptcy_ratio", "short_bankruptcy_ratio")
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    INFLOW_SHARE_PPM_FIELD_NUMBER: _ClassVar[int]
+    LONG_LIQUIDATION_RATIO_FIELD_NUMBER: _ClassVar[int]
+    SHORT_LIQUIDATION_RATIO_FIELD_NUMBER: _ClassVar[int]
+    LONG_BANKRUPTCY_RATIO_FIELD_NUMBER: _ClassVar[int]
+    SHORT_BANKRUPTCY_RATIO_FIELD_NUMBER: _ClassVar[int]
+    leverage: int
+    inflow_share_ppm: int
+    long_liquidation_ratio: float
+    short_liquidation_ratio: float
+    long_bankruptcy_ratio: float
+    short_bankruptcy_ratio: float
+    def __init__(self, leverage: _Optional[int] = ..., inflow_share_ppm: _Optional[int] = ..., long_liquidation_ratio: _Optional[float] = ..., short_liquidation_ratio: _Optional[float] = ..., long_bankruptcy_ratio: _Optional[float] = ..., short_bankruptcy_ratio: _Optional[float] = ...) -> None: ...

@@ -1,0 +1,306 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ChunkKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHUNK_KIND_UNSPECIFIED: _ClassVar[ChunkKind]
+    CHUNK_KIND_KEYFRAME: _ClassVar[ChunkKind]
+    CHUNK_KIND_DELTA: _ClassVar[ChunkKind]
+
+class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENCODING_UNSPECIFIED: _ClassVar[Encoding]
+    ENCODING_RLE8: _ClassVar[Encoding]
+    ENCODING_RLE8_ZLIB: _ClassVar[Encoding]
+    ENCODING_TIME_DIFFERENCE_ZLIB: _ClassVar[Encoding]
+
+class DataState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DATA_STATE_UNSPECIFIED: _ClassVar[DataState]
+    DATA_STATE_SIMULATED: _ClassVar[DataState]
+    DATA_STATE_REPLAY: _ClassVar[DataState]
+    DATA_STATE_STALE: _ClassVar[DataState]
+    DATA_STATE_ENDED: _ClassVar[DataState]
+CHUNK_KIND_UNSPECIFIED: ChunkKind
+CHUNK_KIND_KEYFRAME: ChunkKind
+CHUNK_KIND_DELTA: ChunkKind
+ENCODING_UNSPECIFIED: Encoding
+ENCODING_RLE8: Encoding
+ENCODING_RLE8_ZLIB: Encoding
+ENCODING_TIME_DIFFERENCE_ZLIB: Encoding
+DATA_STATE_UNSPECIFIED: DataState
+DATA_STATE_SIMULATED: DataState
+DATA_STATE_REPLAY: DataState
+DATA_STATE_STALE: DataState
+DATA_STATE_ENDED: DataState
+
+class SubscribeRequest(_message.Message):
+    __slots__ = ("channels", "cadence_ms", "resume")
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    CADENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
+    channels: _containers.RepeatedCompositeFieldContainer[ChannelSelector]
+    cadence_ms: int
+    resume: _containers.RepeatedCompositeFieldContainer[ResumePoint]
+    def __init__(self, channels: _Optional[_Iterable[_Union[ChannelSelector, _Mapping]]] = ..., cadence_ms: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[ResumePoint, _Mapping]]] = ...) -> None: ...
+
+class ChannelSelector(_message.Message):
+    __slots__ = ("symbol", "timeframe")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    timeframe: str
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+
+class ResumePoint(_message.Message):
+    __slots__ = ("source_id", "epoch", "tick")
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    source_id: str
+    epoch: int
+    tick: int
+    def __init__(self, source_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("sections", "ticks_conflated", "sent_unix_ns", "hello", "snapshot_end", "heartbeat", "lagged", "going_away")
+    SECTIONS_FIELD_NUMBER: _ClassVar[int]
+    TICKS_CONFLATED_FIELD_NUMBER: _ClassVar[int]
+    SENT_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_END_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    LAGGED_FIELD_NUMBER: _ClassVar[int]
+    GOING_AWAY_FIELD_NUMBER: _ClassVar[int]
+    sections: _containers.RepeatedCompositeFieldContainer[Section]
+    ticks_conflated: int
+    sent_unix_ns: int
+    hello: Hello
+    snapshot_end: SnapshotEnd
+    heartbeat: Heartbeat
+    lagged: Lagged
+    going_away: GoingAway
+    def __init__(self, sections: _Optional[_Iterable[_Union[Section, _Mapping]]] = ..., ticks_conflated: _Optional[int] = ..., sent_unix_ns: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., snapshot_end: _Optional[_Union[SnapshotEnd, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., lagged: _Optional[_Union[Lagged, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ...) -> None: ...
+
+class Section(_message.Message):
+    __slots__ = ("source_id", "epoch", "tick", "complete", "chunks")
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    source_id: str
+    epoch: int
+    tick: int
+    complete: bool
+    chunks: _containers.RepeatedCompositeFieldContainer[Chunk]
+    def __init__(self, source_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., complete: bool = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ...) -> None: ...
+
+class Chunk(_message.Message):
+    __slots__ = ("channel", "symbol", "venue")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    channel: ChannelChunk
+    symbol: SymbolChunk
+    venue: VenueChunk
+    def __init__(self, channel: _Optional[_Union[ChannelChunk, _Mapping]] = ..., symbol: _Optional[_Union[SymbolChunk, _Mapping]] = ..., venue: _Optional[_Union[VenueChunk, _Mapping]] = ...) -> None: ...
+
+class ChannelChunk(_message.Message):
+    __slots__ = ("channel_id", "generation", "prev_tick", "tick", "kind", "axes", "newest_column", "encoding", "payload", "checksum", "candles")
+    CHANNEL_ID_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    PREV_TICK_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_COLUMN_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    CHECKSUM_FIELD_NUMBER: _ClassVar[int]
+    CANDLES_FIELD_NUMBER: _ClassVar[int]
+    channel_id: int
+    generation: int
+    prev_tick: int
+    tick: int
+    kind: ChunkKind
+    axes: Axes
+    newest_column: int
+    encoding: Encoding
+    payload: bytes
+    checksum: int
+    candles: Candles
+    def __init__(self, channel_id: _Optional[int] = ..., generation: _Optional[int] = ..., prev_tick: _Optional[int] = ..., tick: _Optional[int] = ..., kind: _Optional[_Union[ChunkKind, str]] = ..., axes: _Optional[_Union[Axes, _Mapping]] = ..., newest_column: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., payload: _Optional[bytes] = ..., checksum: _Optional[int] = ..., candles: _Optional[_Union[Candles, _Mapping]] = ...) -> None: ...
+
+class Axes(_message.Message):
+    __slots__ = ("column_minutes", "columns", "first_row", "rows", "base_steps_per_row", "base_step", "price_decimals")
+    COLUMN_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEPS_PER_ROW_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEP_FIELD_NUMBER: _ClassVar[int]
+    PRICE_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    column_minutes: int
+    columns: int
+    first_row: int
+    rows: int
+    base_steps_per_row: int
+    base_step: int
+    price_decimals: int
+    def __init__(self, column_minutes: _Optional[int] = ..., columns: _Optional[int] = ..., first_row: _Optional[int] = ..., rows: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., base_step: _Optional[int] = ..., price_decimals: _Optional[int] = ...) -> None: ...
+
+class Candles(_message.Message):
+    __slots__ = ("column_differences", "open_differences", "high_minus_open", "open_minus_low", "close_minus_open")
+    COLUMN_DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    HIGH_MINUS_OPEN_FIELD_NUMBER: _ClassVar[int]
+    OPEN_MINUS_LOW_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_MINUS_OPEN_FIELD_NUMBER: _ClassVar[int]
+    column_differences: _containers.RepeatedScalarFieldContainer[int]
+    open_differences: _containers.RepeatedScalarFieldContainer[int]
+    high_minus_open: _containers.RepeatedScalarFieldContainer[int]
+    open_minus_low: _containers.RepeatedScalarFieldContainer[int]
+    close_minus_open: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, column_differences: _Optional[_Iterable[int]] = ..., open_differences: _Optional[_Iterable[int]] = ..., high_minus_open: _Optional[_Iterable[int]] = ..., open_minus_low: _Optional[_Iterable[int]] = ..., close_minus_open: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class SymbolChunk(_message.Message):
+    __slots__ = ("symbol", "mark_price", "price_decimals", "source_watermark_unix_ns", "states", "bars_closed_unix_ns", "grids_ready_unix_ns", "chunks_encoded_unix_ns")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    MARK_PRICE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_WATERMARK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    BARS_CLOSED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    GRIDS_READY_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_ENCODED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    mark_price: int
+    price_decimals: int
+    source_watermark_unix_ns: int
+    states: _containers.RepeatedScalarFieldContainer[DataState]
+    bars_closed_unix_ns: int
+    grids_ready_unix_ns: int
+    chunks_encoded_unix_ns: int
+    def __init__(self, symbol: _Optional[str] = ..., mark_price: _Optional[int] = ..., price_decimals: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[DataState, str]]] = ..., bars_closed_unix_ns: _Optional[int] = ..., grids_ready_unix_ns: _Optional[int] = ..., chunks_encoded_unix_ns: _Optional[int] = ...) -> None: ...
+
+class VenueChunk(_message.Message):
+    __slots__ = ("symbol", "venue", "instrument", "watermark_unix_ns", "live_long_lots", "live_short_lots", "uncovered_long_lots", "uncovered_short_lots", "model_error_lots", "rejected_events", "lot_decimals")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    WATERMARK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_LONG_LOTS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_SHORT_LOTS_FIELD_NUMBER: _ClassVar[int]
+    UNCOVERED_LONG_LOTS_FIELD_NUMBER: _ClassVar[int]
+    UNCOVERED_SHORT_LOTS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ERROR_LOTS_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    LOT_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    venue: str
+    instrument: str
+    watermark_unix_ns: int
+    live_long_lots: int
+    live_short_lots: int
+    uncovered_long_lots: int
+    uncovered_short_lots: int
+    model_error_lots: int
+    rejected_events: int
+    lot_decimals: int
+    def __init__(self, symbol: _Optional[str] = ..., venue: _Optional[str] = ..., instrument: _Optional[str] = ..., watermark_unix_ns: _Optional[int] = ..., live_long_lots: _Optional[int] = ..., live_short_lots: _Optional[int] = ..., uncovered_long_lots: _Optional[int] = ..., uncovered_short_lots: _Optional[int] = ..., model_error_lots: _Optional[int] = ..., rejected_events: _Optional[int] = ..., lot_decimals: _Optional[int] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("protocol_revision", "server_version", "server_unix_ns", "cadence_ms", "heartbeat_ms", "sources", "channels", "resumed")
+    PROTOCOL_REVISION_FIELD_NUMBER: _ClassVar[int]
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SERVER_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    CADENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_FIELD_NUMBER: _ClassVar[int]
+    protocol_revision: int
+    server_version: str
+    server_unix_ns: int
+    cadence_ms: int
+    heartbeat_ms: int
+    sources: _containers.RepeatedCompositeFieldContainer[SourceDescription]
+    channels: _containers.RepeatedCompositeFieldContainer[ChannelDescription]
+    resumed: bool
+    def __init__(self, protocol_revision: _Optional[int] = ..., server_version: _Optional[str] = ..., server_unix_ns: _Optional[int] = ..., cadence_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceDescription, _Mapping]]] = ..., channels: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., resumed: bool = ...) -> None: ...
+
+class SourceDescription(_message.Message):
+    __slots__ = ("source_id", "epoch", "tick_ms", "states", "input")
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_MS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    source_id: str
+    epoch: int
+    tick_ms: int
+    states: _containers.RepeatedScalarFieldContainer[DataState]
+    input: str
+    def __init__(self, source_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick_ms: _Optional[int] = ..., states: _Optional[_Iterable[_Union[DataState, str]]] = ..., input: _Optional[str] = ...) -> None: ...
+
+class ChannelDescription(_message.Message):
+    __slots__ = ("channel_id", "source_id", "symbol", "timeframe")
+    CHANNEL_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    channel_id: int
+    source_id: str
+    symbol: str
+    timeframe: str
+    def __init__(self, channel_id: _Optional[int] = ..., source_id: _Optional[str] = ..., symbol: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+
+class SnapshotEnd(_message.Message):
+    __slots__ = ("keyframes",)
+    KEYFRAMES_FIELD_NUMBER: _ClassVar[int]
+    keyframes: int
+    def __init__(self, keyframes: _Optional[int] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("positions", "source_watermark_unix_ns", "states")
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_WATERMARK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    positions: _containers.RepeatedCompositeFieldContainer[ResumePoint]
+    source_watermark_unix_ns: _containers.RepeatedScalarFieldContainer[int]
+    states: _containers.RepeatedScalarFieldContainer[DataState]
+    def __init__(self, positions: _Optional[_Iterable[_Union[ResumePoint, _Mapping]]] = ..., source_watermark_unix_ns: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[_Union[DataState, str]]] = ...) -> None: ...
+
+class Lagged(_message.Message):
+    __slots__ = ("reason", "source_id")
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REASON_UNSPECIFIED: _ClassVar[Lagged.Reason]
+        REASON_EPOCH_CHANGED: _ClassVar[Lagged.Reason]
+        REASON_OUT_OF_RING: _ClassVar[Lagged.Reason]
+        REASON_FROM_THE_FUTURE: _ClassVar[Lagged.Reason]
+        REASON_UNKNOWN_SOURCE: _ClassVar[Lagged.Reason]
+    REASON_UNSPECIFIED: Lagged.Reason
+    REASON_EPOCH_CHANGED: Lagged.Reason
+    REASON_OUT_OF_RING: Lagged.Reason
+    REASON_FROM_THE_FUTURE: Lagged.Reason
+    REASON_UNKNOWN_SOURCE: Lagged.Reason
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    reason: Lagged.Reason
+    source_id: str
+    def __init__(self, reason: _Optional[_Union[Lagged.Reason, str]] = ..., source_id: _Optional[str] = ...) -> None: ...
+
+class GoingAway(_message.Message):
+    __slots__ = ("reconnect_after_ms", "reason")
+    RECONNECT_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reconnect_after_ms: int
+    reason: str
+    def __init__(self, reconnect_after_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
