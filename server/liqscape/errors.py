@@ -1,0 +1,50 @@
+"""Errors a user can meet. Text: what, the value, what is allowed, what to do; lower case, no full stop."""
+
+from __future__ import annotations
+
+
+class LiqscapeError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class ConfigError(LiqscapeError):
+    """A setting, manifest or command line is wrong."""
+
+
+class InputDataError(LiqscapeError):
+    """A recording breaks a rule. Names file, row and rule."""
+
+    def __init__(self, file: str, row: int | None, rule: str) -> None:
+        self.file = file
+        self.row = row
+        self.rule = rule
+        where = f"{file}, row {row}" if row is not None else file
+        super().__init__(f"{where}: {rule}")
+
+
+class QueryError(LiqscapeError):
+    """A question that cannot be answered; each subclass is one status code of the API."""
+
+
+class InvalidArgument(QueryError):
+    """Names the field and the allowed values."""
+
+
+class NotFound(QueryError):
+    """Names what exists."""
+
+
+class OutOfRange(QueryError):
+    """Names the range that is held."""
+
+
+class NotReady(QueryError):
+    """History is still being built; carries the progress (0..1)."""
+
+    def __init__(self, message: str, progress: float = 0.0) -> None:
+        self.progress = progress
+        super().__init__(message)
+
+
+class ModelError(LiqscapeError):
+    """Our own bookkeeping does not add up: a defect, never the user's input."""
