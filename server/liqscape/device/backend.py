@@ -1,0 +1,193 @@
+"""The operations positions/ and grid/ need from an array device, as protocols; NumPy is their definition.
+
+Every implementation returns bit-identical arrays. What crosses this seam is host arrays of what changed; tables,
+ledgers and grids stay where the backend keeps them. Groups are instrument number x 2 + side (0 long, 1 short).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqscape.axes import RowRange, Timeframe
+
+NO_TRIGGER: Final = np.iinfo(np.int64).max
+"""In the trigger rows of a sweep: this group has no trigger price in this bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class CohortBatch:
+    """Lots that were opened or ended, in append order; lots are positive. All arrays have the same length."""
+
+    open_minute: NDArray[np.int32]
+    row: NDArray[np.int32]
+    key: NDArray[np.uint16]
+    lots: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.lots)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerColumns:
+    """Signed events in time order, host arrays of the same length: lots are negative for what ended."""
+
+    minute: NDArray[np.int32]
+    open_minute: NDArray[np.int32]
+    row: NDArray[np.int32]
+    key: NDArray[np.uint16]
+    lots: NDArray[np.int64]
+    cause: NDArray[np.uint8]
+
+
+class LiveTable(Protocol):
+    """Open cohorts of one symbol."""
+
+    def __len__(self) -> int:
+        """Return the number of open cohorts."""
+        ...
+
+    def append(
+        self,
+        open_minute: int,
+        rows: NDArray[np.int32],
+        keys: NDArray[np.uint16],
+        lots: NDArray[np.int64],
+        clocks: NDArray[np.int64],
+    ) -> None:
+        """Open cohorts. One that shares minute, row and key with an open cohort joins it and takes its clock.
+
+        Args:
+            open_minute: never below that of an earlier call.
+            rows, keys: pairs are unique within the call.
+            lots: positive.
+            clocks: used where no cohort is joined.
+        """
+        ...
+
+    def sweep(self, trigger_rows: NDArray[np.int64]) -> CohortBatch:
+        """End every cohort the trigger price has reached.
+
+        Args:
+            trigger_rows: int64[group]; a long ends when its row >= it, a short when its row <= it; NO_TRIGGER: none
+                ends.
+        """
+        ...
+
+    def close(self, lots: NDArray[np.int64]) -> tuple[CohortBatch, NDArray[np.int64]]:
+        """Close lots of each group in order (clock, append number), the last cohort in part.
+
+        Args:
+            lots: int64[group], at most what the group holds.
+
+        Returns:
+            What closed, and int64[group] the clock last reached (unchanged where nothing closed).
+        """
+        ...
+
+    def lots_by_group(self) -> NDArray[np.int64]:
+        """Return int64[group] of open lots, counted from the cohorts."""
+        ...
+
+    def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
+        """Return host copies of the open cohorts in append order, and their clocks."""
+        ...
+
+
+class LedgerView(Protocol):
+    """A ledger as it was when captured: later appends do not change it. May be read from another thread."""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        ...
+
+    def columns(self) -> LedgerColumns:
+        """Return the events as host arrays; not to be written to."""
+        ...
+
+
+class Ledger(Protocol):
+    """Signed events of one symbol, in time order."""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        ...
+
+    def append(self, minute: int, batch: CohortBatch, sign: int, cause: int) -> None:
+        """Log a batch at a minute not below the last one; lots are multiplied by sign (+1 or -1)."""
+        ...
+
+    def capture(self) -> LedgerView:
+        """Return the ledger as it is now, without copying."""
+        ...
+
+
+class ChannelBuffer(Protocol):
+    """One generation of a channel: its grid, and the ring of levels it last said."""
+
+    def advance(self, view: LedgerView, now_minute: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """Bring the grid to now and return the ring cells whose level changed.
+
+        The result never depends on how the work is done: a backend may recompute everything, or add only the events
+            that
+        came since the call before.
+
+        Args:
+            view: the ledger, at least as long as in the call before, with no event after now_minute.
+            now_minute: never below that of the call before.
+
+        Returns:
+            uint32[n] flat ring indices, strictly ascending, and their uint8[n] levels.
+        """
+        ...
+
+    def cells(self) -> NDArray[np.int64]:
+        """Return a host copy of the grid as of the last advance: int64[column, row], oldest column first."""
+        ...
+
+    def levels(self) -> NDArray[np.uint8]:
+        """Return a host copy of the ring of levels, uint8[column position, row]."""
+        ...
+
+
+class Backend(Protocol):
+    """A device."""
+
+    @property
+    def name(self) -> str:
+        """Return the name shown to people."""
+        ...
+
+    def live_table(self, groups: int) -> LiveTable:
+        """Make an empty table."""
+        ...
+
+    def ledger(self) -> Ledger:
+        """Make an empty ledger."""
+        ...
+
+    def project(
+        self, view: LedgerView, frame: Timeframe, now_minute: int, rows: RowRange, weights: NDArray[np.uint16]
+    ) -> NDArray[np.int64]:
+        """Compute a grid from every event of the window: the full recompute.
+
+        Cell (c, r) is the sum of lots x weight of what was opened in a column of the window and not after c, and is
+        still open at the end of c, with its liquidation row in r. Events after now_minute do not count.
+
+        Returns:
+            int64[column, row] weighted lots, oldest column first.
+        """
+        ...
+
+    def channel_buffer(
+        self, frame: Timeframe, rows: RowRange, weights: NDArray[np.uint16], usd_per_weighted_lot: NDArray[np.float64]
+    ) -> ChannelBuffer:
+        """Make the buffer of a new generation of a channel: a ring of zeros."""
+        ...
+
+    def levels(self, cells: NDArray[np.int64], usd_per_weighted_lot: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Return the level of each cell: trunc(weighted lots x factor) USD on the eight-steps-an-octave scale."""
+        ...

@@ -1,0 +1,36 @@
+"""Keys and weights: which cohorts a query counts, and how much.
+
+A key packs (instrument, tier, side) into 16 bits: instrument number << 5 | tier index << 1 | side. A query is a
+lookup table of 16-bit multipliers by key: WEIGHT_ONE everywhere is the book itself, 0 or WEIGHT_ONE a filter.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqscape.axes import WEIGHT_ONE
+from liqscape.events import PositionSide
+
+KEY_INSTRUMENT_SHIFT: Final = 5
+KEY_TIER_SHIFT: Final = 1
+KEY_TIER_SIDE_MASK: Final = 31
+MAX_INSTRUMENTS: Final = 1 << (16 - KEY_INSTRUMENT_SHIFT)
+
+
+def make_key(instrument_number: int, tier_index: int, side: PositionSide) -> int:
+    """Return the key of (instrument, tier, side)."""
+    return instrument_number << KEY_INSTRUMENT_SHIFT | tier_index << KEY_TIER_SHIFT | int(side)
+
+
+def group_of(keys: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Return instrument number x 2 + side of each key: the unit that sweeps, closes and reconciles; int64[n]."""
+    wide = keys.astype(np.int64)
+    return (wide >> KEY_INSTRUMENT_SHIFT) * 2 + (wide & 1)
+
+
+def default_weights(instruments: int) -> NDArray[np.uint16]:
+    """Return the table that counts every cohort in full: uint16[instruments * 32]."""
+    return np.full(instruments << KEY_INSTRUMENT_SHIFT, WEIGHT_ONE, np.uint16)
