@@ -1,0 +1,101 @@
+"""The two ports that join engine and edge, and the records that cross them.
+
+FrameSource carries frames of one shard to any number of edges; QueryPort carries questions to the shard's owner. The
+in-process implementations live in hub.py and app.py; other implementations may put a socket between the two sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, InstrumentView
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunk:
+    """One channel chunk, serialised once.
+
+    data is a complete `chunks` entry of a Section (field tag, length, Chunk), ready to be joined by concatenation.
+    prev_tick is 0 on keyframes; tick is the tick of the channel's last change.
+    """
+
+    channel_id: int
+    generation: int
+    keyframe: bool
+    prev_tick: int
+    tick: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TickRecord:
+    """What the encoder made of one tick.
+
+    Attributes:
+        tick: engine tick.
+        channels: chunks of the channels that changed.
+        keyframes: refreshed join keyframes, for edges to cache; not part of the stream of deltas.
+        symbols: `chunks` entry by symbol, every tick.
+        venues: `chunks` entry by instrument id, only when worth sending.
+        source_watermark_ns: newest market event included.
+        ended: the input has ended; no tick follows.
+        ticks_merged: ticks beyond one that this record stands for, because an edge could not take them one by one.
+            A channel may then have several chunks, in the order of their ticks.
+    """
+
+    tick: int
+    channels: tuple[EncodedChunk, ...]
+    keyframes: tuple[EncodedChunk, ...]
+    symbols: dict[str, bytes]
+    venues: dict[str, bytes]
+    source_watermark_ns: int
+    ended: bool = False
+    ticks_merged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDescription:
+    """Identity of a shard in one epoch."""
+
+    source_id: str
+    epoch: int
+    tick_ms: int
+    simulated: bool
+    replay: bool
+    input: str
+    channels: tuple[Channel, ...]
+
+
+class FrameSource(Protocol):
+    """Frames of one shard, in order, from the newest join keyframes on."""
+
+    @property
+    def shard(self) -> ShardDescription:
+        """Return which shard this is. channels may be empty until the first tick."""
+        ...
+
+    def records(self) -> AsyncIterator[TickRecord]:
+        """Yield each tick's record once. The first record carries a keyframe of every channel."""
+        ...
+
+
+class QueryPort(Protocol):
+    """Questions to the owner of a shard. Every method may be awaited from the edge's event loop."""
+
+    async def get_grid(self, symbol: str, timeframe: str) -> GridAnswer:
+        """Return the exact grid of a default channel at the newest tick.
+
+        Raises:
+            InvalidArgument: unknown timeframe. NotFound: unknown symbol. NotReady: history is still being built.
+        """
+        ...
+
+    async def status(self) -> EngineStatus:
+        """Return what the engine is doing; never raises."""
+        ...
+
+    async def instruments(self) -> tuple[InstrumentView, ...]:
+        """Return every instrument with the rules in force."""
+        ...

@@ -1,0 +1,1 @@
+"""Stage 4: signed events become grids of weighted lots."""

@@ -1,0 +1,131 @@
+"""The grid engine of one symbol: ledger in, changed cells of nine timeframes out.
+
+Every rendered tick brings every grid to now; only the cells whose level changed leave.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqscape.axes import RowRange, SymbolScale, Timeframe
+from liqscape.device.backend import Backend, ChannelBuffer, Ledger, LedgerView
+from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
+from liqscape.market.bars import Bar
+from liqscape.market.price_path import PricePath
+from liqscape.positions.book import BookStep
+from liqscape.positions.weights import default_weights
+
+
+class GridEngine:
+    """Ledger and channels of one symbol.
+
+    Args:
+        channels: the symbol's default channels, one a timeframe.
+        scale: integer units of the symbol.
+        instruments: how many instruments the keys number.
+        backend: where ledger and grids live.
+    """
+
+    def __init__(self, channels: tuple[Channel, ...], scale: SymbolScale, instruments: int, backend: Backend) -> None:
+        self.scale = scale
+        self.weights = default_weights(instruments)
+        self._backend = backend
+        self._ledger: Ledger = backend.ledger()
+        self._channels = tuple(_ChannelState(channel) for channel in channels)
+
+    @property
+    def ledger_events(self) -> int:
+        """Return the number of events logged."""
+        return len(self._ledger)
+
+    def record(self, step: BookStep, bars: list[Bar]) -> None:
+        """Log what a tick did to the book, and the price of its bars (the first instrument that has one)."""
+        for batch in step.events:
+            self._ledger.append(batch.minute, batch.cohorts, batch.sign, int(batch.cause))
+        for bar in bars:
+            if bar.trigger is not None:
+                for state in self._channels:
+                    state.price_path.update(bar.first_minute, bar.minute, bar.trigger)
+                break
+
+    def capture(self) -> LedgerView:
+        """Return the ledger as it is now."""
+        return self._ledger.capture()
+
+    def render(self, now_minute: int, mark_price: int) -> list[ChannelUpdate]:
+        """Bring every grid to now and return what changed since the last call.
+
+        Args:
+            now_minute: the newest column of each channel holds it; never below that of the call before.
+            mark_price: rows move when it leaves the middle half of a channel's range.
+        """
+        view = self._ledger.capture()
+        updates = [self._render_channel(state, view, now_minute, mark_price) for state in self._channels]
+        return [update for update in updates if update is not None]
+
+    def axes(self, channel_id: int) -> tuple[int, ChannelAxes] | None:
+        """Return generation and axes of a channel, or None before its first render."""
+        for state in self._channels:
+            if state.channel.channel_id == channel_id and state.axes is not None:
+                return state.generation, state.axes
+        return None
+
+    def candles(self, channel_id: int, newest_column: int) -> CandleColumns:
+        """Return the price by column of a channel's window."""
+        state = next(s for s in self._channels if s.channel.channel_id == channel_id)
+        return CandleColumns(*state.price_path.window(newest_column))
+
+    def levels(self, channel_id: int) -> NDArray[np.uint8]:
+        """Return the ring of levels a channel has emitted; for checks."""
+        state = next(s for s in self._channels if s.channel.channel_id == channel_id)
+        if state.buffer is None:
+            return np.zeros((0, 0), np.uint8)
+        return state.buffer.levels()
+
+    def project(self, view: LedgerView, frame: Timeframe, now_minute: int, rows: RowRange) -> NDArray[np.int64]:
+        """Return the exact grid of a captured ledger: int64[column, row] weighted lots."""
+        return self._backend.project(view, frame, now_minute, rows, self.weights)
+
+    def _render_channel(
+        self, state: _ChannelState, view: LedgerView, now_minute: int, mark_price: int
+    ) -> ChannelUpdate | None:
+        frame = state.channel.timeframe
+        fresh = state.axes is None or not state.axes.rows.holds_in_middle_half(self.scale.base_row(mark_price))
+        if fresh:
+            rows = self.scale.row_range(frame, mark_price)
+            state.axes = ChannelAxes(frame, self.scale, rows)
+            state.generation += 1
+            factors = np.array(self.scale.usd_per_weighted_lot(rows), np.float64)
+            state.buffer = self._backend.channel_buffer(frame, rows, self.weights, factors)
+        assert state.buffer is not None
+        newest = frame.column_of(now_minute)
+        cells, levels = state.buffer.advance(view, now_minute)
+        rolled = newest != state.newest_column
+        state.newest_column = newest
+        changed = state.price_path.take_changed(newest)
+        if not (fresh or rolled or len(cells)):
+            return None
+        window = state.price_path.window(newest)
+        return ChannelUpdate(
+            channel=state.channel,
+            generation=state.generation,
+            axes=state.axes if fresh else None,
+            newest_column=newest,
+            cells=cells,
+            levels=levels,
+            candles=CandleColumns(*(window if fresh else changed)),
+            all_candles=CandleColumns(*window),
+        )
+
+
+class _ChannelState:
+    """What one channel last said."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.price_path = PricePath(channel.timeframe)
+        self.generation = 0
+        self.newest_column = -1
+        self.axes: ChannelAxes | None = None
+        self.buffer: ChannelBuffer | None = None

@@ -1,0 +1,243 @@
+"""One engine shard: events in, tick outputs out. Joins market, positions and grid for its symbols; no I/O, no thread.
+
+Everything that decides state is in the events; the wall clock is asked only for the stamps of a tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from liqscape.axes import TIMEFRAMES, SymbolScale, last_minute_before
+from liqscape.device.backend import Backend, LedgerView
+from liqscape.errors import ModelError
+from liqscape.events import Event, PositionSide, TickEnd
+from liqscape.grid.engine import GridEngine
+from liqscape.grid.updates import (
+    CandleColumns,
+    Channel,
+    ChannelAxes,
+    ChannelUpdate,
+    Coverage,
+    SymbolStatus,
+    SymbolUpdate,
+    TickOutput,
+)
+from liqscape.instruments import Instrument
+from liqscape.market.bars import Bar
+from liqscape.market.state import MarketState
+from liqscape.positions.book import BookStep, PositionBook
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """A default channel as it stood at a rendered tick."""
+
+    channel: Channel
+    generation: int
+    axes: ChannelAxes
+    newest_column: int
+    candles: CandleColumns
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolView:
+    """A symbol as it stood at a rendered tick: immutable, may be read from another thread."""
+
+    symbol: str
+    scale: SymbolScale
+    tick: int
+    now_minute: int
+    mark_price: int
+    source_watermark_ns: int
+    ledger: LedgerView
+    engine: GridEngine
+    channels: dict[str, ChannelView]
+    coverage: tuple[Coverage, ...]
+
+
+BarObserver = Callable[[str, list[Bar], BookStep], None]
+"""Called with symbol, bars and what they did to the book; for exports and scores."""
+
+
+class Shard:
+    """The model of a set of symbols.
+
+    Args:
+        instruments: everything the events may name.
+        backend: where tables and grids live.
+        now_ns: wall clock, for stamps.
+        observe: called after each tick of each symbol.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        backend: Backend,
+        now_ns: Callable[[], int],
+        observe: BarObserver | None = None,
+    ) -> None:
+        self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
+        self.symbols = tuple(sorted({i.symbol for i in self.instruments}))
+        self.market = MarketState(self.instruments)
+        self.channels = tuple(
+            Channel(number + 1, symbol, frame)
+            for number, (symbol, frame) in enumerate((s, f) for s in self.symbols for f in TIMEFRAMES)
+        )
+        self.tick = 0
+        self.end_ns = 0
+        self._backend = backend
+        self._now_ns = now_ns
+        self._observe = observe
+        self._models: dict[str, _SymbolModel] = {}
+
+    def accept(self, event: Event) -> TickOutput | None:
+        """Take one event; return what changed if it ends a rendered tick.
+
+        The tick number counts every TickEnd, rendered or not, so that it says how many bars the state stands on.
+        """
+        if not isinstance(event, TickEnd):
+            self.market.apply(event)
+            return None
+        self.tick += 1
+        self.end_ns = event.time_ns
+        self._step(self.market.close_tick(event.time_ns))
+        return self.render() if event.render else None
+
+    def render(self) -> TickOutput | None:
+        """Recompute the grids as of the last TickEnd and return what changed; None before any price was seen."""
+        if not self._models:
+            return None
+        closed_ns = self._now_ns()
+        minute = last_minute_before(self.end_ns)
+        updates: list[ChannelUpdate] = []
+        for model in self._models.values():
+            started = self._now_ns()
+            updates.extend(model.engine.render(minute, model.mark_price))
+            model.render_ms = (self._now_ns() - started) / 1e6
+        return TickOutput(
+            tick=self.tick,
+            channels=tuple(updates),
+            symbols=tuple(m.update() for m in self._models.values()),
+            venues=tuple(c for m in self._models.values() for c in m.coverage(self.market)),
+            bars_closed_unix_ns=closed_ns,
+            grids_ready_unix_ns=self._now_ns(),
+        )
+
+    def view(self) -> dict[str, SymbolView]:
+        """Return every symbol as of the last render; call it between ticks."""
+        minute = last_minute_before(self.end_ns)
+        return {symbol: model.view(self.tick, minute, self.market) for symbol, model in self._models.items()}
+
+    def status(self) -> tuple[SymbolStatus, ...]:
+        """Return size and coverage of each symbol seen so far; call it between ticks."""
+        return tuple(model.status(self.market) for model in self._models.values())
+
+    def book(self, symbol: str) -> PositionBook:
+        """Return the book of a symbol; to be read, not changed."""
+        return self._models[symbol].book
+
+    def engine(self, symbol: str) -> GridEngine:
+        """Return the grid engine of a symbol; to be read, not changed."""
+        return self._models[symbol].engine
+
+    def _step(self, bars: list[Bar]) -> None:
+        for symbol in self.symbols:
+            of_symbol = [bar for bar in bars if bar.symbol == symbol]
+            for minute in sorted({bar.minute for bar in of_symbol}):
+                self._step_symbol(symbol, [bar for bar in of_symbol if bar.minute == minute])
+
+    def _step_symbol(self, symbol: str, bars: list[Bar]) -> None:
+        model = self._models.get(symbol)
+        if model is None:
+            scale = self.market.scale(symbol)
+            if scale is None:
+                raise ModelError(f"a bar of {symbol} came before its first price")
+            instruments = [i for i in self.instruments if i.symbol == symbol]
+            channels = tuple(c for c in self.channels if c.symbol == symbol)
+            model = self._models[symbol] = _SymbolModel(symbol, instruments, channels, scale, self._backend)
+        step = model.step(bars)
+        if self._observe is not None:
+            self._observe(symbol, bars, step)
+
+
+class _SymbolModel:
+    """Book and grids of one symbol."""
+
+    def __init__(
+        self,
+        symbol: str,
+        instruments: Sequence[Instrument],
+        channels: tuple[Channel, ...],
+        scale: SymbolScale,
+        backend: Backend,
+    ) -> None:
+        self.symbol = symbol
+        self.book = PositionBook(symbol, instruments, scale, backend)
+        self.engine = GridEngine(channels, scale, len(instruments), backend)
+        self.mark_price = 0
+        self.watermark_ns = 0
+        self.render_ms = 0.0
+        self._channels = channels
+
+    def step(self, bars: list[Bar]) -> BookStep:
+        step = self.book.apply(bars)
+        self.engine.record(step, bars)
+        for bar in reversed(bars):
+            self.watermark_ns = max(self.watermark_ns, bar.watermark_ns)
+            if bar.trigger is not None:
+                self.mark_price = bar.trigger.close
+        return step
+
+    def update(self) -> SymbolUpdate:
+        return SymbolUpdate(self.symbol, self.mark_price, self.book.scale.price_decimals, self.watermark_ns)
+
+    def coverage(self, market: MarketState) -> tuple[Coverage, ...]:
+        accounts = [self.book.account(i.instrument_id) for i in self.book.instruments]
+        return tuple(
+            Coverage(
+                symbol=self.symbol,
+                venue=a.instrument.venue,
+                instrument_id=a.instrument.instrument_id,
+                watermark_ns=a.watermark_ns,
+                live_lots=(a.live[PositionSide.LONG], a.live[PositionSide.SHORT]),
+                uncovered_lots=(a.uncovered[PositionSide.LONG], a.uncovered[PositionSide.SHORT]),
+                model_error_lots=a.model_error_lots,
+                rejected_events=market.rejected_events(a.instrument.instrument_id),
+                lot_decimals=self.book.scale.lot_decimals,
+            )
+            for a in accounts
+        )
+
+    def view(self, tick: int, minute: int, market: MarketState) -> SymbolView:
+        channels: dict[str, ChannelView] = {}
+        for channel in self._channels:
+            known = self.engine.axes(channel.channel_id)
+            if known is not None:
+                newest = channel.timeframe.column_of(minute)
+                candles = self.engine.candles(channel.channel_id, newest)
+                channels[channel.timeframe.name] = ChannelView(channel, known[0], known[1], newest, candles)
+        return SymbolView(
+            symbol=self.symbol,
+            scale=self.book.scale,
+            tick=tick,
+            now_minute=minute,
+            mark_price=self.mark_price,
+            source_watermark_ns=self.watermark_ns,
+            ledger=self.engine.capture(),
+            engine=self.engine,
+            channels=channels,
+            coverage=self.coverage(market),
+        )
+
+    def status(self, market: MarketState) -> SymbolStatus:
+        return SymbolStatus(
+            symbol=self.symbol,
+            mark_price=self.mark_price,
+            price_decimals=self.book.scale.price_decimals,
+            source_watermark_ns=self.watermark_ns,
+            live_cohorts=self.book.live_cohorts,
+            ledger_events=self.engine.ledger_events,
+            coverage=self.coverage(market),
+            tick_compute_ms=self.render_ms,
+        )

@@ -1,0 +1,187 @@
+"""What the grid engine hands to the broadcast stage after a tick: host arrays of changed cells, and plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqscape.axes import RowRange, SymbolScale, Timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A grid that is streamed. channel_id is unique in an epoch and the same on every edge."""
+
+    channel_id: int
+    symbol: str
+    timeframe: Timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAxes:
+    """Axes of one generation of a channel. The ring of levels is uint8[timeframe.columns, rows.count]."""
+
+    timeframe: Timeframe
+    scale: SymbolScale
+    rows: RowRange
+
+
+@dataclass(frozen=True, slots=True)
+class CandleColumns:
+    """Trigger price by column, int64[n] each, in price units; columns ascending, absolute."""
+
+    column: NDArray[np.int64]
+    open: NDArray[np.int64]
+    high: NDArray[np.int64]
+    low: NDArray[np.int64]
+    close: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelUpdate:
+    """Change of one channel in one tick.
+
+    Attributes:
+        channel: which.
+        generation: rises with axes; axes is set exactly when the generation is new, and then the ring starts as zeros.
+        newest_column: absolute number, after this change.
+        cells: uint32[n], flat ring index (column modulo columns) * rows + (row - first row), strictly ascending.
+        levels: uint8[n], absolute level of each cell.
+        candles: columns whose candle changed (all known ones when axes is set).
+        all_candles: every column of the window, for keyframes.
+    """
+
+    channel: Channel
+    generation: int
+    axes: ChannelAxes | None
+    newest_column: int
+    cells: NDArray[np.uint32]
+    levels: NDArray[np.uint8]
+    candles: CandleColumns
+    all_candles: CandleColumns
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolUpdate:
+    """Price of one symbol at the end of a tick."""
+
+    symbol: str
+    mark_price: int
+    price_decimals: int
+    source_watermark_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of one instrument's open interest the model explains; lots, long then short."""
+
+    symbol: str
+    venue: str
+    instrument_id: str
+    watermark_ns: int
+    live_lots: tuple[int, int]
+    uncovered_lots: tuple[int, int]
+    model_error_lots: int
+    rejected_events: int
+    lot_decimals: int
+
+    def covered_share(self) -> float:
+        """Return live / (live + uncovered) over both sides; 0 before anything was seen."""
+        live = sum(self.live_lots)
+        total = live + sum(self.uncovered_lots)
+        return live / total if total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TickOutput:
+    """Everything a tick changed. Wall-clock stamps are for measurement and decide nothing.
+
+    venues holds all instruments; the broadcast stage decides when a change is worth a chunk.
+    """
+
+    tick: int
+    channels: tuple[ChannelUpdate, ...]
+    symbols: tuple[SymbolUpdate, ...]
+    venues: tuple[Coverage, ...]
+    bars_closed_unix_ns: int = 0
+    grids_ready_unix_ns: int = 0
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolStatus:
+    """Size and coverage of one symbol's book."""
+
+    symbol: str
+    mark_price: int
+    price_decimals: int
+    source_watermark_ns: int
+    live_cohorts: int
+    ledger_events: int
+    coverage: tuple[Coverage, ...]
+    tick_compute_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """State of the engine; `state` is building, serving, ended or failed."""
+
+    state: str
+    message: str
+    progress: float
+    seconds_left: float | None
+    epoch: int
+    tick: int
+    backend: str
+    input: str
+    symbols: tuple[SymbolStatus, ...] = ()
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GridAnswer:
+    """An exact grid: int64[column, row] weighted lots, oldest column first, with everything needed to read it."""
+
+    channel: Channel
+    epoch: int
+    tick: int
+    generation: int
+    axes: ChannelAxes
+    newest_column: int
+    cells: NDArray[np.int64]
+    usd_per_weighted_lot: NDArray[np.float64]
+    candles: CandleColumns
+    mark_price: int
+    source_watermark_ns: int
+    coverage: tuple[Coverage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TierView:
+    """One leverage tier of an instrument, for people and programs that want to check the arithmetic."""
+
+    leverage: int
+    inflow_share_ppm: int
+    long_liquidation_ratio: float
+    short_liquidation_ratio: float
+    long_bankruptcy_ratio: float
+    short_bankruptcy_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentView:
+    """An instrument with the rules and scale in force; base_step 0 until a price was seen."""
+
+    instrument_id: str
+    venue: str
+    symbol: str
+    contract: str
+    trigger: str
+    price_decimals: int
+    base_step: int
+    lot_decimals: int
+    maintenance_margin_rate_ppm: int
+    rules_date: str
+    tiers: tuple[TierView, ...]
