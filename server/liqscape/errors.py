@@ -25,6 +25,9 @@ class InputDataError(LiqscapeError):
 class QueryError(LiqscapeError):
     """A question that cannot be answered; each subclass is one status code of the API."""
 
+    retry_after_ms: int | None = None
+    """When to ask again, where that can be said."""
+
 
 class InvalidArgument(QueryError):
     """Names the field and the allowed values."""
@@ -44,6 +47,18 @@ class NotReady(QueryError):
     def __init__(self, message: str, progress: float = 0.0) -> None:
         self.progress = progress
         super().__init__(message)
+
+
+class LimitExceeded(QueryError):
+    """Names the limit and when to try again."""
+
+    def __init__(self, message: str, retry_after_ms: int) -> None:
+        self.retry_after_ms = retry_after_ms
+        super().__init__(message)
+
+
+class Unavailable(QueryError):
+    """The server is stopping or its engine has failed; another start may answer."""
 
 
 class ModelError(LiqscapeError):

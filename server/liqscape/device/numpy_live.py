@@ -14,10 +14,11 @@ from liqscape.device.backend import NO_TRIGGER, CohortBatch
 from liqscape.errors import ModelError
 
 _FIRST_CAPACITY = 1 << 12
-_ROW_MARGIN = 24
-"""Base rows (0.02 % to 0.03 % of the price each) the near set reaches beyond the trigger price: some hours of calm
-market.
-"""
+_MIN_ROW_MARGIN, _MAX_ROW_MARGIN = 24, 1024
+"""Base rows (0.02 % to 0.03 % of the price each) the near set reaches beyond the trigger price: from some hours of calm
+market to a crash. The margin in force doubles when sweeps exhaust it often and halves when they do so rarely."""
+_OFTEN, _RARE = 16, 128
+"""Sweeps between two exhaustions below and above which the margin changes."""
 _NEAR_SHARE = 16
 """A rebuilt near set holds the lowest 1 / _NEAR_SHARE of a group's clocks; a rebuild scans all of them."""
 _MIN_NEAR = 1024
@@ -48,7 +49,10 @@ class NumpyLiveTable:
         self._clock_reach = np.full(groups, _FAR if exhaustive else -1)
         self._clock_step = np.full(groups, 1 << 12, np.int64)
         self._target = np.full(groups, _FAR)  # signed trigger row of the last sweep
+        self._row_margin = _MIN_ROW_MARGIN
+        self._sweeps = 0  # since the margin was last exhausted
         self._near = _Near.empty()
+        self._near_limit = 4 * _MIN_NEAR
 
     def __len__(self) -> int:
         return self._live
@@ -73,13 +77,17 @@ class NumpyLiveTable:
         self._count = end
         self._live += len(rows)
         self._near = self._near.joined(self._select_near(begin, end))
+        if len(self._near.index) > self._near_limit and not self._exhaustive:
+            self._rebuild(self._hazard)
 
     def sweep(self, trigger_rows: NDArray[np.int64]) -> CohortBatch:
         active = trigger_rows != NO_TRIGGER
         target = np.where(active, trigger_rows * self._sign, _FAR)
         self._target = np.where(active, target, self._target)
+        self._sweeps += 1
         if (target < self._row_reach).any():
-            self._rebuild(self._clock_reach)
+            self._adapt_margin()
+            self._rebuild(self._hazard)
         near = self._near
         hit = near.signed_row >= target[near.group]
         index = near.index[hit]
@@ -145,9 +153,8 @@ class NumpyLiveTable:
             self._clock_step[:] = _FAR // 2
         while True:
             limit = np.where(wanted, self._hazard + self._clock_step, -1)
-            short = limit > self._clock_reach
-            if short.any():
-                self._extend_clock_reach(short, limit)
+            if (limit > self._clock_reach).any():
+                self._rebuild(np.where(wanted, limit + self._clock_step, 0))
             near = self._near
             chosen = np.flatnonzero(near.clock <= limit[near.group])
             index = near.index[chosen]
@@ -163,24 +170,31 @@ class NumpyLiveTable:
                 raise ModelError(f"asked to close {lots.tolist()} lots by group, of which {covered.tolist()} are open")
             self._clock_step = np.where(lacking, self._clock_step * 4, self._clock_step)
 
-    def _extend_clock_reach(self, short: NDArray[np.bool_], limit: NDArray[np.int64]) -> None:
-        """Rebuild the near set so that it holds every cohort with a clock up to limit, and a good share beyond."""
+    def _adapt_margin(self) -> None:
+        if self._sweeps < _OFTEN:
+            self._row_margin = min(2 * self._row_margin, _MAX_ROW_MARGIN)
+        elif self._sweeps > _RARE:
+            self._row_margin = max(self._row_margin // 2, _MIN_ROW_MARGIN)
+        self._sweeps = 0
+
+    def _rebuild(self, clock_at_least: NDArray[np.int64]) -> None:
+        """Choose the near set anew: a margin beyond the trigger price, and the lowest clocks of each group.
+
+        Args:
+            clock_at_least: int64[group], the reach an operation needs now.
+        """
+        if self._live < self._count // 2 and self._count > _MIN_COMPACT:
+            self._compact()
         index = np.flatnonzero(self._lots[: self._count] > 0)
         group, clock = self._group(index), self._clock[index]
-        reach = self._clock_reach.copy()
-        for number in np.flatnonzero(short):  # the few groups that have run out
+        for number in range(len(self._hazard)):  # a rebuild is rare; everything else is batched over groups
             clocks = clock[group == number]
             rank = min(max(len(clocks) // _NEAR_SHARE, _MIN_NEAR), len(clocks)) - 1
             share = int(np.partition(clocks, rank)[rank]) if rank >= 0 else 0
-            reach[number] = max(int(limit[number] + self._clock_step[number]), share)
-        self._rebuild(reach)
-
-    def _rebuild(self, clock_reach: NDArray[np.int64]) -> None:
-        self._row_reach = np.where(self._target == _FAR, _FAR, self._target - _ROW_MARGIN)
-        self._clock_reach = clock_reach
-        if self._live < self._count // 2 and self._count > _MIN_COMPACT:
-            self._compact()
+            self._clock_reach[number] = max(int(clock_at_least[number]), share)
+        self._row_reach = np.where(self._target == _FAR, _FAR, self._target - self._row_margin)
         self._near = self._select_near(0, self._count)
+        self._near_limit = max(2 * len(self._near.index), 4 * _MIN_NEAR)
 
     def _select_near(self, begin: int, end: int) -> _Near:
         group = self._group(slice(begin, end))

@@ -8,44 +8,66 @@ from numpy.typing import NDArray
 from liqscape.axes import Timeframe
 from liqscape.market.bars import PriceRange
 
-_UNKNOWN = np.iinfo(np.int64).min
+_UNKNOWN = -(1 << 62)
 
 
 class PricePath:
-    """Candles of the newest columns, in a ring; a bar longer than a column is drawn in each column it covers."""
+    """Candles of the newest columns, in a ring; a bar longer than a column is drawn in each column it covers.
+
+    Plain lists: a bar touches one slot or a few, and NumPy would spend its time on scalars.
+    """
 
     def __init__(self, frame: Timeframe) -> None:
         self._frame = frame
-        self._column = np.full(frame.columns, _UNKNOWN, np.int64)
-        self._prices = np.zeros((4, frame.columns), np.int64)  # open, high, low, close
+        self._column = [_UNKNOWN] * frame.columns
+        self._open = [0] * frame.columns
+        self._high = [0] * frame.columns
+        self._low = [0] * frame.columns
+        self._close = [0] * frame.columns
         self._changed: set[int] = set()
+        self._window = np.zeros((5, 0), np.int64)  # as last returned; only its last column may be out of date
+        self._window_newest: int | None = None
 
     def update(self, first_minute: int, minute: int, price: PriceRange) -> None:
         """Take the price of a bar that covers first_minute..minute."""
+        columns = self._frame.columns
         newest = self._frame.column_of(minute)
-        oldest = max(self._frame.column_of(first_minute), newest - self._frame.columns + 1)
-        for column in range(oldest, newest + 1):
-            slot = column % self._frame.columns
+        for column in range(max(self._frame.column_of(first_minute), newest - columns + 1), newest + 1):
+            slot = column % columns
             if self._column[slot] == column:
-                self._prices[1, slot] = max(self._prices[1, slot], price.high)
-                self._prices[2, slot] = min(self._prices[2, slot], price.low)
-                self._prices[3, slot] = price.close
+                self._high[slot] = max(self._high[slot], price.high)
+                self._low[slot] = min(self._low[slot], price.low)
             else:
                 self._column[slot] = column
-                self._prices[:, slot] = (price.open, price.high, price.low, price.close)
+                self._open[slot], self._high[slot], self._low[slot] = price.open, price.high, price.low
+            self._close[slot] = price.close
             self._changed.add(column)
+            if column != self._window_newest:
+                self._window_newest = None
+        if len(self._changed) > 4 * columns:  # nobody asks while history is built
+            self._changed = {column for column in self._changed if column > newest - columns}
 
     def take_changed(self, newest_column: int) -> NDArray[np.int64]:
         """Return int64[5, n] (column, open, high, low, close) of the columns changed since the last call, ascending."""
         oldest = newest_column - self._frame.columns
-        columns = np.array(sorted(c for c in self._changed if c > oldest), np.int64)
+        changed = sorted(column for column in self._changed if column > oldest)
         self._changed.clear()
-        return self._rows(columns % self._frame.columns)
+        return self._rows(changed)
 
     def window(self, newest_column: int) -> NDArray[np.int64]:
         """Return int64[5, n] of every known column of the window, ascending."""
-        slots = np.flatnonzero(self._column > newest_column - self._frame.columns)
-        return self._rows(slots[np.argsort(self._column[slots])])
+        if newest_column == self._window_newest:
+            window = self._window.copy()
+            window[:, -1:] = self._rows([newest_column])
+        else:
+            oldest = newest_column - self._frame.columns
+            window = self._rows(sorted(column for column in self._column if column > oldest))
+            known = window.shape[1] > 0 and window[0, -1] == newest_column
+            self._window_newest = newest_column if known else None
+        self._window = window
+        return window
 
-    def _rows(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.concatenate((self._column[None, slots], self._prices[:, slots]))
+    def _rows(self, columns: list[int]) -> NDArray[np.int64]:
+        slots = [column % self._frame.columns for column in columns]
+        prices = [[path[slot] for slot in slots] for path in (self._open, self._high, self._low, self._close)]
+        return np.array([columns, *prices], np.int64)

@@ -118,6 +118,7 @@ class _BarBuilder:
         self.scale: SymbolScale | None = None
         self.rejected = 0
         self._held: tuple[int, int, int] | None = None  # tick end, watermark, quantity: newest sample before any price
+        self._sends_marks = False
         self._quantity_seen = 0
         self._lots_seen = 0
         self._watermark_ns = 0
@@ -159,6 +160,7 @@ class _BarBuilder:
         self.see_time(mark.time_ns)
         price = self._units(mark.price)
         self._mark = _extended(self._mark, price, price, price, price)
+        self._sends_marks = True
 
     def add_open_interest(self, sample: OpenInterest) -> None:
         self.see_time(sample.time_ns)
@@ -183,7 +185,8 @@ class _BarBuilder:
             rows = TradedRows.from_mapping(self._traded_by_row)
             self._traded = rows if self._traded is None else self._traded.plus(rows)
         first = self._first_minute if self._first_minute is not None else minute_of(begin_ns)
-        trigger = self._mark or self._candle or self._trades
+        # A trade off the mark liquidates nobody: trades trigger only on a venue that has never sent a mark.
+        trigger = self._mark or self._candle or (None if self._sends_marks else self._trades)
         bars.append(self._bar(first, end_ns, self._watermark_ns, self._sample, trigger, self._traded))
         self._reset()
         return bars
