@@ -1,0 +1,48 @@
+# People and CI call the same targets; each makes .venv first where it is missing or older than pyproject.toml.
+PYTHON ?= python3
+LISTEN ?= 127.0.0.1:50051
+SYMBOL ?= BTC
+TIMEFRAME ?= 24h
+BIN := .venv/bin
+
+.PHONY: demo watch test lint format bench prove proto clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed-server  ## a simulated market, served until Ctrl-C
+	@$(BIN)/liqscape serve --source simulate --listen $(LISTEN)
+
+watch: .venv/.installed-server  ## its heatmap, in a second terminal
+	@$(BIN)/liqscape watch --address $(LISTEN) $(SYMBOL) $(TIMEFRAME)
+
+test: .venv/.installed-dev  ## every test; ARGS="-k ring" narrows it
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.installed-dev  ## every check that runs no test
+	@PYTHON="$(PYTHON)" .ci/lint
+
+format: .venv/.installed-dev  ## put the code into the one format that lint wants
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format --quiet
+
+bench: .venv/.installed-dev  ## every benchmark, one after the other
+	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
+
+prove: .venv/.installed-dev  ## every claim at full size, kept in benchmarks/results
+	@$(BIN)/python -m benchmarks.prove $(ARGS)
+
+proto:  ## rewrite server/liqscape/v1 from proto/
+	@$(PYTHON) proto/generate.py
+
+clean:  ## forget everything that was built or installed
+	@rm -rf .venv .proto-venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The demo needs no developer tools, so it does not wait for them.
+.venv/.installed-server: EXTRAS = server
+.venv/.installed-dev: EXTRAS = server,dev
+.venv/.installed-server .venv/.installed-dev: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("liqscape needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@echo "installing liqscape[$(EXTRAS)] into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch .venv/.installed-server $@

@@ -1,0 +1,152 @@
+"""Are the claims of this project true? Runs every one of them at full size and keeps the outcome.
+
+    python -m benchmarks.prove              all steps, stored as benchmarks/results/prove.json
+    python -m benchmarks.prove NAME ...     only these, nothing stored
+    python -m benchmarks.prove --list       what there is
+
+Every step runs to its end even when an earlier one has failed, so that one run tells everything; the exit status is 1
+when any failed. `make test` runs the same claims with reduced counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from benchmarks import report
+
+PYTHON: Final = sys.executable
+FULL_PROPERTIES: Final = {"LIQSCAPE_HYPOTHESIS_PROFILE": "prove"}
+# Named outright, because then absent recordings are an error and not a skipped test.
+RECORDINGS: Final = {"LIQSCAPE_RECORDINGS": os.environ.get("LIQSCAPE_RECORDINGS") or str(report.ROOT.parent / "shared")}
+# Far above the longest step on two cores; a step that reaches it hangs.
+STEP_LIMIT_S: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One claim.
+
+    Attributes:
+        name: for the command line and the record.
+        claim: what holds when the command exits with 0.
+        command: run from the root of the project.
+        environment: on top of the caller's.
+    """
+
+    name: str
+    claim: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a step went. exit_status is None when it was stopped at the limit."""
+
+    step: Step
+    exit_status: int | None
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the claim held."""
+        return self.exit_status == 0
+
+
+# Every "shown by" is a line here.
+STEPS: Final = (
+    Step(
+        "properties",
+        "the invariants hold for every generated case, at full counts",
+        (PYTHON, "-m", "pytest", "tests/property", "--timeout=1800"),
+        FULL_PROPERTIES,
+    ),
+    Step(
+        "recordings",
+        "what must hold on real recordings holds",
+        (PYTHON, "-m", "pytest", "-m", "recorded", "--timeout=1800"),
+        RECORDINGS,
+    ),
+)
+
+
+def run(step: Step, limit_s: float = STEP_LIMIT_S) -> Outcome:
+    """Run one step from the root of the project, its output going straight to the terminal."""
+    print(f"\n== {step.name}: {step.claim}\n   {' '.join(step.command)}", flush=True)
+    started = time.monotonic()
+    try:
+        environment = {**os.environ, **step.environment}
+        status = subprocess.run(step.command, cwd=report.ROOT, env=environment, timeout=limit_s, check=False).returncode
+    except subprocess.TimeoutExpired:
+        return Outcome(step, None, time.monotonic() - started)
+    return Outcome(step, status, time.monotonic() - started)
+
+
+def describe(outcome: Outcome) -> str:
+    """Say in one line how a step went."""
+    if outcome.exit_status is None:
+        word = "STOPPED at the limit"
+    else:
+        word = "passed" if outcome.passed else f"FAILED with status {outcome.exit_status}"
+    return f"{outcome.step.name}: {word}, {outcome.seconds:.1f} s"
+
+
+def choose(names: Sequence[str], steps: Sequence[Step]) -> list[Step]:
+    """Return the named steps in the order of the table, or all.
+
+    Raises:
+        ValueError: a name that no step has.
+    """
+    known = [step.name for step in steps]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"step {name!r} is unknown; use one of {', '.join(known)}")
+    return [step for step in steps if not names or step.name in names]
+
+
+def store(outcomes: Sequence[Outcome]) -> None:
+    """Keep the outcome of a whole run."""
+    passed = sum(outcome.passed for outcome in outcomes)
+    steps = [
+        {
+            "name": outcome.step.name,
+            "claim": outcome.step.claim,
+            "arguments": list(outcome.step.command[1:]),
+            "exit_status": outcome.exit_status,
+            "seconds": round(outcome.seconds, 1),
+        }
+        for outcome in outcomes
+    ]
+    figures = {"claims that held": f"{passed} of {len(outcomes)}"}
+    report.store("prove", "Do the claims hold at full size?", figures, {"steps": steps})
+
+
+def main(arguments: Sequence[str] | None = None, steps: Sequence[Step] = STEPS) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(description="run every claim of the project at full size")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these steps; nothing is stored then")
+    parser.add_argument("--list", action="store_true", help="name the steps and stop")
+    options = parser.parse_args(arguments)
+    try:
+        chosen = choose(options.names, steps)
+    except ValueError as error:
+        parser.error(str(error))
+    if options.list:
+        print("\n".join(f"{step.name}: {step.claim}" for step in chosen))
+        return 0
+    outcomes = [run(step) for step in chosen]
+    if not options.names:
+        store(outcomes)
+    print("\n" + "\n".join(describe(outcome) for outcome in outcomes))
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

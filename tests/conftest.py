@@ -1,0 +1,58 @@
+"""What every test may rely on: fixed examples for hypothesis, and the folder of real recordings where there is one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+RECORDINGS_VARIABLE: Final = "LIQSCAPE_RECORDINGS"
+PROFILE_VARIABLE: Final = "LIQSCAPE_HYPOTHESIS_PROFILE"
+
+# The examples follow from the test alone: the same on every machine, nothing kept between runs. A shared core can be
+# slow at any moment, so time is pytest's affair (its timeout), not hypothesis's.
+settings.register_profile(
+    "ci", derandomize=True, database=None, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("prove", parent=settings.get_profile("ci"), max_examples=2000)
+settings.load_profile(os.environ.get(PROFILE_VARIABLE, "ci"))
+
+
+def recordings_folder() -> Path:
+    """Return where real recordings are looked for: the folder above market/."""
+    return Path(os.environ.get(RECORDINGS_VARIABLE) or ROOT.parent / "shared")
+
+
+def reason_to_skip() -> str | None:
+    """Say why tests on real recordings cannot run here, if so."""
+    folder = recordings_folder()
+    if (folder / "market").is_dir():
+        return None
+    return f"no real recordings: {RECORDINGS_VARIABLE} must name the folder above market/, {str(folder)!r} is not it"
+
+
+def pytest_configure() -> None:
+    """Refuse a folder of recordings that was asked for and is not there: a skip would hide the mistake."""
+    reason = reason_to_skip()
+    if os.environ.get(RECORDINGS_VARIABLE) and reason is not None:
+        raise pytest.UsageError(reason)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests marked `recorded` where there is no recording."""
+    reason = reason_to_skip() if item.get_closest_marker("recorded") else None
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Return the folder above market/, or skip."""
+    reason = reason_to_skip()
+    if reason is not None:
+        pytest.skip(reason)
+    return recordings_folder()
