@@ -1,0 +1,124 @@
+"""Command line. Heavy imports happen inside the command that needs them, so that --help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from liqscape import __version__
+from liqscape.config import DEFAULT_LISTEN
+from liqscape.errors import ConfigError, LiqscapeError
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0 good, 1 failed, 2 wrong use."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="liqscape", description="Live liquidation heatmaps, exact and explained.")
+    parser.add_argument("--version", action="version", version=f"liqscape {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = next((a for a in arguments if not a.startswith("-")), "")
+    try:
+        for name, (summary, extra) in _COMMANDS.items():
+            subparser = commands.add_parser(name, help=summary, description=summary)
+            if name == command:
+                _add_arguments(name, subparser, extra)
+        return _run(parser.parse_args(arguments), _COMMANDS.get(command, ("", ""))[1])
+    except ConfigError as error:
+        print(f"liqscape: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except LiqscapeError as error:
+        print(f"liqscape: {error}", file=sys.stderr)
+        return EXIT_FAILURE
+    except KeyboardInterrupt:
+        return EXIT_FAILURE
+
+
+_COMMANDS = {
+    "serve": ("run a server on simulated or recorded data", "server"),
+    "watch": ("show a live heatmap in the terminal", "watch"),
+    "export": ("write events, books and grids of a recording to files", "server"),
+    "bench": ("measure refresh latency as a client of a server sees it", "watch"),
+}
+"""Summary, and the extra of the distribution that a command needs."""
+
+
+def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> None:
+    with _Extra(name, extra):
+        if name == "serve":
+            _add_serve_arguments(parser)
+        elif name == "export":
+            from liqscape.export import add_export_arguments
+
+            add_export_arguments(parser)
+        elif name == "watch":
+            from liqscape_client.watch import add_watch_arguments
+
+            add_watch_arguments(parser)
+        elif name == "bench":
+            from liqscape_client.bench import add_bench_arguments
+
+            add_bench_arguments(parser)
+
+
+def _run(namespace: argparse.Namespace, extra: str) -> int:
+    with _Extra(namespace.command, extra):
+        if namespace.command == "serve":
+            from liqscape.serve import run_serve
+
+            return run_serve(namespace)
+        if namespace.command == "export":
+            from liqscape.export import run_export
+
+            return run_export(namespace)
+        if namespace.command == "watch":
+            from liqscape_client.watch import run_watch
+
+            return run_watch(namespace)
+        from liqscape_client.bench import run_bench
+
+        return run_bench(namespace)
+
+
+def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", default="simulate", help="simulate (default), or history:FILE with a manifest")
+    parser.add_argument(
+        "--speed", default="1", help="recorded seconds a second, or max to build at once (history only)"
+    )
+    parser.add_argument("--at-end", choices=("stay", "exit"), default="stay", help="when the input ends (default stay)")
+    parser.add_argument("--listen", default=DEFAULT_LISTEN, help=f"HOST:PORT (default {DEFAULT_LISTEN}; port 0: any)")
+    parser.add_argument("--insecure", action="store_true", help="allow an address other than loopback without TLS")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulation (default 1)")
+    parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all the source has)")
+    parser.add_argument(
+        "--recordings", type=Path, help="folder above market/ (default LIQSCAPE_RECORDINGS or ../shared)"
+    )
+
+
+class _Extra:
+    """Turns the absence of an optional package into the command that installs it."""
+
+    def __init__(self, command: str, extra: str) -> None:
+        self._command = command
+        self._extra = extra
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] not in (
+            "liqscape",
+            "liqscape_client",
+        ):
+            raise ConfigError(
+                f"{self._command} needs the package {error.name!r};"
+                f" install it with: pip install 'liqscape[{self._extra}]'"
+            ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

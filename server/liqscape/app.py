@@ -1,0 +1,116 @@
+"""Read this first: every stage, joined. Nothing else knows the whole.
+
+    source -> shard (market -> positions -> grid) -> encoder -> frame source -> hub -> gRPC
+
+The first three run in the engine's thread, the rest in the event loop of serve(). A thread is one way to join the
+roles; both sides know each other only by the ports of broadcast/ports.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from liqscape.api.grpc_service import serve_grpc
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.broadcast.ports import ShardDescription
+from liqscape.clock import Clock, SystemClock
+from liqscape.config import ServeConfig, SourceConfig
+from liqscape.device.numpy_backend import NumpyBackend
+from liqscape.engine import EngineThread
+from liqscape.errors import ConfigError
+from liqscape.feeds.source import EventSource, Progress
+from liqscape.grid.shard import Shard
+from liqscape.grid.updates import EngineStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that serves. `ended` is set when the input has ended or the engine has failed."""
+
+    address: str
+    input: str
+    ended: asyncio.Event
+    status: Callable[[], Awaitable[EngineStatus]]
+    progress: Callable[[], Progress]
+
+
+def build_source(config: SourceConfig, clock: Clock) -> EventSource:
+    """Return the input a configuration asks for.
+
+    Raises:
+        ConfigError: a setting does not fit the kind. InputDataError: the recording breaks a rule.
+    """
+    if config.kind == "simulate":
+        from liqscape.feeds.simulate import SimulateSource
+
+        if config.speed is None:
+            raise ConfigError("speed 'max' needs a recording; use a number with simulate")
+        symbols = config.symbols or ("BTC", "ETH")
+        return SimulateSource(seed=config.seed, symbols=symbols, clock=clock, speed=config.speed)
+    from liqscape.feeds.history import HistorySource
+    from liqscape.feeds.recordings import recordings_folder
+
+    if config.manifest is None:
+        raise ConfigError("source history needs a manifest; use history:FILE")
+    return HistorySource(
+        config.manifest,
+        recordings=config.recordings or recordings_folder(),
+        symbols=config.symbols,
+        speed=config.speed,
+        clock=clock,
+    )
+
+
+async def serve(
+    config: ServeConfig, use: Callable[[RunningServer], Awaitable[None]], clock: Clock | None = None
+) -> None:
+    """Run a server until `use` returns; then stop it, streams first.
+
+    Args:
+        config: what to run.
+        use: called once the address is bound, while history may still be being built.
+        clock: wall clock of source and engine; the machine's by default.
+    """
+    clock = clock or SystemClock()
+    source = build_source(config.source, clock)
+    about = source.description
+    backend = NumpyBackend()
+    shard = Shard(about.instruments, backend, clock.now_ns)
+    description = ShardDescription(
+        source_id=config.source_id,
+        epoch=secrets.randbits(63) + 1,
+        tick_ms=about.tick_ms,
+        simulated=about.simulated,
+        replay=about.replay,
+        input=about.name,
+        channels=shard.channels,
+    )
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    frames = InProcessFrameSource(description)
+    engine = EngineThread(
+        description=description,
+        source=source,
+        shard=shard,
+        backend_name=backend.name,
+        publish=frames.publish,
+        on_end=lambda: _set_from_thread(loop, ended),
+    )
+    hub = Hub(frames)
+    server = await serve_grpc(config.listen, hub, engine, insecure=config.insecure)
+    async with hub.running():
+        engine.start()
+        try:
+            await use(RunningServer(server.address, about.name, ended, engine.status, source.progress))
+        finally:
+            await server.stop(config.stop_grace_seconds)
+            await asyncio.to_thread(engine.stop)
+
+
+def _set_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(event.set)

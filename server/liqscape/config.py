@@ -1,0 +1,87 @@
+"""Settings of a server, with the reason of each default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from liqscape.errors import ConfigError
+
+DEFAULT_LISTEN: Final = "127.0.0.1:50051"
+"""Loopback: an estimate of other people's positions is nobody's business until its owner says so. 50051 is gRPC's
+custom.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig:
+    """Where events come from.
+
+    Attributes:
+        kind: simulate, or history.
+        manifest: the recording's manifest, for history.
+        recordings: folder above market/; None = LIQSCAPE_RECORDINGS, else ../shared.
+        speed: recorded or simulated seconds a second; None = as fast as possible, for history only.
+        seed: of the simulation; 1 so that two people see the same demo.
+        symbols: base coins; None = all the source has.
+    """
+
+    kind: str = "simulate"
+    manifest: Path | None = None
+    recordings: Path | None = None
+    speed: float | None = 1.0
+    seed: int = 1
+    symbols: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeConfig:
+    """One server.
+
+    Attributes:
+        source: where events come from.
+        listen: HOST:PORT; port 0 takes a free one.
+        insecure: allow an address other than loopback without TLS and tokens.
+        at_end: stay (serve the last state) or exit when the input ends.
+        source_id: name of this engine shard on the wire, stable over restarts.
+        stop_grace_seconds: how long open streams may take to end: two heartbeats.
+    """
+
+    source: SourceConfig
+    listen: str = DEFAULT_LISTEN
+    insecure: bool = False
+    at_end: str = "stay"
+    source_id: str = "engine-0"
+    stop_grace_seconds: float = 2.0
+
+
+def parse_source(text: str) -> tuple[str, Path | None]:
+    """Return kind and manifest of --source: simulate, or history:FILE.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if text == "simulate":
+        return "simulate", None
+    kind, separator, file = text.partition(":")
+    if kind == "history" and separator and file:
+        return "history", Path(file)
+    raise ConfigError(f"source {text!r} is unknown; use simulate or history:FILE")
+
+
+def parse_speed(text: str) -> float | None:
+    """Return --speed: a positive number, or None for max.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"speed {text!r} is invalid; use a number above 0, or max")
+    return speed

@@ -1,0 +1,241 @@
+"""The engine role: runs one shard in a thread of its own, publishes its ticks, answers questions about it.
+
+The thread owns the shard. Other threads see only what it has finished: records handed to `publish`, and an immutable
+view of the newest rendered tick, from which questions are answered on a query thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from liqscape.axes import timeframe as find_timeframe
+from liqscape.broadcast.encoder import StreamEncoder
+from liqscape.broadcast.ports import ShardDescription, TickRecord
+from liqscape.errors import LiqscapeError, NotFound, NotReady
+from liqscape.events import PositionSide
+from liqscape.feeds.source import EventSource
+from liqscape.grid.shard import Shard, SymbolView
+from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, TickOutput, TierView
+from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.positions.margin import bankruptcy_ratio, liquidation_ratio
+from liqscape.positions.mix import prior_inflow_mix
+
+_LOG = logging.getLogger(__name__)
+_STATUS_SECONDS = 0.2
+"""How often the status is renewed while history is built: five times a second reads as live and costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """What other threads may see."""
+
+    status: EngineStatus
+    views: dict[str, SymbolView]
+
+
+class EngineThread:
+    """A shard, its thread, and the QueryPort to it.
+
+    Args:
+        description: identity on the wire.
+        source: events; consumed in the engine's own event loop.
+        shard: the model.
+        backend_name: shown to people.
+        publish: takes each tick's record; called from the engine's thread.
+        on_end: called from the engine's thread when the input has ended or the engine has failed.
+    """
+
+    def __init__(
+        self,
+        *,
+        description: ShardDescription,
+        source: EventSource,
+        shard: Shard,
+        backend_name: str,
+        publish: Callable[[TickRecord], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._description = description
+        self._source = source
+        self._shard = shard
+        self._encoder = StreamEncoder(description)
+        self._publish = publish
+        self._on_end = on_end
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = threading.Event()
+        self._started = time.monotonic()
+        self._last_output: TickOutput | None = None
+        status = EngineStatus(
+            state="building",
+            message="starting",
+            progress=0.0,
+            seconds_left=None,
+            epoch=description.epoch,
+            tick=0,
+            backend=backend_name,
+            input=description.input,
+        )
+        self._finished = _Finished(status, {})
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self._stopping.set()
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+        if self._thread.is_alive():
+            self._thread.join()
+        self._query_thread.shutdown(wait=False, cancel_futures=True)
+
+    async def status(self) -> EngineStatus:
+        """Return the newest status."""
+        return self._finished.status
+
+    async def instruments(self) -> tuple[InstrumentView, ...]:
+        """Return every instrument with the rules in force."""
+        return tuple(self._instrument_view(i) for i in self._shard.instruments)
+
+    async def get_grid(self, symbol: str, timeframe: str) -> GridAnswer:
+        """Return the exact grid of a default channel at the newest rendered tick; see QueryPort."""
+        frame = find_timeframe(timeframe)
+        if symbol not in self._shard.symbols:
+            raise NotFound(f"symbol {symbol!r} is unknown; known are {', '.join(self._shard.symbols)}")
+        finished = self._finished
+        view = finished.views.get(symbol)
+        if view is None or frame.name not in view.channels:
+            raise NotReady(finished.status.message or "history is still being built", finished.status.progress)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._query_thread, self._answer, view, frame.name)
+
+    def _answer(self, view: SymbolView, name: str) -> GridAnswer:
+        channel = view.channels[name]
+        rows = channel.axes.rows
+        return GridAnswer(
+            channel=channel.channel,
+            epoch=self._description.epoch,
+            tick=view.tick,
+            generation=channel.generation,
+            axes=channel.axes,
+            newest_column=channel.newest_column,
+            cells=view.engine.project(view.ledger, channel.channel.timeframe, view.now_minute, rows),
+            usd_per_weighted_lot=np.array(view.scale.usd_per_weighted_lot(rows), np.float64),
+            candles=channel.candles,
+            mark_price=view.mark_price,
+            source_watermark_ns=view.source_watermark_ns,
+            coverage=view.coverage,
+        )
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._on_end()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.ensure_future(self._consume())
+        if self._stopping.is_set():  # stop() may have come before there was a task to cancel
+            self._task.cancel()
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            self._set_status(state="ended", message="stopped")
+        except LiqscapeError as error:
+            _LOG.error("engine failed: %s", error)
+            self._set_status(state="failed", message=str(error))
+        except Exception as error:  # the edge must be able to say that the engine is gone, whatever the defect was
+            _LOG.exception("engine failed")
+            self._set_status(state="failed", message=f"internal error: {type(error).__name__}")
+
+    async def _consume(self) -> None:
+        renewed = 0.0
+        async for event in self._source.events():
+            output = self._shard.accept(event)
+            if output is not None:
+                self._finish_tick(output)
+            elif self._last_output is None and time.monotonic() - renewed > _STATUS_SECONDS:
+                renewed = time.monotonic()
+                self._report_building()
+                await asyncio.sleep(0)  # let stop() be heard
+        if self._last_output is None:
+            final = self._shard.render()
+            if final is not None:
+                self._finish_tick(final)
+        if self._last_output is not None:
+            nothing_new = replace(self._last_output, tick=self._last_output.tick + 1, channels=(), ended=True)
+            self._publish(self._encoder.encode(nothing_new))
+        self._set_status(state="ended", message="the input has ended")
+
+    def _finish_tick(self, output: TickOutput) -> None:
+        self._last_output = output
+        self._publish(self._encoder.encode(output))
+        self._finished = _Finished(self._finished.status, self._shard.view())
+        self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
+
+    def _report_building(self) -> None:
+        progress = self._source.progress()
+        share = progress.done / progress.total if progress.total else 0.0
+        elapsed = time.monotonic() - self._started
+        left = elapsed / share * (1 - share) if share > 0.02 else None
+        about = f", about {left:.0f} s left" if left is not None else ""
+        text = f"history is still being built: {share:.0%} of {progress.total} {progress.what}{about}"
+        self._set_status(state="building", message=text, progress=share, seconds_left=left)
+
+    def _set_status(
+        self, *, state: str, message: str, progress: float | None = None, seconds_left: float | None = None
+    ) -> None:
+        old = self._finished.status
+        status = replace(
+            old,
+            state=state,
+            message=message,
+            progress=old.progress if progress is None else progress,
+            seconds_left=seconds_left,
+            tick=self._shard.tick,
+            symbols=self._shard.status(),
+            counters=dict(self._shard.market.counters),
+        )
+        self._finished = replace(self._finished, status=status)
+
+    def _instrument_view(self, instrument: Instrument) -> InstrumentView:
+        scale = self._shard.market.scale(instrument.symbol)
+        tiers = instrument.leverage_tiers
+        return InstrumentView(
+            instrument_id=instrument.instrument_id,
+            venue=instrument.venue,
+            symbol=instrument.symbol,
+            contract=instrument.contract,
+            trigger=instrument.trigger,
+            price_decimals=instrument.price_decimals if scale is None else scale.price_decimals,
+            base_step=0 if scale is None else scale.base_step,
+            lot_decimals=0 if scale is None else scale.lot_decimals,
+            maintenance_margin_rate_ppm=round(instrument.maintenance_margin_rate * 1_000_000),
+            rules_date=instrument.rules_date,
+            tiers=tuple(
+                TierView(
+                    leverage=leverage,
+                    inflow_share_ppm=share,
+                    long_liquidation_ratio=float(liquidation_ratio(instrument, leverage, PositionSide.LONG)),
+                    short_liquidation_ratio=float(liquidation_ratio(instrument, leverage, PositionSide.SHORT)),
+                    long_bankruptcy_ratio=float(bankruptcy_ratio(leverage, PositionSide.LONG)),
+                    short_bankruptcy_ratio=float(bankruptcy_ratio(leverage, PositionSide.SHORT)),
+                )
+                for leverage, share in zip(tiers, prior_inflow_mix(tiers), strict=True)
+                if leverage in LEVERAGE_TIERS
+            ),
+        )

@@ -1,0 +1,124 @@
+"""The serve command: runs app.serve in the foreground and tells people what is going on, one line a second."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from liqscape.app import RunningServer, serve
+from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed
+from liqscape.grid.updates import EngineStatus, SymbolStatus
+from liqscape.terminal_progress import progress_bar
+
+_STATUS_SECONDS = 1.0
+
+
+def run_serve(namespace: argparse.Namespace) -> int:
+    """Run a server until it is interrupted, or its input ends and --at-end is exit. Returns 1 if the engine failed."""
+    kind, manifest = parse_source(namespace.source)
+    symbols = tuple(s.strip().upper() for s in namespace.symbols.split(",")) if namespace.symbols else None
+    config = ServeConfig(
+        source=SourceConfig(
+            kind=kind,
+            manifest=manifest,
+            recordings=namespace.recordings,
+            speed=parse_speed(namespace.speed),
+            seed=namespace.seed,
+            symbols=symbols,
+        ),
+        listen=namespace.listen,
+        insecure=namespace.insecure,
+        at_end=namespace.at_end,
+    )
+    return asyncio.run(_serve(config))
+
+
+async def _serve(config: ServeConfig) -> int:
+    console = Console()
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    failed = False
+
+    async def talk(server: RunningServer) -> None:
+        nonlocal failed
+        console.print(f"liqscape serves [bold]{server.input}[/] on {server.address}; Ctrl-C ends it", highlight=False)
+        first = (config.source.symbols or ("BTC",))[0]
+        console.print(f"watch it with:  {_command()} watch {first} 24h --address {server.address}", highlight=False)
+        await _show_building(console, server, interrupted)
+        await _show_status(console, server, interrupted, leave_at_end=config.at_end == "exit")
+        failed = (await server.status()).state == "failed"
+
+    await serve(config, talk)
+    return 1 if failed else 0
+
+
+def _command() -> str:
+    """Return how this program was called, so that what is printed can be pasted."""
+    return sys.argv[0] if sys.argv[0].endswith("liqscape") else f"{sys.executable} -m liqscape"
+
+
+async def _show_building(console: Console, server: RunningServer, interrupted: asyncio.Event) -> None:
+    with progress_bar(console) as bar:
+        task = bar.add_task("building history", total=server.progress().total)
+        while not interrupted.is_set():
+            progress = server.progress()
+            bar.update(task, completed=progress.done, total=progress.total)
+            if (await server.status()).state != "building":
+                return
+            await _pause(interrupted, 0.1)
+
+
+async def _show_status(
+    console: Console, server: RunningServer, interrupted: asyncio.Event, *, leave_at_end: bool
+) -> None:
+    while not interrupted.is_set():
+        status = await server.status()
+        console.print(status_line(status, time.time()), highlight=False, soft_wrap=True)
+        if status.state == "failed" or (status.state == "ended" and leave_at_end):
+            return
+        if status.state == "ended":
+            await interrupted.wait()  # nothing changes any more
+        await _pause(interrupted, _STATUS_SECONDS)
+
+
+def status_line(status: EngineStatus, now: float) -> str:
+    """Return one line for people: state, tick, and each symbol's price, coverage and cost.
+
+    Args:
+        status: of the engine.
+        now: unix seconds, shown as the time of the line.
+    """
+    clock = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S")
+    parts = [f"{clock}Z {status.state}", f"tick {status.tick}", *(_symbol_part(s) for s in status.symbols)]
+    if status.message:
+        parts.append(status.message)
+    return " | ".join(parts)
+
+
+def _symbol_part(symbol: SymbolStatus) -> str:
+    live = sum(sum(c.live_lots) for c in symbol.coverage)
+    total = live + sum(sum(c.uncovered_lots) for c in symbol.coverage)
+    covered = f"{live / total:.0%} covered" if total else "nothing covered"
+    price = symbol.mark_price / 10**symbol.price_decimals
+    when = datetime.fromtimestamp(symbol.source_watermark_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        f"{symbol.symbol} {price:,.{symbol.price_decimals}f} at {when}, {covered},"
+        f" {symbol.live_cohorts:,} cohorts, {symbol.tick_compute_ms:.0f} ms"
+    )
+
+
+async def _pause(interrupted: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond an interrupt."""
+    try:
+        async with asyncio.timeout(seconds):
+            await interrupted.wait()
+    except TimeoutError:
+        return
