@@ -125,7 +125,7 @@ class SymbolScale:
             limit *= 10
         step = _largest_one_two_five(limit // 10_000)
         # Largest power of ten of the base coin worth <= 1 quote unit: smallest d with price * 10^-d <= 1.
-        lot_decimals = -len(str(price)) - 2
+        lot_decimals = -tick_decimals  # the least price is one tick, and this many coins of it are worth 1
         while price * _power(10, -lot_decimals - tick_decimals) > _power(10, lot_decimals + tick_decimals):
             lot_decimals += 1
         return cls(symbol, decimals, step, lot_decimals)

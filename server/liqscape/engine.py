@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from liqscape.axes import timeframe as find_timeframe
+from liqscape.background import BackgroundWork
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.errors import LiqscapeError, NotFound, NotReady
@@ -71,6 +72,7 @@ class EngineThread:
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")
+        self._background = BackgroundWork()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -101,6 +103,7 @@ class EngineThread:
         if self._thread.is_alive():
             self._thread.join()
         self._query_thread.shutdown(wait=False, cancel_futures=True)
+        self._background.stop()
 
     async def status(self) -> EngineStatus:
         """Return the newest status."""
@@ -185,6 +188,7 @@ class EngineThread:
         self._last_output = output
         self._publish(self._encoder.encode(output))
         self._finished = _Finished(self._finished.status, self._shard.view())
+        self._background.after_tick(self._shard)
         self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
 
     def _report_building(self) -> None:
@@ -208,7 +212,7 @@ class EngineThread:
             seconds_left=seconds_left,
             tick=self._shard.tick,
             symbols=self._shard.status(),
-            counters=dict(self._shard.market.counters),
+            counters={**self._shard.market.counters, **self._background.counters},
         )
         self._finished = replace(self._finished, status=status)
 

@@ -101,19 +101,60 @@ class LedgerView(Protocol):
     """A ledger as it was when captured: later appends do not change it. May be read from another thread."""
 
     def __len__(self) -> int:
-        """Return the number of events."""
+        """Return the number of events held, raw and merged."""
+        ...
+
+    @property
+    def appended(self) -> int:
+        """Return how many events were ever appended."""
+        ...
+
+    @property
+    def exact_from_minute(self) -> int:
+        """Return the earliest minute as of which grids are exact; everything before it is merged."""
         ...
 
     def columns(self) -> LedgerColumns:
-        """Return the events as host arrays; not to be written to."""
+        """Return the raw events as host arrays, the last ones appended; not to be written to."""
+        ...
+
+    def tiers(self) -> tuple[LedgerColumns, ...]:
+        """Return the merged events of each age tier as host arrays; see device.age_tiers."""
+        ...
+
+    def compacted(self, now_minute: int) -> CompactedPast:
+        """Merge what is older than a day at now_minute; changes nothing, may run on any thread. For Ledger.adopt."""
+        ...
+
+
+class CompactedPast(Protocol):
+    """What LedgerView.compacted made; opaque but for its size."""
+
+    @property
+    def events(self) -> int:
+        """Return the number of merged events."""
+        ...
+
+    @property
+    def until_minute(self) -> int:
+        """Return the last event minute merged."""
         ...
 
 
 class Ledger(Protocol):
-    """Signed events of one symbol, in time order."""
+    """Signed events of one symbol: a raw log, in time order, of at least a day, and age tiers of what was before."""
 
     def __len__(self) -> int:
-        """Return the number of events."""
+        """Return the number of events held, raw and merged."""
+        ...
+
+    @property
+    def raw_events(self) -> int:
+        """Return the number of events in the raw log."""
+        ...
+
+    def adopt(self, past: CompactedPast) -> None:
+        """Put a compacted past in the place of the events it stands for. Costs nothing; grids stay the same."""
         ...
 
     def append(self, minute: int, batch: CohortBatch, sign: int, cause: int) -> None:

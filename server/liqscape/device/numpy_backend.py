@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
+from liqscape.device.age_tiers import tiers_read
 from liqscape.device.backend import LedgerColumns, LedgerView
 from liqscape.device.numpy_ledger import NumpyLedger
 from liqscape.device.numpy_live import NumpyLiveTable
@@ -28,13 +29,12 @@ class NumpyBackend:
     def project(
         self, view: LedgerView, frame: Timeframe, now_minute: int, rows: RowRange, weights: NDArray[np.uint16]
     ) -> NDArray[np.int64]:
-        events = view.columns()
-        first_minute = frame.first_column(now_minute) * frame.column_minutes
-        begin, end = np.searchsorted(events.minute, [first_minute, now_minute + 1])
+        first_column = frame.first_column(now_minute)
+        first_minute = first_column * frame.column_minutes
         grid = np.zeros((frame.columns, rows.count), np.int64)
-        _accumulate(
-            grid, events, int(begin), int(end), frame, frame.first_column(now_minute), first_minute, rows, weights
-        )
+        for events in (*view.tiers()[: tiers_read(frame)], view.columns()):
+            begin, end = np.searchsorted(events.minute, [first_minute, now_minute + 1])
+            _accumulate(grid, events, int(begin), int(end), frame, first_column, first_minute, rows, weights)
         for column in range(1, frame.columns):
             grid[column] += grid[column - 1]
         return grid
@@ -122,7 +122,7 @@ class NumpyChannelBuffer:
         newest = self._frame.column_of(now_minute)
         index = self._grow(view, newest) if newest == self._newest else self._recompute(view, now_minute)
         self._newest = newest
-        self._seen = len(view)
+        self._seen = view.appended
         level = levels_of(self._cells.reshape(-1)[index], self._factor[index % self._rows.count])
         ring_index = _window_to_ring(index, *self._cells.shape, newest)
         ring = self._ring.reshape(-1)
@@ -140,11 +140,12 @@ class NumpyChannelBuffer:
 
     def _grow(self, view: LedgerView, newest: int) -> NDArray[np.int64]:
         """Add the events since the last call to the newest column; return the flat window indices of what changed."""
+        events = view.columns()
+        end = len(events.minute)
+        begin = end - (view.appended - self._seen)
         added = np.zeros((1, self._rows.count), np.int64)
         first_minute = (newest - self._frame.columns + 1) * self._frame.column_minutes
-        _accumulate(
-            added, view.columns(), self._seen, len(view), self._frame, newest, first_minute, self._rows, self._weights
-        )
+        _accumulate(added, events, begin, end, self._frame, newest, first_minute, self._rows, self._weights)
         self._cells[-1] += added[0]
         return np.flatnonzero(added[0]) + (self._frame.columns - 1) * self._rows.count
 

@@ -5,26 +5,45 @@ from __future__ import annotations
 import numpy as np
 
 from liqscape.device.backend import CohortBatch, LedgerColumns
+from liqscape.device.backend import CompactedPast as CompactedPastLike
+from liqscape.device.numpy_tiers import CompactedPast, compact
 from liqscape.errors import ModelError
 
 _FIRST_CAPACITY = 1 << 14
 
 
 class NumpyLedgerView:
-    """The first `count` events of a set of columns; appends write beyond them or into new arrays."""
+    """A slice of a set of columns, and the past before it; appends write beyond the slice or into new arrays."""
 
-    __slots__ = ("_columns", "_count")
+    __slots__ = ("_begin", "_columns", "_end", "_first_event", "_past")
 
-    def __init__(self, columns: LedgerColumns, count: int) -> None:
+    def __init__(self, columns: LedgerColumns, begin: int, end: int, first_event: int, past: CompactedPast) -> None:
         self._columns = columns
-        self._count = count
+        self._begin = begin
+        self._end = end
+        self._first_event = first_event
+        self._past = past
 
     def __len__(self) -> int:
-        return self._count
+        return self._end - self._begin + self._past.events
+
+    @property
+    def appended(self) -> int:
+        return self._first_event + self._end - self._begin
+
+    @property
+    def exact_from_minute(self) -> int:
+        return self._past.until_minute
 
     def columns(self) -> LedgerColumns:
-        c, n = self._columns, self._count
-        return LedgerColumns(c.minute[:n], c.open_minute[:n], c.row[:n], c.key[:n], c.lots[:n], c.cause[:n])
+        c, part = self._columns, slice(self._begin, self._end)
+        return LedgerColumns(c.minute[part], c.open_minute[part], c.row[part], c.key[part], c.lots[part], c.cause[part])
+
+    def tiers(self) -> tuple[LedgerColumns, ...]:
+        return self._past.tiers
+
+    def compacted(self, now_minute: int) -> CompactedPast:
+        return compact(self.columns(), self._first_event, self._past, now_minute)
 
 
 class NumpyLedger:
@@ -32,19 +51,25 @@ class NumpyLedger:
 
     def __init__(self) -> None:
         self._columns = _empty(_FIRST_CAPACITY)
-        self._count = 0
+        self._begin = 0  # events before it are in the past; they leave the arrays at the next move
+        self._end = 0
+        self._first_event = 0
+        self._past = CompactedPast.nothing()
 
     def __len__(self) -> int:
-        return self._count
+        return self.raw_events + self._past.events
+
+    @property
+    def raw_events(self) -> int:
+        return self._end - self._begin
 
     def append(self, minute: int, batch: CohortBatch, sign: int, cause: int) -> None:
         if not len(batch):
             return
-        begin, end = self._count, self._count + len(batch)
-        if begin and minute < self._columns.minute[begin - 1]:
-            raise ModelError(f"event at minute {minute} is before the last one, {self._columns.minute[begin - 1]}")
-        if end > len(self._columns.minute):
-            self._columns = _grown(self._columns, begin, max(end, 2 * len(self._columns.minute)))
+        if self._end and minute < self._columns.minute[self._end - 1]:
+            raise ModelError(f"event at minute {minute} is before the last one, {self._columns.minute[self._end - 1]}")
+        self._reserve(len(batch))
+        begin, end = self._end, self._end + len(batch)
         c = self._columns
         c.minute[begin:end] = minute
         c.open_minute[begin:end] = batch.open_minute
@@ -52,10 +77,32 @@ class NumpyLedger:
         c.key[begin:end] = batch.key
         np.multiply(batch.lots, sign, out=c.lots[begin:end])
         c.cause[begin:end] = cause
-        self._count = end
+        self._end = end
 
     def capture(self) -> NumpyLedgerView:
-        return NumpyLedgerView(self._columns, self._count)
+        return NumpyLedgerView(self._columns, self._begin, self._end, self._first_event, self._past)
+
+    def adopt(self, past: CompactedPastLike) -> None:
+        if not isinstance(past, CompactedPast) or past.dropped_events < self._past.dropped_events:
+            raise ModelError("a compacted past was adopted twice, or belongs to another ledger")
+        self._begin += past.dropped_events - self._first_event
+        self._first_event = past.dropped_events
+        self._past = past
+        if 4 * self.raw_events < len(self._columns.minute):
+            self._move(2 * self.raw_events)  # history was long and a day is short: give the memory back
+
+    def _reserve(self, more: int) -> None:
+        """Make room for more events; views keep the arrays they have."""
+        if self._end + more <= len(self._columns.minute):
+            return
+        self._move(self.raw_events + max(more, self.raw_events))
+
+    def _move(self, capacity: int) -> None:
+        held = self.raw_events
+        new = _empty(max(capacity, _FIRST_CAPACITY))
+        for name in ("minute", "open_minute", "row", "key", "lots", "cause"):
+            getattr(new, name)[:held] = getattr(self._columns, name)[self._begin : self._end]
+        self._columns, self._begin, self._end = new, 0, held
 
 
 def _empty(capacity: int) -> LedgerColumns:
@@ -67,10 +114,3 @@ def _empty(capacity: int) -> LedgerColumns:
         lots=np.empty(capacity, np.int64),
         cause=np.empty(capacity, np.uint8),
     )
-
-
-def _grown(old: LedgerColumns, count: int, capacity: int) -> LedgerColumns:
-    new = _empty(capacity)
-    for name in ("minute", "open_minute", "row", "key", "lots", "cause"):
-        getattr(new, name)[:count] = getattr(old, name)[:count]
-    return new

@@ -5,16 +5,26 @@ Every rendered tick brings every grid to now; only the cells whose level changed
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
-from liqscape.device.backend import Backend, ChannelBuffer, Ledger, LedgerView
+from liqscape.device.age_tiers import RAW_MINUTES
+from liqscape.device.backend import Backend, ChannelBuffer, CompactedPast, Ledger, LedgerView
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
 from liqscape.market.bars import Bar
 from liqscape.market.price_path import PricePath
 from liqscape.positions.book import BookStep
 from liqscape.positions.weights import default_weights
+
+COMPACT_EVERY_MINUTES: Final = 60
+"""Minutes of events older than a day that gather before they are merged: a merge rewrites whole tiers."""
+
+COMPACT_MIN_EVENTS: Final = 100_000
+"""Below so many raw events a merge saves nothing."""
 
 
 class GridEngine:
@@ -32,6 +42,7 @@ class GridEngine:
         self.weights = default_weights(instruments)
         self._backend = backend
         self._ledger: Ledger = backend.ledger()
+        self._first_minute = 0
         self._channels = tuple(_ChannelState(channel) for channel in channels)
 
     @property
@@ -39,8 +50,15 @@ class GridEngine:
         """Return the number of events logged."""
         return len(self._ledger)
 
+    @property
+    def raw_events(self) -> int:
+        """Return the number of events not merged yet."""
+        return self._ledger.raw_events
+
     def record(self, step: BookStep, bars: list[Bar]) -> None:
         """Log what a tick did to the book, and the price of its bars (the first instrument that has one)."""
+        if bars and not self._first_minute:
+            self._first_minute = bars[0].minute
         for batch in step.events:
             self._ledger.append(batch.minute, batch.cohorts, batch.sign, int(batch.cause))
         for bar in bars:
@@ -63,6 +81,42 @@ class GridEngine:
         view = self._ledger.capture()
         updates = [self._render_channel(state, view, now_minute, mark_price) for state in self._channels]
         return [update for update in updates if update is not None]
+
+    def compaction(self, now_minute: int) -> Callable[[], CompactedPast] | None:
+        """Return the work of merging what is older than a day, if enough of it has gathered.
+
+        The work changes nothing and may run on any thread; hand its result to adopt() between ticks.
+        """
+        view = self._ledger.capture()
+        overdue = now_minute - RAW_MINUTES - max(view.exact_from_minute, self._first_minute)
+        if overdue < COMPACT_EVERY_MINUTES or self._ledger.raw_events < COMPACT_MIN_EVENTS:
+            return None
+        return lambda: view.compacted(now_minute)
+
+    def adopt(self, past: CompactedPast) -> None:
+        """Replace merged events by what compaction() made of them; no grid changes."""
+        self._ledger.adopt(past)
+
+    def self_check(self, number: int, now_minute: int) -> Callable[[], str | None] | None:
+        """Return a comparison of one channel, as streamed, with the full recompute; None before its first render.
+
+        The comparison may run on any thread; it returns what differs, in words, or None.
+        """
+        state = self._channels[number % len(self._channels)]
+        if state.buffer is None or state.axes is None:
+            return None
+        view, cells, frame, rows = (
+            self._ledger.capture(),
+            state.buffer.cells(),
+            state.channel.timeframe,
+            state.axes.rows,
+        )
+
+        def compare() -> str | None:
+            wrong = int((self.project(view, frame, now_minute, rows) != cells).sum())
+            return f"{wrong} of {cells.size} cells of {state.channel.symbol} {frame.name} differ" if wrong else None
+
+        return compare
 
     def axes(self, channel_id: int) -> tuple[int, ChannelAxes] | None:
         """Return generation and axes of a channel, or None before its first render."""
@@ -103,9 +157,9 @@ class GridEngine:
         cells, levels = state.buffer.advance(view, now_minute)
         rolled = newest != state.newest_column
         state.newest_column = newest
-        changed = state.price_path.take_changed(newest)
         if not (fresh or rolled or len(cells)):
-            return None
+            return None  # a price that moved alone is told with the next change, or by the symbol's mark price
+        changed = state.price_path.take_changed(newest)
         window = state.price_path.window(newest)
         return ChannelUpdate(
             channel=state.channel,

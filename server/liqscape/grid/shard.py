@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from liqscape.axes import TIMEFRAMES, SymbolScale, last_minute_before
-from liqscape.device.backend import Backend, LedgerView
+from liqscape.device.backend import Backend, CompactedPast, LedgerView
 from liqscape.errors import ModelError
 from liqscape.events import Event, PositionSide, TickEnd
 from liqscape.grid.engine import GridEngine
@@ -55,6 +56,9 @@ class SymbolView:
     channels: dict[str, ChannelView]
     coverage: tuple[Coverage, ...]
 
+
+MAX_RAW_EVENTS_WHILE_BUILDING: Final = 1 << 24
+"""Raw events of a symbol before they are merged while history is built: 400 MB."""
 
 BarObserver = Callable[[str, list[Bar], BookStep], None]
 """Called with symbol, bars and what they did to the book; for exports and scores."""
@@ -102,7 +106,10 @@ class Shard:
         self.tick += 1
         self.end_ns = event.time_ns
         self._step(self.market.close_tick(event.time_ns))
-        return self.render() if event.render else None
+        if event.render:
+            return self.render()
+        self._bound_history()
+        return None
 
     def render(self) -> TickOutput | None:
         """Recompute the grids as of the last TickEnd and return what changed; None before any price was seen."""
@@ -129,6 +136,21 @@ class Shard:
         minute = last_minute_before(self.end_ns)
         return {symbol: model.view(self.tick, minute, self.market) for symbol, model in self._models.items()}
 
+    def compactions(self) -> list[tuple[str, Callable[[], CompactedPast]]]:
+        """Return the merges that are due, by symbol; see GridEngine.compaction. Call it between ticks."""
+        minute = last_minute_before(self.end_ns)
+        due = ((symbol, model.engine.compaction(minute)) for symbol, model in self._models.items())
+        return [(symbol, work) for symbol, work in due if work is not None]
+
+    def self_check(self, number: int) -> Callable[[], str | None] | None:
+        """Return a comparison of one channel with its full recompute; numbers go through all channels in turn."""
+        if not self._models:
+            return None
+        symbol = self.symbols[number % len(self.symbols)]
+        if symbol not in self._models:
+            return None
+        return self._models[symbol].engine.self_check(number // len(self.symbols), last_minute_before(self.end_ns))
+
     def status(self) -> tuple[SymbolStatus, ...]:
         """Return size and coverage of each symbol seen so far; call it between ticks."""
         return tuple(model.status(self.market) for model in self._models.values())
@@ -141,11 +163,19 @@ class Shard:
         """Return the grid engine of a symbol; to be read, not changed."""
         return self._models[symbol].engine
 
+    def _bound_history(self) -> None:
+        """Merge at once, while nobody waits for a tick, what would otherwise fill the memory."""
+        minute = last_minute_before(self.end_ns)
+        for model in self._models.values():
+            if model.engine.raw_events > MAX_RAW_EVENTS_WHILE_BUILDING:
+                work = model.engine.compaction(minute)
+                if work is not None:
+                    model.engine.adopt(work())
+
     def _step(self, bars: list[Bar]) -> None:
         for symbol in self.symbols:
-            of_symbol = [bar for bar in bars if bar.symbol == symbol]
-            for minute in sorted({bar.minute for bar in of_symbol}):
-                self._step_symbol(symbol, [bar for bar in of_symbol if bar.minute == minute])
+            for together in _steps([bar for bar in bars if bar.symbol == symbol]):
+                self._step_symbol(symbol, together)
 
     def _step_symbol(self, symbol: str, bars: list[Bar]) -> None:
         model = self._models.get(symbol)
@@ -159,6 +189,21 @@ class Shard:
         step = model.step(bars)
         if self._observe is not None:
             self._observe(symbol, bars, step)
+
+
+def _steps(bars: list[Bar]) -> list[list[Bar]]:
+    """Cut bars into steps of the book: of one minute, with each instrument once.
+
+    A sample that was held back is a bar of its own before the one in which the first price came, often of its minute.
+    """
+    steps: list[list[Bar]] = []
+    for bar in bars:
+        step = steps[-1] if steps else []
+        if not step or step[0].minute != bar.minute or any(b.instrument_id == bar.instrument_id for b in step):
+            step = []
+            steps.append(step)
+        step.append(bar)
+    return steps
 
 
 class _SymbolModel:
