@@ -1,0 +1,1 @@
+"""Stage 6: thin transports, no decisions."""

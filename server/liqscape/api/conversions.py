@@ -1,0 +1,150 @@
+"""Answers of the engine as messages of QueryService."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+
+from liqscape import __version__
+from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
+from liqscape.broadcast.chunks import axes_message, candles_message, coverage_message
+from liqscape.broadcast.hub import Hub
+from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, SymbolStatus
+from liqscape.v1 import query_pb2, stream_pb2
+
+MAX_FRAGMENT_BYTES: Final = 1 << 20
+"""As for frames of a stream: well below the 4 MiB a gRPC client takes by default."""
+
+_FRAGMENT_OVERHEAD_BYTES: Final = 64
+"""Tags, lengths and two small numbers."""
+
+CELL_MEANING: Final = (
+    "estimate by a model, confirmed by no exchange: weighted lots of positions opened in the window and still open at "
+    "the end of the column, by the price at which they would be force-closed"
+)
+
+_CELL: Final = np.dtype("<i8")
+
+_ENGINE_STATES: Final = {
+    "building": query_pb2.ENGINE_STATE_BUILDING,
+    "serving": query_pb2.ENGINE_STATE_SERVING,
+    "ended": query_pb2.ENGINE_STATE_ENDED,
+    "failed": query_pb2.ENGINE_STATE_FAILED,
+}
+
+
+def grid_header(answer: GridAnswer, states: Iterable[stream_pb2.DataState]) -> query_pb2.GetGridResponse:
+    """Return the first message of a grid."""
+    return query_pb2.GetGridResponse(
+        header=query_pb2.GridHeader(
+            symbol=answer.channel.symbol,
+            timeframe=answer.channel.timeframe.name,
+            epoch=answer.epoch,
+            tick=answer.tick,
+            generation=answer.generation,
+            axes=axes_message(answer.axes),
+            newest_column=answer.newest_column,
+            lot_decimals=answer.axes.scale.lot_decimals,
+            weight_one=WEIGHT_ONE,
+            usd_per_weighted_lot=answer.usd_per_weighted_lot.tolist(),
+            candles=candles_message(answer.candles),
+            mark_price=answer.mark_price,
+            source_watermark_unix_ns=answer.source_watermark_ns,
+            states=states,
+            coverage=[coverage_message(coverage) for coverage in answer.coverage],
+            cells_bytes=answer.cells.size * _CELL.itemsize,
+            meaning=CELL_MEANING,
+        )
+    )
+
+
+def grid_fragments(answer: GridAnswer) -> Iterator[query_pb2.GetGridResponse]:
+    """Yield the cells of a grid in whole columns, made one at a time."""
+    columns, rows = answer.cells.shape
+    room = MAX_FRAGMENT_BYTES - _FRAGMENT_OVERHEAD_BYTES
+    step = max(1, room // max(1, rows * _CELL.itemsize))
+    for first in range(0, columns, step):
+        part = answer.cells[first : first + step]
+        yield query_pb2.GetGridResponse(
+            fragment=query_pb2.GridFragment(
+                column_index=first, columns=len(part), cells=part.astype(_CELL, copy=False).tobytes()
+            )
+        )
+
+
+def status_response(status: EngineStatus, hub: Hub) -> query_pb2.GetStatusResponse:
+    """Return engine and streams together."""
+    return query_pb2.GetStatusResponse(
+        server_version=__version__,
+        state=_ENGINE_STATES[status.state],
+        message=status.message,
+        progress=status.progress,
+        seconds_left=status.seconds_left,
+        epoch=status.epoch,
+        tick=status.tick,
+        backend=status.backend,
+        input=status.input,
+        states=hub.states(),
+        server_unix_ns=hub.now_ns(),
+        symbols=[_symbol_status(symbol) for symbol in status.symbols],
+        streams=hub.counters.streams_open,
+        ticks_conflated=hub.counters.ticks_conflated,
+        counters={**status.counters, **hub.counters.by_name()},
+    )
+
+
+def instruments_response(views: Iterable[InstrumentView]) -> query_pb2.ListInstrumentsResponse:
+    """Return instruments sorted by id, and the timeframes."""
+    return query_pb2.ListInstrumentsResponse(
+        instruments=[_instrument(view) for view in sorted(views, key=lambda view: view.instrument_id)],
+        timeframes=[
+            query_pb2.TimeframeDescription(
+                timeframe=frame.name,
+                column_minutes=frame.column_minutes,
+                columns=frame.columns,
+                span_permille=frame.span_permille,
+            )
+            for frame in TIMEFRAMES
+        ],
+    )
+
+
+def _symbol_status(status: SymbolStatus) -> query_pb2.SymbolStatus:
+    return query_pb2.SymbolStatus(
+        symbol=status.symbol,
+        mark_price=status.mark_price,
+        price_decimals=status.price_decimals,
+        source_watermark_unix_ns=status.source_watermark_ns,
+        live_cohorts=status.live_cohorts,
+        ledger_events=status.ledger_events,
+        coverage=[coverage_message(coverage) for coverage in status.coverage],
+        tick_compute_ms=status.tick_compute_ms,
+    )
+
+
+def _instrument(view: InstrumentView) -> query_pb2.InstrumentDescription:
+    return query_pb2.InstrumentDescription(
+        instrument=view.instrument_id,
+        venue=view.venue,
+        symbol=view.symbol,
+        contract=view.contract,
+        trigger=view.trigger,
+        price_decimals=view.price_decimals,
+        base_step=view.base_step,
+        lot_decimals=view.lot_decimals,
+        maintenance_margin_rate_ppm=view.maintenance_margin_rate_ppm,
+        rules_date=view.rules_date,
+        tiers=[
+            query_pb2.TierDescription(
+                leverage=tier.leverage,
+                inflow_share_ppm=tier.inflow_share_ppm,
+                long_liquidation_ratio=tier.long_liquidation_ratio,
+                short_liquidation_ratio=tier.short_liquidation_ratio,
+                long_bankruptcy_ratio=tier.long_bankruptcy_ratio,
+                short_bankruptcy_ratio=tier.short_bankruptcy_ratio,
+            )
+            for tier in view.tiers
+        ],
+    )

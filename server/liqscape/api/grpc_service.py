@@ -1,0 +1,138 @@
+"""The gRPC server: address, options, health, and its end in good order. The services themselves decide nothing here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from liqscape.api.limits import DEFAULT_LIMITS, ServiceLimits
+from liqscape.api.query_service import QUERY_SERVICE, QueryService
+from liqscape.api.stalls import StallWatch
+from liqscape.api.stream_service import STREAM_SERVICE, StreamService
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.ports import QueryPort
+from liqscape.errors import ConfigError
+
+MAX_REQUEST_BYTES: Final = 64 << 10
+"""The largest request allowed, 256 selectors and 64 resume points of longest names, is under 50 KB."""
+
+MAX_CONNECTION_STREAMS: Final = 128
+"""A Python process shares one connection between all its channels to an address, and calls above the limit wait without
+a word: a desk or a benchmark with 50 streams in one process must fit, a runaway one must not."""
+
+MAX_CONNECTION_AGE_MS: Final = 3_600_000
+"""Reaps what pings do not, and lets clients move to another edge. Streams end by themselves a little before."""
+
+SERVER_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not take every other connection
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_concurrent_streams", MAX_CONNECTION_STREAMS),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # Keepalive alone does not end a connection whose peer has frozen behind unread data; this does.
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    # The default of 5 minutes cuts clients that ping every 30 s with "too many pings".
+    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+    ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+)
+
+STOP_RECONNECT_AFTER_MS: Final = 1000
+"""A restart takes about so long; clients add jitter and back off if it takes longer."""
+
+
+@dataclass(slots=True)
+class RunningGrpcServer:
+    """A server whose socket is bound.
+
+    Attributes:
+        address: host:port, with the port the system chose where 0 was asked for.
+    """
+
+    address: str
+    _server: grpc.aio.Server
+    _hub: Hub
+    _health: health.aio.HealthServicer
+    _watch: asyncio.Task[None]
+
+    async def stop(self, grace_s: float) -> None:
+        """Say goodbye on every stream, refuse new calls, and return when all have ended or the grace is over."""
+        await self._health.enter_graceful_shutdown()
+        self._hub.close("the server is stopping", STOP_RECONNECT_AFTER_MS)
+        await self._server.stop(grace_s)
+        self._watch.cancel()
+        await asyncio.wait({self._watch})
+
+
+async def serve_grpc(
+    address: str,
+    hub: Hub,
+    queries: QueryPort,
+    *,
+    insecure: bool = False,
+    limits: ServiceLimits = DEFAULT_LIMITS,
+) -> RunningGrpcServer:
+    """Bind and serve, whether or not the engine is ready: health says that the server is up, GetStatus what it does.
+
+    Args:
+        address: host:port; port 0 = any free one.
+        hub: frames.
+        queries: the owner of the shard.
+        insecure: serve in clear beyond this machine.
+        limits: what is given at most.
+
+    Raises:
+        ConfigError: the address is malformed, in use, or not loopback without `insecure`.
+    """
+    host, port = split_address(address)
+    if not insecure and not is_loopback(host):
+        raise ConfigError(
+            f"address {address!r} is reachable from other machines without encryption; use 127.0.0.1, or say insecure"
+        )
+    stalls = StallWatch(hub.counters, hub.monotonic, limits.stalls)
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server.add_generic_rpc_handlers(
+        (StreamService(hub, queries, stalls, limits).handler(), QueryService(hub, queries, stalls, limits).handler())
+    )
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    bound_port = 0
+    with contextlib.suppress(RuntimeError):  # depending on its version grpcio raises or returns 0
+        bound_port = server.add_insecure_port(f"{host}:{port}")
+    if not bound_port:
+        raise ConfigError(f"cannot listen on {address!r}; the port is in use or the address is not of this machine")
+    await server.start()
+    for service in ("", STREAM_SERVICE, QUERY_SERVICE):
+        await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    watch = asyncio.create_task(stalls.run(), name="stall watch")
+    return RunningGrpcServer(f"{host}:{bound_port}", server, hub, health_servicer, watch)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host (brackets of IPv6 kept) and port.
+
+    Raises:
+        ConfigError: not host:port.
+    """
+    host, colon, port = address.rpartition(":")
+    is_whole = bool(host and colon) and (":" not in host or (host[0] == "[" and host[-1] == "]"))
+    if not is_whole or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError(f"address {address!r} is not host:port with a port of 0..65535, for example 127.0.0.1:50051")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,87 @@
+"""What may be asked: requests parsed from untrusted bytes, bounded before anything is done with them."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from liqscape.axes import timeframe
+from liqscape.errors import InvalidArgument
+from liqscape.v1 import query_pb2, stream_pb2
+
+MAX_SELECTORS: Final = 256
+"""28 symbols with each timeframe named; who wants more leaves the list empty or the timeframes out."""
+
+MAX_RESUME_POINTS: Final = 64
+"""One an engine shard; a fleet of 64 serves thousands of symbols."""
+
+MAX_NAME_CHARACTERS: Final = 64
+"""Coins, timeframes and shards have short names; longer ones would only be echoed into errors and logs."""
+
+_M = TypeVar("_M", bound=Message)
+
+
+def parse(kind: type[_M], request: bytes) -> _M:
+    """Return a request message.
+
+    Raises:
+        InvalidArgument: the bytes are not such a message.
+    """
+    try:
+        return kind.FromString(request)
+    except DecodeError:
+        raise InvalidArgument(f"request of {len(request)} bytes is not a {kind.DESCRIPTOR.name}") from None
+
+
+def channels_of(request: stream_pb2.SubscribeRequest) -> list[tuple[str, str]]:
+    """Return the (symbol, timeframe) pairs of a request.
+
+    Raises:
+        InvalidArgument: too many, or a name too long.
+    """
+    _check_count("channels", len(request.channels), MAX_SELECTORS)
+    for index, selector in enumerate(request.channels):
+        _check_name(f"channels[{index}].symbol", selector.symbol)
+        _check_name(f"channels[{index}].timeframe", selector.timeframe)
+    return [(selector.symbol, selector.timeframe) for selector in request.channels]
+
+
+def resume_points_of(request: stream_pb2.SubscribeRequest) -> list[stream_pb2.ResumePoint]:
+    """Return the resume points of a request.
+
+    Raises:
+        InvalidArgument: too many, a name too long, or two for one source.
+    """
+    _check_count("resume", len(request.resume), MAX_RESUME_POINTS)
+    seen: set[str] = set()
+    for index, point in enumerate(request.resume):
+        _check_name(f"resume[{index}].source_id", point.source_id)
+        if point.source_id in seen:
+            raise InvalidArgument(f"resume names source {point.source_id!r} twice; one point a source is allowed")
+        seen.add(point.source_id)
+    return list(request.resume)
+
+
+def grid_of(request: query_pb2.GetGridRequest) -> tuple[str, str]:
+    """Return symbol and timeframe of a request.
+
+    Raises:
+        InvalidArgument: a name is empty, too long, or no timeframe.
+    """
+    _check_name("timeframe", request.timeframe)
+    _check_name("symbol", request.symbol)
+    timeframe(request.timeframe)
+    if not request.symbol:
+        raise InvalidArgument("symbol is empty; name a base coin, for example BTC")
+    return request.symbol, request.timeframe
+
+
+def _check_count(field: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise InvalidArgument(f"{field} has {count} entries; at most {limit} are allowed")
+
+
+def _check_name(field: str, value: str) -> None:
+    if len(value) > MAX_NAME_CHARACTERS:
+        raise InvalidArgument(f"{field} has {len(value)} characters; at most {MAX_NAME_CHARACTERS} are allowed")

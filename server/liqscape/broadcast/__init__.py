@@ -1,0 +1,1 @@
+"""Stage 5: changed cells become frames. No sockets."""

@@ -1,0 +1,50 @@
+"""What has been sent, merged and refused since the start: told by GetStatus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from liqscape.v1 import stream_pb2
+
+
+@dataclass(slots=True)
+class StreamCounters:
+    """Counts over all streams. Only streams_open and streams_stalled ever fall."""
+
+    streams_open: int = 0
+    streams_stalled: int = 0
+    streams_opened: int = 0
+    streams_refused: int = 0
+    streams_cut: int = 0
+    joins: int = 0
+    resumes: int = 0
+    frames: int = 0
+    frame_bytes: int = 0
+    heartbeats: int = 0
+    keyframes: int = 0
+    source_ticks_merged: int = 0
+    ticks_conflated: int = 0
+    lagged: dict[stream_pb2.Lagged.Reason, int] = field(default_factory=dict)
+
+    def count_lagged(self, reason: stream_pb2.Lagged.Reason) -> None:
+        """Count a resume point that could not be honoured."""
+        self.lagged[reason] = self.lagged.get(reason, 0) + 1
+
+    def by_name(self) -> dict[str, int]:
+        """Return every count under the name GetStatus shows it by."""
+        counts = {
+            "streams_stalled": self.streams_stalled,
+            "streams_opened": self.streams_opened,
+            "streams_refused": self.streams_refused,
+            "streams_cut": self.streams_cut,
+            "stream_joins": self.joins,
+            "stream_resumes": self.resumes,
+            "stream_frames": self.frames,
+            "stream_frame_bytes": self.frame_bytes,
+            "stream_heartbeats": self.heartbeats,
+            "stream_keyframes": self.keyframes,
+            "source_ticks_merged": self.source_ticks_merged,
+        }
+        for reason, count in self.lagged.items():
+            counts[f"stream_lagged_{stream_pb2.Lagged.Reason.Name(reason).removeprefix('REASON_').lower()}"] = count
+        return counts

@@ -1,0 +1,273 @@
+"""One shard's ring and the readers waiting for it. Lives on one event loop; owns no socket.
+
+A reader is a Cursor: a position and a selection. The hub keeps nothing for it but, while it is idle, the future that
+wakes it. What readers of one selection at one position need next is put together once and shared until the next tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from liqscape import axes
+from liqscape.broadcast.chunks import data_states
+from liqscape.broadcast.counters import StreamCounters
+from liqscape.broadcast.frames import MAX_FRAME_BYTES, fragments, section_frame
+from liqscape.broadcast.ports import FrameSource, ShardDescription, TickRecord
+from liqscape.broadcast.ring import Ring
+from liqscape.errors import InvalidArgument, NotFound
+from liqscape.grid.updates import Channel
+from liqscape.v1 import stream_pb2
+
+_LOG = logging.getLogger(__name__)
+
+FRAME_CACHE_BYTES: Final = 32 << 20
+"""Joined frames kept until the next tick. Readers at many different positions (after a stall of the network) stop being
+cached here rather than fill the memory."""
+
+STALE_AFTER_S: Final = 5.0
+"""An engine that publishes nothing for so long, and for three ticks, is said to be stale."""
+
+STALE_TICKS: Final = 3
+
+FAILED_RECONNECT_AFTER_MS: Final = 5000
+"""A defect of ours does not heal within a moment; the process may be restarted meanwhile."""
+
+
+class Position(NamedTuple):
+    """Where a reader is: the newest tick it has, and how many ticks had been published up to it."""
+
+    tick: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a reader wants, resolved; equal selections share their bytes."""
+
+    channel_ids: tuple[int, ...]
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Everything from a position (None = no state) to a tick, as references to chunks, in frames of bounded size."""
+
+    to: Position
+    ticks_conflated: int
+    keyframes: int
+    fragments: tuple[tuple[bytes, ...], ...]
+
+
+class Hub:
+    """Fan out of one shard in one epoch."""
+
+    def __init__(
+        self,
+        source: FrameSource,
+        *,
+        ring: Ring | None = None,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
+        now_ns: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            source: whose frames these are; read while running() is entered.
+            ring: what is kept; by default sized for the shard's ticks.
+            max_frame_bytes: a longer message is sent in fragments.
+            now_ns: wall clock, for stamps.
+            monotonic: seconds, for heartbeats and cadence.
+        """
+        self._source = source
+        self.ring = ring or Ring.for_tick_ms(source.shard.tick_ms)
+        self._max_frame_bytes = max_frame_bytes
+        self.now_ns = now_ns
+        self.monotonic = monotonic
+        self.counters = StreamCounters()
+        self.goodbye: stream_pb2.GoingAway | None = None
+        self._appended_at = monotonic()
+        self._awaiting_tick: set[asyncio.Future[None]] = set()
+        self._asleep: set[asyncio.Future[None]] = set()
+        self._batches: dict[tuple[Selection, Position | None], Batch] = {}
+        self._frames: dict[tuple[Batch, int], bytes] = {}
+        self._frames_bytes = 0
+        self._symbol_of_instrument: dict[str, str] = {}
+
+    @property
+    def shard(self) -> ShardDescription:
+        """Return whose frames these are."""
+        return self._source.shard
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether a first tick has come, so that streams can be joined."""
+        return not self.ring.is_empty
+
+    @property
+    def position(self) -> Position:
+        """Return the newest tick."""
+        return Position(self.ring.head_tick, self.ring.head_ordinal)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Hub]:
+        """Take the source's records in a task of its own until the block is left."""
+        task = asyncio.create_task(self._run(), name="hub")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def append(self, record: TickRecord) -> None:
+        """Take a record and wake the readers that wait for one."""
+        self.ring.append(record)
+        self.counters.source_ticks_merged += record.ticks_merged
+        for instrument_id, entry in record.venues.items():
+            if instrument_id not in self._symbol_of_instrument:
+                parsed = stream_pb2.Section.FromString(entry)
+                self._symbol_of_instrument[instrument_id] = parsed.chunks[0].venue.symbol
+        self._appended_at = self.monotonic()
+        self._batches.clear()
+        self._frames.clear()
+        self._frames_bytes = 0
+        _wake(self._awaiting_tick)
+
+    def close(self, reason: str, reconnect_after_ms: int) -> None:
+        """Let every reader end with GoingAway once what it is being sent has gone out."""
+        self.goodbye = stream_pb2.GoingAway(reason=reason, reconnect_after_ms=reconnect_after_ms)
+        _wake(self._awaiting_tick)
+        _wake(self._asleep)
+
+    def channels(self) -> list[Channel]:
+        """Return the channels that can be joined, in the order of the shard."""
+        return [channel for channel in self.shard.channels if self.ring.holds_channel(channel.channel_id)]
+
+    def select(self, wanted: Sequence[tuple[str, str]]) -> Selection:
+        """Return the selection that (symbol, timeframe) pairs name; no pair = all, empty timeframe = all of the symbol.
+
+        Raises:
+            InvalidArgument: a timeframe is unknown, or a symbol is empty.
+            NotFound: a symbol or its timeframe is not served.
+        """
+        served = self.channels()
+        if not wanted:
+            return _selection(served)
+        chosen: set[int] = set()
+        for symbol, timeframe in wanted:
+            chosen.update(_matching(served, symbol, timeframe))
+        return _selection([channel for channel in served if channel.channel_id in chosen])
+
+    def states(self) -> tuple[stream_pb2.DataState, ...]:
+        """Return what the data are now."""
+        silent_s = self.monotonic() - self._appended_at
+        stale = silent_s > max(STALE_AFTER_S, STALE_TICKS * self.shard.tick_ms / 1000)
+        return data_states(
+            simulated=self.shard.simulated,
+            replay=self.shard.replay,
+            stale=self.is_ready and stale and not self.ring.ended,
+            ended=self.ring.ended,
+        )
+
+    def batch(self, selection: Selection, position: Position | None) -> Batch:
+        """Return everything a reader of a selection needs to come from a position to the newest tick."""
+        key = (selection, position)
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = self._make_batch(selection, position)
+        return batch
+
+    def frame(self, batch: Batch, index: int) -> bytes:
+        """Return a fragment of a batch as a frame without sent_unix_ns."""
+        key = (batch, index)
+        frame = self._frames.get(key)
+        if frame is None:
+            is_last = index == len(batch.fragments) - 1
+            header = stream_pb2.Section(
+                source_id=self.shard.source_id, epoch=self.shard.epoch, tick=batch.to.tick, complete=is_last
+            )
+            frame = section_frame(header, batch.fragments[index], batch.ticks_conflated if is_last else 0)
+            if self._frames_bytes + len(frame) <= FRAME_CACHE_BYTES:
+                self._frames[key] = frame
+                self._frames_bytes += len(frame)
+        return frame
+
+    async def wait(self, timeout_s: float, *, for_tick: bool) -> None:
+        """Return after a time at most, when the hub is closed, or (for_tick) when a record comes."""
+        if self.goodbye is not None:
+            return
+        loop = asyncio.get_running_loop()
+        # A future for each waiter: cancelling a reader that awaits a shared one would cancel it for all.
+        future: asyncio.Future[None] = loop.create_future()
+        waiters = self._awaiting_tick if for_tick else self._asleep
+        waiters.add(future)
+        timer = loop.call_later(max(0.0, timeout_s), _finish, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            waiters.discard(future)
+
+    async def _run(self) -> None:
+        try:
+            async for record in self._source.records():
+                self.append(record)
+        except Exception:  # a broken chain must end the streams, not leave them silent
+            _LOG.exception("frames of source %s cannot be taken any more", self.shard.source_id)
+            self.close("internal error", FAILED_RECONNECT_AFTER_MS)
+
+    def _make_batch(self, selection: Selection, position: Position | None) -> Batch:
+        after_tick = position.tick if position else 0
+        symbols = self.ring.symbol_entries(after_tick)
+        entries = [symbols[symbol] for symbol in selection.symbols if symbol in symbols]
+        entries.extend(
+            entry
+            for instrument_id, entry in self.ring.venue_entries(after_tick).items()
+            if self._symbol_of_instrument[instrument_id] in selection.symbols
+        )
+        keyframes = 0
+        for channel_id in selection.channel_ids:
+            chunks = self.ring.since(channel_id, position.tick) if position else self.ring.join(channel_id)
+            entries.extend(chunk.data for chunk in chunks)
+            keyframes += sum(chunk.keyframe for chunk in chunks)
+        to = self.position
+        conflated = max(0, to.ordinal - position.ordinal - 1) if position else 0
+        return Batch(to, conflated, keyframes, fragments(entries, self._max_frame_bytes))
+
+
+def _selection(channels: Sequence[Channel]) -> Selection:
+    symbols = dict.fromkeys(channel.symbol for channel in channels)
+    return Selection(tuple(channel.channel_id for channel in channels), tuple(symbols))
+
+
+def _matching(served: Sequence[Channel], symbol: str, timeframe: str) -> list[int]:
+    if timeframe:
+        axes.timeframe(timeframe)
+    symbols = ", ".join(dict.fromkeys(channel.symbol for channel in served)) or "none"
+    if not symbol:
+        raise InvalidArgument(f"symbol is empty; name one of {symbols}")
+    of_symbol = [channel for channel in served if channel.symbol == symbol]
+    if not of_symbol:
+        raise NotFound(f"symbol {symbol!r} is not served; served are {symbols}")
+    matching = [channel.channel_id for channel in of_symbol if timeframe in ("", channel.timeframe.name)]
+    if not matching:
+        names = ", ".join(channel.timeframe.name for channel in of_symbol)
+        raise NotFound(f"timeframe {timeframe!r} of {symbol} is not served; served are {names}")
+    return matching
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _wake(waiters: set[asyncio.Future[None]]) -> None:
+    for future in waiters:
+        _finish(future)
+    waiters.clear()

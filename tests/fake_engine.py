@@ -1,0 +1,277 @@
+"""An engine without a model: small grids that change at random, and the truth of every tick to compare with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqscape.axes import RowRange, SymbolScale, Timeframe
+from liqscape.broadcast.ports import ShardDescription
+from liqscape.grid.updates import (
+    CandleColumns,
+    Channel,
+    ChannelAxes,
+    ChannelUpdate,
+    Coverage,
+    EngineStatus,
+    GridAnswer,
+    InstrumentView,
+    SymbolUpdate,
+    TickOutput,
+    TierView,
+)
+
+FRAMES: Final = (Timeframe("12h", 1, 6, 120, 2), Timeframe("24h", 2, 5, 120, 2))
+SCALES: Final = {
+    "BTC": SymbolScale("BTC", price_decimals=2, base_step=1000, lot_decimals=5),
+    "ETH": SymbolScale("ETH", price_decimals=2, base_step=50, lot_decimals=4),
+}
+EPOCH: Final = 0xFEED_0000_0000_0001
+
+
+@dataclass(frozen=True)
+class ChannelTruth:
+    """What a channel is at a tick."""
+
+    generation: int
+    first_row: int
+    newest_column: int
+    ring: bytes
+    candles: dict[int, tuple[int, int, int, int]]
+    changed_tick: int
+
+
+@dataclass
+class _Grid:
+    channel: Channel
+    axes: ChannelAxes
+    generation: int
+    newest_column: int
+    ring: NDArray[np.uint8]
+    candles: dict[int, tuple[int, int, int, int]]
+    changed_tick: int = 0
+    is_new: bool = True
+
+
+def describe(
+    channels: Sequence[Channel] = (), *, tick_ms: int = 1000, epoch: int = EPOCH, source_id: str = "shard-0"
+) -> ShardDescription:
+    """Return a shard that says it is simulated."""
+    return ShardDescription(
+        source_id, epoch, tick_ms, simulated=True, replay=False, input="fake seed 1", channels=tuple(channels)
+    )
+
+
+def candle_columns(candles: dict[int, tuple[int, int, int, int]]) -> CandleColumns:
+    """Return candles by column as arrays."""
+    columns = sorted(candles)
+    table = np.array([candles[c] for c in columns], dtype=np.int64).reshape(-1, 4)
+    return CandleColumns(np.array(columns, dtype=np.int64), *(np.ascontiguousarray(table[:, i]) for i in range(4)))
+
+
+class FakeEngine:
+    """BTC and ETH in two small timeframes each."""
+
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        rows: int = 4,
+        tick_ms: int = 1000,
+        epoch: int = EPOCH,
+        first_tick: int = 1,
+        symbols: Sequence[str] = ("BTC", "ETH"),
+        frames: Sequence[Timeframe] = FRAMES,
+    ) -> None:
+        self._random = random.Random(seed)
+        self._rows = rows
+        self.tick = first_tick - 1
+        self._grids: dict[int, _Grid] = {}
+        for symbol in symbols:
+            for frame in frames:
+                channel = Channel(len(self._grids) + 1, symbol, frame)
+                axes = ChannelAxes(frame, SCALES[symbol], RowRange(100, rows, 2))
+                ring = np.zeros((frame.columns, rows), dtype=np.uint8)
+                self._grids[channel.channel_id] = _Grid(channel, axes, 1, 1000, ring, {})
+        channels = tuple(grid.channel for grid in self._grids.values())
+        self.shard = describe(channels, tick_ms=tick_ms, epoch=epoch)
+        self.truth: dict[int, dict[int, ChannelTruth]] = {}
+
+    @property
+    def channel_ids(self) -> tuple[int, ...]:
+        """Return the channels."""
+        return tuple(self._grids)
+
+    def step(
+        self,
+        *,
+        changing: Sequence[int] | None = None,
+        cells: int = 2,
+        moving: Sequence[int] = (),
+        renewing: Sequence[int] = (),
+        skip_ticks: int = 0,
+        ended: bool = False,
+    ) -> TickOutput:
+        """Make a tick.
+
+        Args:
+            changing: channels in which cells change; all by default.
+            cells: how many cells change in each.
+            moving: channels whose newest column moves on, with or without changed cells.
+            renewing: channels that start a new generation on other rows.
+            skip_ticks: numbers left out before this tick.
+            ended: the input has ended.
+        """
+        self.tick += 1 + skip_ticks
+        changing = self.channel_ids if changing is None else changing
+        first = not self.truth
+        updates = []
+        for channel_id, grid in self._grids.items():
+            if first or channel_id in changing or channel_id in moving or channel_id in renewing:
+                count = cells if first or channel_id in changing or channel_id in renewing else 0
+                updates.append(self._change(grid, count, channel_id in moving, channel_id in renewing))
+        self._remember()
+        return TickOutput(
+            tick=self.tick,
+            channels=tuple(updates),
+            symbols=tuple(
+                self._symbol(symbol) for symbol in dict.fromkeys(g.channel.symbol for g in self._grids.values())
+            ),
+            venues=tuple(
+                self.coverage(symbol) for symbol in dict.fromkeys(g.channel.symbol for g in self._grids.values())
+            ),
+            bars_closed_unix_ns=1,
+            grids_ready_unix_ns=2,
+            ended=ended,
+        )
+
+    def coverage(self, symbol: str) -> Coverage:
+        """Return coverage that changes every tick."""
+        return Coverage(
+            symbol=symbol,
+            venue="binance",
+            instrument_id=f"binance:{symbol}USDT",
+            watermark_ns=self.tick * 10**9,
+            live_lots=(100 + self.tick, 90),
+            uncovered_lots=(5, 15),
+            model_error_lots=3,
+            rejected_events=2,
+            lot_decimals=SCALES[symbol].lot_decimals,
+        )
+
+    def _symbol(self, symbol: str) -> SymbolUpdate:
+        return SymbolUpdate(symbol, 6_500_000 + self.tick, 2, self.tick * 10**9)
+
+    def _change(self, grid: _Grid, cells: int, moves: bool, renews: bool) -> ChannelUpdate:
+        before = grid.ring.copy()
+        if renews and not grid.is_new:
+            grid.generation += 1
+            grid.is_new = True
+            rows = replace(grid.axes.rows, first=grid.axes.rows.first + self._random.randint(-3, 3))
+            grid.axes = replace(grid.axes, rows=rows)
+        if grid.is_new:
+            before = np.zeros_like(grid.ring)
+            grid.ring = np.zeros_like(grid.ring)
+        if moves:
+            grid.newest_column += 1
+        flat = grid.ring.reshape(-1)
+        for _ in range(cells):
+            flat[self._random.randrange(flat.size)] = self._random.randrange(256)
+        changed = np.flatnonzero(flat != before.reshape(-1)).astype(np.uint32)
+        self._move_price(grid)
+        axes, grid.is_new = (grid.axes if grid.is_new else None), False
+        grid.changed_tick = self.tick
+        everything = candle_columns(grid.candles)
+        newest = candle_columns({grid.newest_column: grid.candles[grid.newest_column]})
+        return ChannelUpdate(
+            channel=grid.channel,
+            generation=grid.generation,
+            axes=axes,
+            newest_column=grid.newest_column,
+            cells=changed,
+            levels=flat[changed],
+            candles=everything if axes else newest,
+            all_candles=everything,
+        )
+
+    def _move_price(self, grid: _Grid) -> None:
+        price = 6_500_000 + self._random.randint(-500, 500)
+        opened, high, low, _ = grid.candles.get(grid.newest_column, (price,) * 4)
+        grid.candles[grid.newest_column] = (opened, max(high, price), min(low, price), price)
+        oldest = grid.newest_column - grid.channel.timeframe.columns + 1
+        grid.candles = {column: candle for column, candle in grid.candles.items() if column >= oldest}
+
+    def _remember(self) -> None:
+        self.truth[self.tick] = {
+            channel_id: ChannelTruth(
+                grid.generation,
+                grid.axes.rows.first,
+                grid.newest_column,
+                grid.ring.tobytes(),
+                dict(grid.candles),
+                grid.changed_tick,
+            )
+            for channel_id, grid in self._grids.items()
+        }
+
+
+@dataclass
+class FakeQueries:
+    """A QueryPort that answers what it is told."""
+
+    engine: FakeEngine
+    state: EngineStatus = field(
+        default_factory=lambda: EngineStatus(
+            "serving", "", 1.0, None, EPOCH, 7, "numpy", "fake seed 1", counters={"gaps": 4}
+        )
+    )
+    grid: GridAnswer | None = None
+    error: Exception | None = None
+
+    async def get_grid(self, symbol: str, timeframe: str) -> GridAnswer:
+        """Return the grid, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        assert self.grid is not None
+        return self.grid
+
+    async def status(self) -> EngineStatus:
+        """Return the state."""
+        return self.state
+
+    async def instruments(self) -> tuple[InstrumentView, ...]:
+        """Return two instruments, unsorted."""
+        tier = TierView(10, 150_000, 0.904, 1.095, 0.9, 1.1)
+        return tuple(
+            InstrumentView(f"binance:{s}USDT", "binance", s, "linear", "mark", 2, 1000, 5, 4000, "2025-12-01", (tier,))
+            for s in ("ETH", "BTC")
+        )
+
+
+def grid_answer(columns: int = 720, rows: int = 1000, seed: int = 1) -> GridAnswer:
+    """Return a grid of a realistic size, all cells different from their neighbours."""
+    frame = Timeframe("24h", 2, columns, 120, 2)
+    scale = SCALES["BTC"]
+    axes = ChannelAxes(frame, scale, RowRange(2900, rows, 2))
+    cells = np.random.default_rng(seed).integers(-(2**62), 2**62, size=(columns, rows), dtype=np.int64)
+    engine = FakeEngine()
+    engine.tick = 9
+    return GridAnswer(
+        channel=Channel(1, "BTC", frame),
+        epoch=EPOCH,
+        tick=9,
+        generation=3,
+        axes=axes,
+        newest_column=1719,
+        cells=cells,
+        usd_per_weighted_lot=np.array(scale.usd_per_weighted_lot(axes.rows)),
+        candles=candle_columns({1718: (5, 9, 2, 7), 1719: (7, 8, 6, 6)}),
+        mark_price=6_500_000,
+        source_watermark_ns=9 * 10**9,
+        coverage=(engine.coverage("BTC"),),
+    )

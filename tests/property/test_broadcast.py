@@ -1,0 +1,219 @@
+"""I6 at the hub: after any interleaving, a reader that says "in sync" holds exactly what was emitted.
+
+Seen to fail when broken on purpose, one at a time:
+- encoder.py: `prev_tick = previous` made `tick - 1`; the write into the ring left out; a refreshed keyframe named by
+  the tick of the refresh; a new generation applied to the old ring. checksum.py: columns not marked.
+- encoding.py: gaps counted from the start of the run before; time order begun one column off.
+- ring.py: `since` without the test of _gone_tick, or with it only where chunks are left; `join` without what came after
+  the keyframe; eviction without is_needed_to_join; `_after` one tick late; _gone_tick not moved.
+- hub.py: batches shared by readers at different positions; `complete` on every fragment.
+- cursor.py: _refusal without the epoch or without the future; a position beyond its batch.
+- in_process.py: chunks that a refreshed keyframe stands for kept behind it; a refresh put into an empty chain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from liqscape.broadcast.cursor import CADENCE_CLASSES_MS, Cursor
+from liqscape.broadcast.encoder import StreamEncoder
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.in_process import InProcessFrameSource, merge_records
+from liqscape.broadcast.ports import TickRecord
+from liqscape.broadcast.ring import Ring
+from liqscape.grid.updates import TickOutput
+from liqscape.v1 import stream_pb2
+from tests.fake_engine import ChannelTruth, FakeEngine
+from tests.wire_decoder import ChannelReplica, Gap, Replica
+
+MAX_READERS = 5
+CHANNELS = (1, 2, 3, 4)
+SELECTIONS: tuple[list[tuple[str, str]], ...] = ([], [("ETH", "24h"), ("BTC", "12h")])
+
+channels = st.lists(st.sampled_from(CHANNELS), max_size=3, unique=True)
+
+
+@dataclass
+class Reader:
+    """A client: what it holds, and its stream while it has one."""
+
+    wanted: list[tuple[str, str]]
+    cadence_ms: int
+    replica: Replica = field(default_factory=Replica)
+    cursor: Cursor | None = None
+    has_lost: bool = False
+
+
+class Broadcast(RuleBasedStateMachine):
+    """One engine, one hub, a few readers; no event loop: everything but waiting is plain code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self.epoch = 1000
+        self.readers: list[Reader] = []
+        self.queued: list[TickRecord] = []
+        self.start_engine(1, first_tick=1)
+
+    def start_engine(self, seed: int, first_tick: int) -> None:
+        self.epoch += 1
+        self.engine = FakeEngine(seed, epoch=self.epoch, tick_ms=5000, first_tick=first_tick)
+        self.encoder = StreamEncoder(self.engine.shard, now_ns=lambda: 3)
+        # A ring of six ticks and frames of one or two chunks: every limit is met within a few steps.
+        self.hub = Hub(
+            InProcessFrameSource(self.engine.shard),
+            ring=Ring(max_ticks=6, max_bytes=2000),
+            max_frame_bytes=1024 + 250,
+            now_ns=lambda: 4,
+            monotonic=lambda: self.now_s,
+        )
+        self.queued = []
+        self.hub.append(self.encoder.encode(self.engine.step(cells=6)))
+
+    # ---- the engine
+
+    @rule(changing=channels, moving=channels, cells=st.integers(0, 30), skip=st.integers(0, 2), held=st.booleans())
+    def tick(self, changing: list[int], moving: list[int], cells: int, skip: int, held: bool) -> None:
+        self.publish(self.engine.step(changing=changing, moving=moving, cells=cells, skip_ticks=skip), held)
+
+    @rule(renewing=channels, held=st.booleans())
+    def new_generation(self, renewing: list[int], held: bool) -> None:
+        self.publish(self.engine.step(changing=[1], renewing=renewing), held)
+
+    @rule(count=st.integers(5, 12))
+    def many_ticks(self, count: int) -> None:
+        for _ in range(count):
+            self.publish(self.engine.step(changing=[1, 3], cells=3), held=False)
+
+    @rule(seed=st.integers(2, 9), resume=st.booleans())
+    def engine_restarts(self, seed: int, resume: bool) -> None:
+        # Ticks that both epochs have: only the epoch tells the two apart.
+        self.start_engine(seed, first_tick=max(1, self.engine.tick - 1))
+        self.publish(self.engine.step(), held=False)
+        for index in range(len(self.readers)):
+            self.reconnect(index, resume=resume, old=False)
+
+    def publish(self, output: TickOutput, held: bool) -> None:
+        """Pass a tick on; held = the edge is busy, and takes what has queued up as one record later."""
+        self.queued.append(self.encoder.encode(output))
+        if not held:
+            self.hub.append(merge_records(self.queued) if len(self.queued) > 1 else self.queued[0])
+            self.queued = []
+
+    # ---- the readers
+
+    @initialize()
+    def first_reader(self) -> None:
+        self.new_reader([], 0)
+
+    @precondition(lambda self: len(self.readers) < MAX_READERS)
+    @rule(wanted=st.sampled_from(SELECTIONS), cadence_ms=st.sampled_from((0, *CADENCE_CLASSES_MS)))
+    def new_reader(self, wanted: list[tuple[str, str]], cadence_ms: int) -> None:
+        reader = Reader(wanted, cadence_ms)
+        self.readers.append(reader)
+        self.connect(reader, [])
+
+    @rule(index=st.integers(0, MAX_READERS - 1), frames=st.integers(1, 12))
+    def read(self, index: int, frames: int) -> None:
+        reader = self.readers[index % len(self.readers)]
+        for _ in range(frames):
+            frame = self.poll(reader)
+            if frame is None:
+                self.assert_caught_up(reader)
+                break
+            self.deliver(reader, frame)
+
+    @rule()
+    def all_read_everything(self) -> None:
+        for index in range(len(self.readers)):
+            self.read(index, 1000)
+
+    @rule(index=st.integers(0, MAX_READERS - 1))
+    def lose_a_frame(self, index: int) -> None:
+        reader = self.readers[index % len(self.readers)]
+        frame = self.poll(reader)
+        if frame is not None and stream_pb2.Frame.FromString(frame).sections:
+            reader.has_lost = True
+        elif frame is not None:
+            self.deliver(reader, frame)
+
+    @rule(index=st.integers(0, MAX_READERS - 1), resume=st.booleans(), old=st.booleans())
+    def reconnect(self, index: int, resume: bool, old: bool) -> None:
+        """Drop a stream at any point and open another; only a whole replica resumes."""
+        reader = self.readers[index % len(self.readers)]
+        whole = reader.replica.resume is not None and all(c.in_sync for c in reader.replica.channels.values())
+        points = []
+        if resume and whole and not reader.has_lost and reader.replica.channels:
+            assert reader.replica.resume is not None
+            points = [reader.replica.resume]
+        elif old:
+            points = [stream_pb2.ResumePoint(source_id="shard-0", epoch=self.epoch, tick=self.engine.tick + 1000)]
+        self.connect(reader, points)
+
+    @rule(seconds=st.sampled_from((0.05, 0.3, 1.0, 6.0)))
+    def time_passes(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def connect(self, reader: Reader, points: list[stream_pb2.ResumePoint]) -> None:
+        reader.replica.connecting()
+        reader.has_lost = False
+        selection = self.hub.select(reader.wanted)
+        reader.cursor = Cursor(self.hub, selection, cadence_ms=reader.cadence_ms, resume=points, max_age_s=float("inf"))
+
+    def poll(self, reader: Reader) -> bytes | None:
+        return None if reader.cursor is None else reader.cursor.poll()
+
+    def deliver(self, reader: Reader, data: bytes) -> None:
+        try:
+            reader.replica.apply(data)
+        except Gap:
+            assert reader.has_lost, "a gap on a stream that lost nothing"
+
+    # ---- what must hold
+
+    @invariant()
+    def channels_equal_what_was_emitted(self) -> None:
+        for reader in self.readers:
+            if reader.cursor is None or not reader.replica.greeted:
+                continue
+            for channel_id, held in reader.replica.channels.items():
+                # Whatever was lost: what has been applied is the channel as it was at its tick.
+                if held.in_sync:
+                    self.assert_equal(held, self.engine.truth[held.tick][channel_id])
+
+    @invariant()
+    def in_sync_replicas_equal_the_tick_they_name(self) -> None:
+        for reader in self.readers:
+            replica = reader.replica
+            if reader.cursor is None or reader.has_lost or not replica.in_sync or replica.inside_message:
+                continue
+            assert replica.resume is not None
+            assert replica.resume.epoch == self.epoch
+            for channel_id, held in replica.channels.items():
+                self.assert_equal(held, self.engine.truth[replica.resume.tick][channel_id])
+
+    def assert_caught_up(self, reader: Reader) -> None:
+        """A reader for which there is nothing to send is in sync at the newest tick, unless its cadence holds it."""
+        if reader.cursor is not None and not reader.has_lost and not reader.cadence_ms:
+            assert reader.replica.in_sync
+            assert reader.replica.resume is not None
+            assert reader.replica.resume.tick == self.hub.ring.head_tick
+
+    def assert_equal(self, held: ChannelReplica, truth: ChannelTruth) -> None:
+        assert held.ring == truth.ring
+        assert held.tick == truth.changed_tick
+        assert held.newest_column == truth.newest_column
+        assert held.generation == truth.generation
+        assert held.axes.first_row == truth.first_row
+        assert held.candles == truth.candles
+
+
+TestBroadcast = Broadcast.TestCase
+assert settings.default is not None
+TestBroadcast.settings = settings(stateful_step_count=50, max_examples=settings.default.max_examples * 2)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
