@@ -1,0 +1,51 @@
+"""Client of a liqscape server: live heatmaps that are in sync or say that they are not, and exact grids."""
+
+from liqscape_client.axes import GridAxes
+from liqscape_client.candles import Candles
+from liqscape_client.client import Client
+from liqscape_client.errors import (
+    ClientError,
+    DecodeError,
+    InvalidRequest,
+    MissingPackage,
+    NotFound,
+    NotInSync,
+    NotReady,
+    NotServed,
+    ServerError,
+    Unreachable,
+)
+from liqscape_client.grids import Grid, Heatmap
+from liqscape_client.market_state import SymbolState
+from liqscape_client.replica import Outcome, Replica
+from liqscape_client.replica_set import ReplicaSet
+from liqscape_client.stream import LiveStream, Phase, StreamState, StreamUpdate
+from liqscape_client.sync import SyncClient, SyncStream
+
+__all__ = [
+    "Candles",
+    "Client",
+    "ClientError",
+    "DecodeError",
+    "Grid",
+    "GridAxes",
+    "Heatmap",
+    "InvalidRequest",
+    "LiveStream",
+    "MissingPackage",
+    "NotFound",
+    "NotInSync",
+    "NotReady",
+    "NotServed",
+    "Outcome",
+    "Phase",
+    "Replica",
+    "ReplicaSet",
+    "ServerError",
+    "StreamState",
+    "StreamUpdate",
+    "SymbolState",
+    "SyncClient",
+    "SyncStream",
+    "Unreachable",
+]
