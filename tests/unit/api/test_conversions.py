@@ -1,0 +1,79 @@
+"""Answers as messages: fragments, states, names of counters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from liqscape.api.conversions import grid_fragments, grid_header, status_response
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.grid.updates import EngineStatus, SymbolStatus
+from liqscape.v1 import query_pb2, stream_pb2
+from tests.fake_engine import EPOCH, FakeEngine, describe, grid_answer
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(1, 1), (3, 1), (864, 1024), (720, 2), (5, 200_000)])
+def test_fragments_hold_whole_columns_and_make_up_the_grid(columns: int, rows: int) -> None:
+    answer = grid_answer(columns, rows)
+
+    fragments = [part.fragment for part in grid_fragments(answer)]
+
+    assert sum(fragment.columns for fragment in fragments) == columns
+    assert b"".join(fragment.cells for fragment in fragments) == answer.cells.astype("<i8").tobytes()
+    if rows <= 1024:
+        assert all(part.ByteSize() <= 1 << 20 for part in grid_fragments(answer))
+
+
+def test_columns_that_are_not_contiguous_arrive_in_order() -> None:
+    answer = grid_answer(4, 6)
+    answer.cells[:] = np.asfortranarray(np.arange(24).reshape(4, 6))
+
+    (part,) = grid_fragments(answer)
+
+    assert np.frombuffer(part.fragment.cells, "<i8").tolist() == list(range(24))
+
+
+def test_header_of_a_grid_without_a_price_leaves_candles_out() -> None:
+    answer = grid_answer(2, 3)
+    bare = answer.__class__(**{**{f: getattr(answer, f) for f in answer.__slots__}, "candles": _no_candles()})
+
+    header = grid_header(bare, []).header
+
+    assert not header.HasField("candles")
+    assert list(header.states) == []
+
+
+def test_status_joins_engine_and_streams() -> None:
+    engine = FakeEngine()
+    hub = Hub(InProcessFrameSource(describe()), now_ns=lambda: 77)
+    hub.counters.streams_open = 3
+    hub.counters.ticks_conflated = 11
+    hub.counters.count_lagged(stream_pb2.Lagged.REASON_OUT_OF_RING)
+    symbol = SymbolStatus("BTC", 65_000, 0, 9, 100, 200, (engine.coverage("BTC"),), 12.5)
+    status = EngineStatus("serving", "", 1.0, None, EPOCH, 5, "numpy", "fake", (symbol,), {"gaps": 2})
+
+    answer = status_response(status, hub)
+
+    assert (answer.state, answer.streams, answer.ticks_conflated) == (query_pb2.ENGINE_STATE_SERVING, 3, 11)
+    assert answer.counters["gaps"] == 2
+    assert answer.counters["stream_lagged_out_of_ring"] == 1
+    assert answer.server_unix_ns == 77
+    assert answer.symbols[0].tick_compute_ms == 12.5
+    assert answer.symbols[0].coverage[0].live_long_lots == 100
+
+
+@pytest.mark.parametrize("state", ["building", "serving", "ended", "failed"])
+def test_every_engine_state_has_a_name_on_the_wire(state: str) -> None:
+    hub = Hub(InProcessFrameSource(describe()))
+
+    answer = status_response(EngineStatus(state, "", 0.5, 3.0, 1, 0, "numpy", "fake"), hub)
+
+    assert query_pb2.EngineState.Name(answer.state) == f"ENGINE_STATE_{state.upper()}"
+    assert answer.seconds_left == 3.0
+
+
+def _no_candles() -> object:
+    from tests.fake_engine import candle_columns
+
+    return candle_columns({})

@@ -1,0 +1,70 @@
+"""Requests are bounded and named before anything is done with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from liqscape.api.requests import channels_of, grid_of, parse, resume_points_of
+from liqscape.errors import InvalidArgument
+from liqscape.v1 import query_pb2, stream_pb2
+
+
+def selector(symbol: str, timeframe: str = "") -> stream_pb2.ChannelSelector:
+    return stream_pb2.ChannelSelector(symbol=symbol, timeframe=timeframe)
+
+
+def test_request_survives_the_wire() -> None:
+    request = stream_pb2.SubscribeRequest(channels=[selector("BTC", "24h"), selector("ETH")], cadence_ms=7)
+
+    parsed = parse(stream_pb2.SubscribeRequest, request.SerializeToString())
+
+    assert parsed == request
+    assert channels_of(parsed) == [("BTC", "24h"), ("ETH", "")]
+
+
+def test_text_that_is_not_utf8_is_no_request() -> None:
+    with pytest.raises(InvalidArgument, match="request of 4 bytes is not a GetGridRequest"):
+        parse(query_pb2.GetGridRequest, b"\x0a\x02\xff\xfe")
+
+
+def test_unknown_fields_of_a_newer_client_are_ignored() -> None:
+    assert parse(query_pb2.GetStatusRequest, b"\xf8\x07\x01") is not None
+
+
+def test_as_many_selectors_as_allowed_pass_and_one_more_does_not() -> None:
+    allowed = stream_pb2.SubscribeRequest(channels=[selector("BTC")] * 256)
+    too_many = stream_pb2.SubscribeRequest(channels=[selector("BTC")] * 257)
+
+    assert len(channels_of(allowed)) == 256
+    with pytest.raises(InvalidArgument, match="channels has 257 entries; at most 256 are allowed"):
+        channels_of(too_many)
+
+
+def test_long_name_is_refused_without_being_echoed() -> None:
+    request = stream_pb2.SubscribeRequest(channels=[selector("BTC"), selector("BTC", "x" * 60_000)])
+
+    with pytest.raises(InvalidArgument) as caught:
+        channels_of(request)
+
+    assert str(caught.value) == "channels[1].timeframe has 60000 characters; at most 64 are allowed"
+
+
+def test_two_resume_points_of_one_source_are_refused() -> None:
+    point = stream_pb2.ResumePoint(source_id="a", epoch=1, tick=1)
+
+    with pytest.raises(InvalidArgument, match="resume names source 'a' twice"):
+        resume_points_of(stream_pb2.SubscribeRequest(resume=[point, point]))
+
+
+def test_resume_points_of_several_sources_pass() -> None:
+    points = [stream_pb2.ResumePoint(source_id=name, epoch=1, tick=1) for name in "ab"]
+
+    assert resume_points_of(stream_pb2.SubscribeRequest(resume=points)) == points
+
+
+def test_grid_needs_a_symbol_and_a_known_timeframe() -> None:
+    assert grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y")) == ("BTC", "1y")
+    with pytest.raises(InvalidArgument, match="symbol is empty"):
+        grid_of(query_pb2.GetGridRequest(timeframe="1y"))
+    with pytest.raises(InvalidArgument, match="timeframe '2y' is unknown"):
+        grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="2y"))

@@ -1,0 +1,234 @@
+"""The shard: events in, tick outputs out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+
+from liqscape.axes import TIMEFRAME_NAMES, WEIGHT_ONE
+from liqscape.device.numpy_backend import NumpyBackend
+from liqscape.errors import ModelError
+from liqscape.events import Event, TickEnd
+from liqscape.grid.shard import Shard
+from liqscape.grid.updates import TickOutput
+from liqscape.market.bars import Bar
+from liqscape.positions.book import BookStep
+from tests.unit.synthetic_market import (
+    BTC,
+    EXAMPLE_MINUTE,
+    at,
+    candle,
+    make_instrument,
+    mark,
+    open_interest,
+    tick_end,
+    trade,
+)
+
+MINUTE = EXAMPLE_MINUTE
+ETH = make_instrument("ETHUSDT", symbol="ETH", price_decimals=2)
+EXAMPLE: list[Event] = [
+    mark(at(MINUTE, -1), 908_000),
+    open_interest(at(MINUTE), "88060.900"),
+    tick_end(MINUTE),
+    candle(MINUTE, MINUTE + 5, (893_530, 893_651, 890_123, 890_406), "2241.182"),
+    open_interest(at(MINUTE + 5), "88351.808"),
+    tick_end(MINUTE + 5),
+]
+
+
+def make_shard() -> Shard:
+    """Return a shard of BTC and ETH whose wall clock ticks once a question."""
+    ticks = count(1_000)
+    return Shard([ETH, BTC], NumpyBackend(), lambda: next(ticks))
+
+
+def accept_all(shard: Shard, events: list[Event]) -> list[TickOutput]:
+    return [output for event in events if (output := shard.accept(event)) is not None]
+
+
+def unrendered(events: list[Event]) -> list[Event]:
+    """Return the events with ticks that ask for no grids."""
+    return [replace(event, render=False) if isinstance(event, TickEnd) else event for event in events]
+
+
+def test_channels_are_numbered_by_symbol_and_timeframe() -> None:
+    shard = make_shard()
+
+    assert [channel.channel_id for channel in shard.channels] == list(range(1, 19))
+    assert [channel.symbol for channel in shard.channels] == ["BTC"] * 9 + ["ETH"] * 9
+    assert [channel.timeframe.name for channel in shard.channels] == list(TIMEFRAME_NAMES) * 2
+
+
+def test_tick_says_price_coverage_and_all_nine_grids() -> None:
+    shard = make_shard()
+
+    first, second = accept_all(shard, EXAMPLE)
+
+    assert (first.tick, second.tick) == (1, 2)
+    assert [update.channel.timeframe.name for update in second.channels] == list(TIMEFRAME_NAMES)
+    assert [(s.symbol, s.mark_price, s.price_decimals) for s in second.symbols] == [("BTC", 890_406, 1)]
+    assert second.symbols[0].source_watermark_ns == at(MINUTE + 5)
+    (venue,) = second.venues
+    assert venue.live_lots == (81_780_860, 81_780_860)
+    assert venue.uncovered_lots == (8_753_399_940, 8_753_399_940)
+    assert venue.covered_share() == 81_780_860 / 8_835_180_800
+    assert first.bars_closed_unix_ns < first.grids_ready_unix_ns < second.bars_closed_unix_ns
+
+
+def test_tick_before_any_price_says_nothing_and_is_counted() -> None:
+    shard = make_shard()
+
+    outputs = accept_all(shard, [open_interest(at(MINUTE), "5"), tick_end(MINUTE)])
+
+    assert outputs == []
+    assert (shard.tick, shard.render(), shard.view(), shard.status()) == (1, None, {}, ())
+
+
+def test_tick_that_is_not_rendered_says_nothing_and_is_counted() -> None:
+    shard, rendered = make_shard(), make_shard()
+
+    outputs = accept_all(shard, [*unrendered(EXAMPLE[:3]), *EXAMPLE[3:]])
+    accept_all(rendered, EXAMPLE)
+
+    assert [output.tick for output in outputs] == [2]
+    assert [update.generation for update in outputs[0].channels] == [1] * 9
+    for channel in shard.channels[:9]:
+        assert shard.engine("BTC").levels(channel.channel_id).any()
+    assert shard.engine("BTC").ledger_events == rendered.engine("BTC").ledger_events
+
+
+def test_render_on_demand_says_what_the_last_tick_left() -> None:
+    shard = make_shard()
+    accept_all(shard, unrendered(EXAMPLE))
+
+    output = shard.render()
+    again = shard.render()
+
+    assert output is not None
+    assert again is not None
+    assert (output.tick, len(output.channels)) == (2, 9)
+    assert again.channels == ()
+
+
+def test_row_range_moves_with_the_price_into_a_new_generation() -> None:
+    shard = make_shard()
+    accept_all(shard, EXAMPLE)
+    crash = candle(MINUTE + 5, MINUTE + 10, (890_406, 890_406, 820_000, 830_000), "100")
+
+    (output,) = accept_all(shard, [crash, open_interest(at(MINUTE + 10), "88000"), tick_end(MINUTE + 10)])
+
+    generations = {update.channel.timeframe.name: update.generation for update in output.channels}
+    moved = {update.channel.timeframe.name for update in output.channels if update.axes is not None}
+    assert moved == {"12h", "24h"}
+    assert {name for name, generation in generations.items() if generation == 2} == moved
+    for update in output.channels:
+        if update.axes is not None:
+            assert update.axes.rows.holds_in_middle_half(830_000 // 200)
+
+
+def test_unannounced_instrument_is_a_defect_of_the_source() -> None:
+    with pytest.raises(ModelError, match="unannounced instrument 'venue:DOGEUSDT'"):
+        make_shard().accept(mark(at(MINUTE), 1, instrument=make_instrument("DOGEUSDT", symbol="DOGE")))
+
+
+@pytest.mark.slow
+def test_symbols_have_books_of_their_own() -> None:
+    events: list[Event] = [*EXAMPLE[:3], mark(at(MINUTE + 1), 300_000, instrument=ETH), *EXAMPLE[3:]]
+
+    first, second = accept_all(make_shard(), events)
+
+    assert [s.symbol for s in first.symbols] == ["BTC"]
+    assert [(s.symbol, s.mark_price) for s in second.symbols] == [("BTC", 890_406), ("ETH", 300_000)]
+    assert [update.channel.channel_id for update in second.channels] == list(range(1, 19))
+
+
+def test_view_stays_as_it_was_when_the_shard_goes_on() -> None:
+    shard = make_shard()
+    accept_all(shard, EXAMPLE)
+    view = shard.view()["BTC"]
+    before = len(view.ledger), view.ledger.columns().lots.sum()
+
+    accept_all(
+        shard,
+        [candle(MINUTE + 5, MINUTE + 10, (890_406, 890_406, 800_000, 810_000), "9"), tick_end(MINUTE + 10)],
+    )
+
+    assert shard.engine("BTC").ledger_events > before[0]
+    assert (len(view.ledger), view.ledger.columns().lots.sum()) == before
+    assert (view.tick, view.now_minute, view.mark_price) == (2, MINUTE + 4, 890_406)
+    assert list(view.channels) == list(TIMEFRAME_NAMES)
+    assert view.channels["24h"].newest_column == (MINUTE + 4) // 2
+
+
+def test_grid_of_a_view_is_the_book() -> None:
+    shard = make_shard()
+    accept_all(shard, EXAMPLE)
+    view = shard.view()["BTC"]
+    channel = view.channels["1y"]
+
+    grid = view.engine.project(view.ledger, channel.axes.timeframe, view.now_minute, channel.axes.rows)
+
+    cohorts, _ = shard.book("BTC").cohorts()
+    rows = cohorts.row // channel.axes.rows.multiple - channel.axes.rows.first
+    served = (rows >= 0) & (rows < channel.axes.rows.count)
+    assert grid[-1].sum() == cohorts.lots[served].sum() * WEIGHT_ONE
+    assert np.count_nonzero(~served) == 0
+
+
+def test_status_counts_cohorts_and_events() -> None:
+    shard = make_shard()
+    accept_all(shard, EXAMPLE)
+
+    (status,) = shard.status()
+
+    assert status.symbol == "BTC"
+    assert status.live_cohorts == status.ledger_events == shard.engine("BTC").ledger_events > 0
+    assert status.mark_price == 890_406
+
+
+def test_observer_sees_every_step_with_its_bars() -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    def observe(symbol: str, bars: list[Bar], step: BookStep) -> None:
+        seen.append((symbol, bars[0].minute, len(step.samples)))
+
+    accept_all(Shard([BTC], NumpyBackend(), lambda: 0, observe), EXAMPLE)
+
+    assert seen == [("BTC", MINUTE - 1, 2), ("BTC", MINUTE + 4, 2)]
+
+
+def test_sample_held_until_the_first_price_starts_the_account() -> None:
+    shard = Shard([BTC], NumpyBackend(), lambda: 0)
+
+    accept_all(
+        shard,
+        [open_interest(at(MINUTE), "5"), tick_end(MINUTE), mark(at(MINUTE), 908_000), tick_end(MINUTE + 1)],
+    )
+
+    assert shard.book("BTC").account(BTC.instrument_id).last_sample == 500_000
+
+
+def test_sample_held_within_the_minute_of_the_first_price_starts_the_account() -> None:
+    shard = Shard([BTC], NumpyBackend(), lambda: 0)
+
+    # Ticks of a second: the sample and the first price share a minute.
+    accept_all(
+        shard,
+        [
+            open_interest(at(MINUTE, 0.5), "5"),
+            tick_end(MINUTE, 1),
+            mark(at(MINUTE, 1.5), 908_000),
+            tick_end(MINUTE, 2),
+            trade(at(MINUTE, 2.5), 908_000),
+            mark(at(MINUTE, 2.5), 908_000),
+            open_interest(at(MINUTE, 2.7), "6"),
+            tick_end(MINUTE, 3),
+        ],
+    )
+
+    account = shard.book("BTC").account(BTC.instrument_id)
+    assert (account.last_sample, account.uncovered) == (600_000, [500_000, 500_000])
