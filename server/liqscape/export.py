@@ -1,7 +1,7 @@
 """The export command: what the model made of a recording, as files that other programs can read and check.
 
-`events`, `live`, `bars` and `reconciliation` are tables, `grids.npz` holds the nine grids and `meta.json` says what the
-numbers mean. The grids follow from the events and the weights alone, by the definition of a cell.
+`events`, `live`, `bars` and `reconciliation` are tables, `grids.npz` holds the nine grids and `meta.json` says what
+the numbers mean. The grids follow from the events and the weights alone, by the definition of a cell.
 """
 
 from __future__ import annotations
