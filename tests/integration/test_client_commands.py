@@ -6,7 +6,10 @@ import argparse
 import asyncio
 import io
 import json
+import os
+import pty
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -93,11 +96,12 @@ async def test_once_prints_one_frame() -> None:
     assert "@" in "".join(lines[2:22])
 
 
+@pytest.mark.slow
 async def test_once_fails_and_says_why_where_sync_is_not_reached(capsys: pytest.CaptureFixture[str]) -> None:
     console = plain_console()
     async with serving() as server:
         server.refusal = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "history is being built: 42 %")
-        status = await watch.show(watch_arguments(server, "--once", "--wait", "0.2"), console)
+        status = await watch.show(watch_arguments(server, "--once", "--wait", "1"), console)
 
     assert status == 1
     assert "42 %" in capsys.readouterr().err
@@ -123,6 +127,25 @@ async def test_live_watch_draws_until_its_time_is_over() -> None:
     assert drawn.count("BTC 24h") >= 3
     assert "\x1b[?1049h" in drawn  # the alternate screen: the shell's own text comes back afterwards
     assert "IN SYNC" in drawn
+
+
+@pytest.mark.slow
+def test_live_watch_keeps_other_logs_off_the_terminal() -> None:
+    """In a real terminal: what is written past Python to standard error while the picture is up must not reach it."""
+    leader, follower = pty.openpty()
+    code = (
+        "import asyncio, os; from liqscape_client import watch\n"
+        "with watch._core_log_off_the_screen(): os.write(2, b'SMEAR')\n"
+        "os.write(2, b'AFTERWARDS')"
+    )
+    try:
+        subprocess.run([sys.executable, "-c", code], stdout=follower, stderr=follower, check=True, timeout=60)
+        shown = os.read(leader, 4096)
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+    assert shown == b"AFTERWARDS"
 
 
 @pytest.mark.slow
@@ -154,15 +177,16 @@ def test_command_without_rich_says_what_to_install(command: str, monkeypatch: py
         {"watch": watch, "bench": bench}[command].open_console()
 
 
+@pytest.mark.slow
 def test_watch_of_nobody_fails_with_a_line(nobody: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     watch.add_watch_arguments(parser)
-    arguments = parser.parse_args(["--once", "--wait", "0.3", "--address", nobody])
+    arguments = parser.parse_args(["--once", "--wait", "1", "--address", nobody])
 
     status = watch.run_watch(arguments)
 
     assert status == 1
-    assert "not in sync after 0.3 s: connecting: " in capsys.readouterr().err
+    assert "not in sync after 1.0 s: connecting: " in capsys.readouterr().err
 
 
 @pytest.mark.slow

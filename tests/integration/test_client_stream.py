@@ -210,7 +210,7 @@ async def test_bytes_that_are_no_frame_end_the_stream_and_it_resumes() -> None:
 
 @pytest.mark.slow
 async def test_silent_server_is_called_dead_after_three_heartbeats() -> None:
-    async with serving(heartbeat_ms=100) as server, streaming(server) as stream:
+    async with serving(heartbeat_ms=300) as server, streaming(server) as stream:
         await stream.wait_in_sync(PATIENCE_S)
         before = time.monotonic()
 
@@ -218,18 +218,18 @@ async def test_silent_server_is_called_dead_after_three_heartbeats() -> None:
         waited_s = time.monotonic() - before
         await in_sync_with(stream, server)
 
-        assert "nothing heard for 0.3 s" in silent.reason
-        assert waited_s > 0.2
+        assert "nothing heard for 0.9 s" in silent.reason
+        assert waited_s > 0.4
         assert stream.totals.connections >= 2
 
 
 @pytest.mark.slow
 async def test_heartbeats_alone_keep_a_stream_in_sync() -> None:
-    async with serving(heartbeat_ms=100) as server, streaming(server) as stream:
+    async with serving(heartbeat_ms=500) as server, streaming(server) as stream:
         await stream.wait_in_sync(PATIENCE_S)
 
         for _ in range(8):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
             server.push(server.engine.heartbeat())
 
         assert stream.state.in_sync
@@ -289,12 +289,13 @@ async def test_nobody_at_the_address_is_tried_again_until_somebody_is() -> None:
     assert "UNAVAILABLE" in absent.reason
 
 
+@pytest.mark.slow
 async def test_wait_that_runs_out_says_how_far_it_came() -> None:
     async with serving() as server, streaming(server) as stream:
         server.refusal = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "history is being built: 42 %")
 
-        with pytest.raises(NotInSync, match=r"not in sync after 0\.2 s: building: history is being built: 42 %"):
-            await stream.wait_in_sync(0.2)
+        with pytest.raises(NotInSync, match=r"not in sync after 1\.0 s: building: history is being built: 42 %"):
+            await stream.wait_in_sync(1.0)
 
 
 async def test_closed_stream_ends_its_readers_and_its_connection() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from liqscape_client.bench import BenchResult
-from liqscape_client.latency import STAGES, histogram, summarise
+from liqscape_client.latency import STAGES, Meter, histogram, summarise
 from liqscape_client.market_state import state_names
 
 JSON_FORMAT: Final = 1
@@ -46,10 +47,7 @@ def print_report(result: BenchResult, console: Console) -> None:
 
 def to_json(result: BenchResult) -> dict[str, Any]:
     """Return everything that was found, with the facts of the machine it was found on."""
-    meter, counters = result.meter, result.replicas.counters
-    shown = meter.samples["bar_to_applied"]
-    edges, counts = histogram(shown) if shown else (np.empty(0), np.empty(0))
-    stages = {stage: summarise(meter.samples[stage]) for stage in STAGES}
+    meter, counters, seconds = result.meter, result.replicas.counters, max(result.seconds, 1e-9)
     return {
         "format": JSON_FORMAT,
         "started": datetime.fromtimestamp(result.started_unix_s, UTC).isoformat(timespec="seconds"),
@@ -71,16 +69,11 @@ def to_json(result: BenchResult) -> dict[str, Any]:
             "states": list(state_names(result.status.states)),
         },
         "machine": machine_facts(),
-        "stages_ms": {
-            stage: {"count": s.count, "p50": s.p50, "p95": s.p95, "p99": s.p99, "max": s.max}
-            for stage, s in stages.items()
-            if s is not None
-        },
-        "histogram_bar_to_applied_ms": {"edges": edges.tolist(), "counts": counts.tolist()},
+        **_latency_json(meter),
         "messages": meter.messages,
-        "messages_per_second": meter.messages / result.seconds if result.seconds else 0.0,
+        "messages_per_second": meter.messages / seconds,
         "bytes": meter.bytes,
-        "bytes_per_second": meter.bytes / result.seconds if result.seconds else 0.0,
+        "bytes_per_second": meter.bytes / seconds,
         "heartbeats": meter.heartbeats,
         "ticks_conflated": meter.ticks_conflated,
         "gaps": counters.gaps,
@@ -88,6 +81,16 @@ def to_json(result: BenchResult) -> dict[str, Any]:
         "malformed": counters.malformed,
         "streams_lost": result.losses,
         "sound": result.is_sound,
+    }
+
+
+def _latency_json(meter: Meter) -> dict[str, Any]:
+    shown = meter.samples["bar_to_applied"]
+    edges, counts = histogram(shown) if shown else (np.empty(0), np.empty(0))
+    summaries = {stage: summarise(meter.samples[stage]) for stage in STAGES}
+    return {
+        "stages_ms": {stage: asdict(summary) for stage, summary in summaries.items() if summary is not None},
+        "histogram_bar_to_applied_ms": {"edges": edges.tolist(), "counts": counts.tolist()},
     }
 
 

@@ -108,7 +108,7 @@ class ReplicaSet:
         if self._disconnected:
             return self._disconnected
         if not self._joined:
-            return f"joining: {sum(r.in_sync for r in self._replicas.values())} of {len(self._replicas)} channels"
+            return f"{sum(r.in_sync for r in self._replicas.values())} of {len(self._replicas)} channels have come"
         for replica in self._replicas.values():
             if replica.reason:
                 return replica.reason

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from liqscape_client.client import DEFAULT_ADDRESS, Client
@@ -26,6 +29,7 @@ DEFAULT_WAIT_S: Final = 120.0
 
 _WALL_CLOCK_FREE: Final = ("SIMULATED", "REPLAY")
 _EXIT_FAILURE: Final = 1
+_STANDARD_ERROR: Final = 2
 
 
 def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +111,7 @@ async def _show_live(stream: LiveStream, namespace: argparse.Namespace, console:
 
     ends_s = float("inf") if namespace.seconds is None else time.monotonic() + namespace.seconds
     symbol, timeframe = namespace.symbol.upper(), namespace.timeframe
-    with Live(console=console, screen=True, auto_refresh=False, transient=True) as live:
+    with _core_log_off_the_screen(), Live(console=console, screen=True, auto_refresh=False, transient=True) as live:
         while time.monotonic() < ends_s:
             heatmap, state = sample(stream, symbol, timeframe, time.time_ns())
             width, height = console.size  # asked each time: the window may have been resized
@@ -118,6 +122,27 @@ async def _show_live(stream: LiveStream, namespace: argparse.Namespace, console:
             await asyncio.sleep(REFRESH_S)
     if stream.failure is not None:
         raise stream.failure
+
+
+@contextmanager
+def _core_log_off_the_screen() -> Iterator[None]:
+    """Silence what gRPC's C core writes past Python to standard error: a lost connection would smear the picture.
+
+    Its own switch (GRPC_VERBOSITY) is read when grpc is imported, which is too early for us. Errors of ours are printed
+    after the picture has gone. A standard error that goes to a file stays as it is.
+    """
+    if not os.isatty(_STANDARD_ERROR):
+        yield
+        return
+    sys.stderr.flush()
+    saved, nowhere = os.dup(_STANDARD_ERROR), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, _STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(saved, _STANDARD_ERROR)
+        os.close(nowhere)
+        os.close(saved)
 
 
 def sample(stream: LiveStream, symbol: str, timeframe: str, now_unix_ns: int) -> tuple[Heatmap | None, WatchState]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.grid.updates import EngineStatus, SymbolStatus
 from liqscape.v1 import query_pb2, stream_pb2
-from tests.fake_engine import EPOCH, FakeEngine, describe, grid_answer
+from tests.fake_engine import EPOCH, FakeEngine, candle_columns, describe, grid_answer
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(1, 1), (3, 1), (864, 1024), (720, 2), (5, 200_000)])
@@ -35,10 +37,9 @@ def test_columns_that_are_not_contiguous_arrive_in_order() -> None:
 
 
 def test_header_of_a_grid_without_a_price_leaves_candles_out() -> None:
-    answer = grid_answer(2, 3)
-    bare = answer.__class__(**{**{f: getattr(answer, f) for f in answer.__slots__}, "candles": _no_candles()})
+    answer = replace(grid_answer(2, 3), candles=candle_columns({}))
 
-    header = grid_header(bare, []).header
+    header = grid_header(answer, []).header
 
     assert not header.HasField("candles")
     assert list(header.states) == []
@@ -71,9 +72,3 @@ def test_every_engine_state_has_a_name_on_the_wire(state: str) -> None:
 
     assert query_pb2.EngineState.Name(answer.state) == f"ENGINE_STATE_{state.upper()}"
     assert answer.seconds_left == 3.0
-
-
-def _no_candles() -> object:
-    from tests.fake_engine import candle_columns
-
-    return candle_columns({})

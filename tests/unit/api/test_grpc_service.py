@@ -74,5 +74,5 @@ async def test_address_of_another_machine_cannot_be_listened_on() -> None:
     engine = FakeEngine()
     hub = Hub(InProcessFrameSource(engine.shard))
 
-    with pytest.raises(ConfigError, match="cannot listen on '192.0.2.1:0'"):
+    with pytest.raises(ConfigError, match=r"cannot listen on '192\.0\.2\.1:0'"):
         await serve_grpc("192.0.2.1:0", hub, FakeQueries(engine), insecure=True)

@@ -49,10 +49,11 @@ class Bench:
         return task
 
     async def call(self, context: FakeContext) -> str:
+        outcome = "cut"
         with self.watch.watching(cast(Any, context)) as writer:
             await writer.write(b"x")
-            return "written"
-        return "cut"
+            outcome = "written"
+        return outcome
 
     def check_at(self, now_s: float) -> tuple[int, int]:
         self.now_s = now_s

@@ -137,6 +137,13 @@ def test_keyframe_of_the_stream_replaces_what_was_queued_before_it() -> None:
     assert [(c.channel_id, c.tick) for c in merged.keyframes] == [(2, 3)]
 
 
+def test_keyframe_of_the_stream_outdates_one_made_for_joins_before_it() -> None:
+    merged = merge_records([record(4, refreshed=(chunk(2),)), record(5, chunk(5, generation=2))])
+
+    assert [c.tick for c in merged.channels] == [5]
+    assert merged.keyframes == ()
+
+
 def test_keyframe_made_for_joins_replaces_the_queued_changes_it_stands_for() -> None:
     merged = merge_records(
         [record(4, chunk(4, prev_tick=3)), record(5, refreshed=(chunk(4),)), record(6, chunk(6, prev_tick=4))]

@@ -54,7 +54,7 @@ def test_stream_is_in_sync_from_snapshot_end_on() -> None:
         replicas.apply(frame)
         reasons.append(replicas.out_of_sync_reason())
 
-    assert reasons == ["joining: 0 of 2 channels", "joining: 1 of 2 channels", "joining: 2 of 2 channels", ""]
+    assert reasons == ["0 of 2 channels have come", "1 of 2 channels have come", "2 of 2 channels have come", ""]
     assert replicas.channels() == (("BTC", "24h"), ("ETH", "12h"))
 
 
