@@ -22,7 +22,7 @@ START = 10_000
 IN_FULL = np.full(64, WEIGHT_ONE, np.uint16)
 
 # Most examples that come to mind first are nearly empty grids, and each is cheap.
-MANY = settings(max_examples=4 * (settings.default or settings()).max_examples)
+MANY = settings(max_examples=2 * (settings.default or settings()).max_examples)
 
 frames = st.builds(
     Timeframe,

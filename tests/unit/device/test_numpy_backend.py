@@ -275,6 +275,18 @@ def test_leap_over_columns_keeps_the_ring_in_place(columns: int) -> None:
     assert channel.buffer.levels()[FRAME.column_of(now) % FRAME.columns].any()
 
 
+@pytest.mark.parametrize("columns", range(5, 14))
+def test_leap_clears_what_the_newest_column_no_longer_held(columns: int) -> None:
+    channel = Channel()
+    channel.open(976, 24, 64)
+    channel.end(1000, 976, 24, 64)
+    channel.advance(1000)
+
+    channel.advance(1000 + 5 * columns)
+
+    assert not channel.buffer.levels().any()
+
+
 def test_window_that_has_been_left_behind_is_empty() -> None:
     channel = Channel()
     channel.open(1000, 24, 64)
