@@ -74,6 +74,28 @@ STEPS: Final = (
         (PYTHON, "-m", "pytest", "-m", "recorded", "--timeout=1800"),
         RECORDINGS,
     ),
+    Step(
+        "demo",
+        "a fresh clone serves all nine timeframes",
+        (PYTHON, "-m", "benchmarks.bench_demo"),
+    ),
+    Step(
+        "build",
+        "six recorded weeks are built and reconcile at every sample",
+        (PYTHON, "-m", "benchmarks.bench_build"),
+        RECORDINGS,
+    ),
+    Step(
+        "model",
+        "swept notional ranks real liquidations better than every baseline",
+        (PYTHON, "-m", "benchmarks.bench_model"),
+        RECORDINGS,
+    ),
+    Step(
+        "refresh",
+        "clients are in sync, and how old what they applied is",
+        (PYTHON, "-m", "benchmarks.bench_refresh"),
+    ),
 )
 
 
