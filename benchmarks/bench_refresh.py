@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_refresh [--seconds 30]
 
-A server simulates one symbol at four ticks a second; `liqscape bench` measures it as any user would: bar -> grid -> frame
--> applied. The floor beside it is an empty round trip (GetStatus) to the same server in the same run.
+A server simulates one symbol at four ticks a second; `liqscape bench` measures it as any user would: bar -> grid ->
+frame -> applied. The floor beside it is an empty round trip (GetStatus) to the same server in the same run.
 """
 
 from __future__ import annotations
