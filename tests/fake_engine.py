@@ -20,6 +20,7 @@ from liqscape.grid.updates import (
     Coverage,
     EngineStatus,
     GridAnswer,
+    GridQuery,
     InstrumentView,
     SymbolUpdate,
     TickOutput,
@@ -233,7 +234,7 @@ class FakeQueries:
     grid: GridAnswer | None = None
     error: Exception | None = None
 
-    async def get_grid(self, symbol: str, timeframe: str) -> GridAnswer:
+    async def get_grid(self, query: GridQuery) -> GridAnswer:
         """Return the grid, or raise the error."""
         if self.error is not None:
             raise self.error
@@ -274,4 +275,5 @@ def grid_answer(columns: int = 720, rows: int = 1000, seed: int = 1) -> GridAnsw
         mark_price=6_500_000,
         source_watermark_ns=9 * 10**9,
         coverage=(engine.coverage("BTC"),),
+        as_of_minute=3439,
     )

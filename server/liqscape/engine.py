@@ -23,8 +23,18 @@ from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.errors import LiqscapeError, NotFound, NotReady
 from liqscape.events import PositionSide
 from liqscape.feeds.source import EventSource
+from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard, SymbolView
-from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, TickOutput, TierView
+from liqscape.grid.updates import (
+    CandleColumns,
+    Channel,
+    EngineStatus,
+    GridAnswer,
+    GridQuery,
+    InstrumentView,
+    TickOutput,
+    TierView,
+)
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.positions.margin import bankruptcy_ratio, liquidation_ratio
 from liqscape.positions.mix import prior_inflow_mix
@@ -113,34 +123,47 @@ class EngineThread:
         """Return every instrument with the rules in force."""
         return tuple(self._instrument_view(i) for i in self._shard.instruments)
 
-    async def get_grid(self, symbol: str, timeframe: str) -> GridAnswer:
-        """Return the exact grid of a default channel at the newest rendered tick; see QueryPort."""
-        frame = find_timeframe(timeframe)
-        if symbol not in self._shard.symbols:
-            raise NotFound(f"symbol {symbol!r} is unknown; known are {', '.join(self._shard.symbols)}")
+    async def get_grid(self, query: GridQuery) -> GridAnswer:
+        """Return an exact grid as of the newest rendered tick, or of a minute before it; see QueryPort."""
+        if query.timeframe:
+            find_timeframe(query.timeframe)
+        if query.symbol not in self._shard.symbols:
+            raise NotFound(f"symbol {query.symbol!r} is unknown; known are {', '.join(self._shard.symbols)}")
         finished = self._finished
-        view = finished.views.get(symbol)
-        if view is None or frame.name not in view.channels:
+        view = finished.views.get(query.symbol)
+        if view is None:
             raise NotReady(finished.status.message or "history is still being built", finished.status.progress)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._query_thread, self._answer, view, frame.name)
+        return await loop.run_in_executor(self._query_thread, self._answer, view, query)
 
-    def _answer(self, view: SymbolView, name: str) -> GridAnswer:
-        channel = view.channels[name]
-        rows = channel.axes.rows
+    def _answer(self, view: SymbolView, query: GridQuery) -> GridAnswer:
+        channel = view.channels.get(query.timeframe)
+        plan = plan_grid(
+            query,
+            instruments=view.instruments,
+            scale=view.scale,
+            mark_price=view.mark_price,
+            now_minute=view.now_minute,
+            view=view.ledger,
+            history=channel.history if channel is not None else (),
+        )
+        frame, rows = plan.axes.timeframe, plan.axes.rows
+        newest = frame.column_of(plan.minute)
         return GridAnswer(
-            channel=channel.channel,
+            channel=channel.channel if channel is not None else Channel(0, view.symbol, frame),
             epoch=self._description.epoch,
             tick=view.tick,
-            generation=channel.generation,
-            axes=channel.axes,
-            newest_column=channel.newest_column,
-            cells=view.engine.project(view.ledger, channel.channel.timeframe, view.now_minute, rows),
+            generation=plan.generation,
+            axes=plan.axes,
+            newest_column=newest,
+            cells=view.engine.project(view.ledger, frame, plan.minute, rows, plan.weights),
             usd_per_weighted_lot=np.array(view.scale.usd_per_weighted_lot(rows), np.float64),
-            candles=channel.candles,
+            candles=channel.candles.until(newest) if channel is not None else CandleColumns.none(),
             mark_price=view.mark_price,
             source_watermark_ns=view.source_watermark_ns,
             coverage=view.coverage,
+            as_of_minute=plan.minute,
+            reconciled=plan.reconciled,
         )
 
     def _run(self) -> None:

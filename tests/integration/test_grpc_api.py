@@ -19,7 +19,7 @@ from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.errors import ConfigError, LiqscapeError, NotFound, NotReady
-from liqscape.grid.updates import EngineStatus, GridAnswer
+from liqscape.grid.updates import EngineStatus, GridAnswer, GridQuery
 from liqscape.v1 import query_pb2, stream_pb2
 from tests.fake_engine import EPOCH, FakeEngine, FakeQueries, grid_answer
 from tests.wire_decoder import Replica, decode_candles
@@ -388,7 +388,7 @@ async def test_grid_that_cannot_be_given_says_why(
 class SlowQueries(FakeQueries):
     """Questions that are never answered."""
 
-    async def get_grid(self, symbol: str, timeframe: str) -> GridAnswer:
+    async def get_grid(self, query: GridQuery) -> GridAnswer:
         """Wait for ever."""
         await asyncio.Event().wait()
         raise AssertionError

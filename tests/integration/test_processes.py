@@ -96,6 +96,24 @@ async def test_client_of_a_built_recording_holds_the_exact_grids(manifest: Path)
         await assert_replicas_equal_exact_grids(address, stream)
 
 
+async def test_sides_asked_for_apart_add_up_and_a_minute_of_the_past_is_answered(manifest: Path) -> None:
+    async with server(manifest, "--speed", "max") as (address, _), Client(address) as client:
+        async with client.stream(symbols=["BTC"], timeframes=["24h"]) as stream:
+            await stream.wait_in_sync(WAIT_S)  # the recording has been built
+        whole = await client.grid("BTC", "24h")
+
+        longs = await client.grid("BTC", "24h", side="long", venues=["binance"])
+        shorts = await client.grid("BTC", "24h", side="short")
+        earlier = await client.grid("BTC", "24h", as_of_minute=whole.as_of_minute - 60)
+        own = await client.grid("BTC", column_minutes=60, columns=6, base_steps_per_row=10)
+
+        assert (longs.cells + shorts.cells == whole.cells).all()
+        assert earlier.as_of_minute == whole.as_of_minute - 60
+        assert earlier.cells.any()
+        assert own.cells.shape[0] == 6
+        assert own.reconciled
+
+
 async def test_server_killed_and_started_again_is_told_and_recovered_from(manifest: Path) -> None:
     async with (
         server(manifest, "--speed", "max") as (address, first),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from liqscape.axes import TIMEFRAMES, WEIGHT_ONE, RowRange
 from liqscape.device import numpy_tiers
-from liqscape.device.age_tiers import AGE_TIERS, RAW_MINUTES, boundaries, tiers_read
+from liqscape.device.age_tiers import AGE_TIERS, RAW_MINUTES, boundaries
 from liqscape.device.backend import CohortBatch, LedgerView
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.device.numpy_ledger import NumpyLedger
@@ -156,7 +156,14 @@ def test_boundary_newer_than_allowed_is_caught(tier: int, monkeypatch: pytest.Mo
 
 
 def test_a_timeframe_reads_the_tiers_up_to_its_own() -> None:
-    read = {frame.name: tiers_read(frame) for frame in TIMEFRAMES}
+    now = START + int(1.5 * YEAR)
+    ledger = NumpyLedger()
+    ledger.append(now, cohort(now, 0, 0, 1), 1, 0)
+    ledger.adopt(ledger.capture().compacted(now))
+    read = {
+        f.name: len(ledger.capture().tiers_from(f.first_column(now - RAW_MINUTES) * f.column_minutes))
+        for f in TIMEFRAMES
+    }
 
     assert read == {"12h": 1, "24h": 1, "3d": 2, "1w": 3, "2w": 4, "1m": 5, "3m": 6, "6m": 7, "1y": 8}
 
@@ -164,6 +171,6 @@ def test_a_timeframe_reads_the_tiers_up_to_its_own() -> None:
 def test_bins_nest_and_divide_the_columns_that_read_them() -> None:
     for number, tier in enumerate(AGE_TIERS):
         assert all(later.bin_minutes % tier.bin_minutes == 0 for later in AGE_TIERS[number:])
-        readers = [frame for frame in TIMEFRAMES if tiers_read(frame) > number]
+        readers = [frame for frame in TIMEFRAMES if frame.column_minutes >= tier.frame.column_minutes]
         assert all(frame.column_minutes % tier.bin_minutes == 0 for frame in readers)
         assert all(frame.row_multiple_unit % tier.row_unit == 0 for frame in readers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import grpc
 import numpy as np
@@ -13,6 +13,7 @@ from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
 from liqscape_client.errors import ClientError, DecodeError
+from liqscape_client.grid_options import GridOptions, grid_request
 from liqscape_client.grids import Grid
 from liqscape_client.market_state import state_names
 from liqscape_client.retry import to_client_error
@@ -93,8 +94,13 @@ class Client:
         selectors = channel_selectors(symbols, timeframes)
         return LiveStream(self.open_channel, selectors, cadence_ms=cadence_ms, metadata=self._metadata)
 
-    async def grid(self, symbol: str, timeframe: str) -> Grid:
-        """Return the exact grid of a symbol and timeframe at the server's newest tick.
+    async def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
+        """Return an exact grid: with symbol and timeframe alone the one that is streamed, at the server's newest tick.
+
+        Args:
+            symbol: base coin.
+            timeframe: one of the nine; empty with column_minutes and columns.
+            options: filters, a moment, a window of one's own; see GridOptions.
 
         Raises:
             NotFound, InvalidRequest, NotReady, Unreachable: as the server says. DecodeError: the answer is malformed.
@@ -104,7 +110,7 @@ class Client:
             request_serializer=query_pb2.GetGridRequest.SerializeToString,
             response_deserializer=query_pb2.GetGridResponse.FromString,
         )
-        request = query_pb2.GetGridRequest(symbol=symbol, timeframe=timeframe)
+        request = grid_request(symbol, timeframe, options)
         try:
             return await assemble_grid(call(request, timeout=self._timeout_s, metadata=self._metadata))
         except grpc.aio.AioRpcError as error:
@@ -220,4 +226,6 @@ def _to_grid(header: query_pb2.GridHeader, axes: GridAxes, cells: NDArray[np.int
         states=state_names(header.states),
         coverage=tuple(header.coverage),
         meaning=header.meaning,
+        as_of_minute=header.as_of_minute,
+        reconciled=header.reconciled,
     )

@@ -108,6 +108,8 @@ class Grid:
         states: SIMULATED, REPLAY, STALE, ENDED; empty = live.
         coverage: coverage of each instrument, as it came.
         meaning: the server's words on what a cell is.
+        as_of_minute: the grid is that of the end of this minute since 1970 UTC.
+        reconciled: False under leverage shares of one's own: live lots then differ from open interest.
     """
 
     symbol: str
@@ -127,6 +129,8 @@ class Grid:
     states: tuple[str, ...]
     coverage: tuple[stream_pb2.VenueChunk, ...]
     meaning: str
+    as_of_minute: int
+    reconciled: bool
 
     def usd(self) -> NDArray[np.float64]:
         """Return the estimate in whole USD, float64[column, row]."""

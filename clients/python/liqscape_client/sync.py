@@ -6,13 +6,14 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 import grpc
 
 from liqscape.v1 import query_pb2
 from liqscape_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
 from liqscape_client.errors import ClientError
+from liqscape_client.grid_options import GridOptions
 from liqscape_client.grids import Grid, Heatmap
 from liqscape_client.market_state import SymbolState
 from liqscape_client.replica_set import ChannelKey
@@ -93,9 +94,9 @@ class SyncClient:
             return
         self._thread.stop()
 
-    def grid(self, symbol: str, timeframe: str) -> Grid:
+    def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return the exact grid; see Client.grid."""
-        return self._thread.run(self._client.grid(symbol, timeframe))
+        return self._thread.run(self._client.grid(symbol, timeframe, **options))
 
     def status(self) -> query_pb2.GetStatusResponse:
         """Return what the server is doing."""

@@ -56,6 +56,8 @@ def grid_header(answer: GridAnswer, states: Iterable[stream_pb2.DataState]) -> q
             coverage=[coverage_message(coverage) for coverage in answer.coverage],
             cells_bytes=answer.cells.size * _CELL.itemsize,
             meaning=CELL_MEANING,
+            as_of_minute=answer.as_of_minute,
+            reconciled=answer.reconciled,
         )
     )
 

@@ -15,7 +15,7 @@ from liqscape.api.status_codes import Context, guarded, refusal_while_not_servin
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.ports import QueryPort
 from liqscape.errors import LimitExceeded, NotReady
-from liqscape.grid.updates import GridAnswer
+from liqscape.grid.updates import GridAnswer, GridQuery
 from liqscape.v1 import query_pb2
 
 QUERY_SERVICE: Final = "liqscape.v1.QueryService"
@@ -44,13 +44,13 @@ class QueryService:
 
     async def get_grid(self, request: bytes, context: Context) -> None:
         """Answer with a header and the cells."""
-        symbol, timeframe = grid_of(parse(query_pb2.GetGridRequest, request))
+        query = grid_of(parse(query_pb2.GetGridRequest, request))
         limit = self._limits.max_grid_calls
         if self._grid_calls >= limit:
             raise LimitExceeded(f"{limit} grids are being answered, the limit of this server", GRID_RETRY_AFTER_MS)
         self._grid_calls += 1
         try:
-            answer = await self._ask(symbol, timeframe, context)
+            answer = await self._ask(query, context)
             with self._stalls.watching(context) as writer:
                 await writer.write(grid_header(answer, self._hub.states()).SerializeToString())
                 for fragment in grid_fragments(answer):
@@ -68,7 +68,7 @@ class QueryService:
         parse(query_pb2.ListInstrumentsRequest, request)
         return instruments_response(await self._queries.instruments()).SerializeToString()
 
-    async def _ask(self, symbol: str, timeframe: str, context: Context) -> GridAnswer:
+    async def _ask(self, query: GridQuery, context: Context) -> GridAnswer:
         # The stubs say float; without a deadline it is None.
         remaining_s = cast("float | None", context.time_remaining())
         limit_s = self._limits.max_grid_seconds
@@ -76,7 +76,7 @@ class QueryService:
             limit_s = min(limit_s, remaining_s)
         try:
             async with asyncio.timeout(limit_s):
-                return await self._queries.get_grid(symbol, timeframe)
+                return await self._queries.get_grid(query)
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"no grid within {limit_s:.1f} s")
         except NotReady as error:

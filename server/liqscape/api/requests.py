@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from liqscape.axes import timeframe
 from liqscape.errors import InvalidArgument
+from liqscape.events import PositionSide
+from liqscape.grid.updates import GridQuery
 from liqscape.v1 import query_pb2, stream_pb2
 
 MAX_SELECTORS: Final = 256
@@ -15,6 +17,18 @@ MAX_SELECTORS: Final = 256
 
 MAX_RESUME_POINTS: Final = 64
 """One an engine shard; a fleet of 64 serves thousands of symbols."""
+
+MAX_VENUES: Final = 64
+"""More than there are."""
+
+MAX_LEVERAGES: Final = 16
+"""More than there are tiers."""
+
+_SIDES: Final[dict[int, PositionSide | None]] = {
+    query_pb2.POSITION_SIDE_UNSPECIFIED: None,
+    query_pb2.POSITION_SIDE_LONG: PositionSide.LONG,
+    query_pb2.POSITION_SIDE_SHORT: PositionSide.SHORT,
+}
 
 MAX_NAME_CHARACTERS: Final = 64
 """Coins, timeframes and shards have short names; longer ones would only be echoed into errors and logs."""
@@ -63,18 +77,43 @@ def resume_points_of(request: stream_pb2.SubscribeRequest) -> list[stream_pb2.Re
     return list(request.resume)
 
 
-def grid_of(request: query_pb2.GetGridRequest) -> tuple[str, str]:
-    """Return symbol and timeframe of a request.
+def grid_of(request: query_pb2.GetGridRequest) -> GridQuery:
+    """Return what a request asks for.
 
     Raises:
-        InvalidArgument: a name is empty, too long, or no timeframe.
+        InvalidArgument: a name is empty, too long, or no timeframe; a list too long.
     """
     _check_name("timeframe", request.timeframe)
     _check_name("symbol", request.symbol)
-    timeframe(request.timeframe)
+    _check_count("venues", len(request.venues), MAX_VENUES)
+    _check_count("leverages", len(request.leverages), MAX_LEVERAGES)
+    _check_count("leverage_shares", len(request.leverage_shares), MAX_LEVERAGES)
+    for index, venue in enumerate(request.venues):
+        _check_name(f"venues[{index}]", venue)
+    if request.timeframe or not request.HasField("columns"):
+        timeframe(request.timeframe)
     if not request.symbol:
         raise InvalidArgument("symbol is empty; name a base coin, for example BTC")
-    return request.symbol, request.timeframe
+    if request.side not in _SIDES:
+        raise InvalidArgument(f"side {request.side} is unknown; use long, short or none")
+    return GridQuery(
+        symbol=request.symbol,
+        timeframe=request.timeframe,
+        venues=tuple(request.venues),
+        leverages=tuple(request.leverages),
+        side=_SIDES[request.side],
+        leverage_shares=tuple((share.leverage, share.share_ppm) for share in request.leverage_shares),
+        as_of_minute=_optional(request, "as_of_minute"),
+        column_minutes=_optional(request, "column_minutes"),
+        columns=_optional(request, "columns"),
+        row_multiple=_optional(request, "base_steps_per_row"),
+        price_low=_optional(request, "price_low"),
+        price_high=_optional(request, "price_high"),
+    )
+
+
+def _optional(request: query_pb2.GetGridRequest, field: str) -> Any:
+    return getattr(request, field) if request.HasField(field) else None
 
 
 def _check_count(field: str, count: int, limit: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, InstrumentView
+from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,12 @@ class FrameSource(Protocol):
 class QueryPort(Protocol):
     """Questions to the owner of a shard. Every method may be awaited from the edge's event loop."""
 
-    async def get_grid(self, symbol: str, timeframe: str) -> GridAnswer:
-        """Return the exact grid of a default channel at the newest tick.
+    async def get_grid(self, query: GridQuery) -> GridAnswer:
+        """Return an exact grid at the newest tick, or as of a minute of the last day.
 
         Raises:
-            InvalidArgument: unknown timeframe. NotFound: unknown symbol. NotReady: history is still being built.
+            InvalidArgument: names the field and what is allowed. NotFound: unknown symbol or venue. OutOfRange: a
+                minute that is not held. NotReady: history is still being built.
         """
         ...
 

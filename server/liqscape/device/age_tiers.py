@@ -70,11 +70,3 @@ def boundaries(now_minute: int) -> tuple[int, ...]:
         bin_minutes = following.bin_minutes if following is not None else tier.bin_minutes
         found.append(first_minute // bin_minutes * bin_minutes)
     return tuple(found)
-
-
-def tiers_read(frame: Timeframe) -> int:
-    """Return how many tiers, from the youngest, a grid of this timeframe reads beside the raw log."""
-    for number, tier in enumerate(AGE_TIERS):
-        if frame.column_minutes <= tier.frame.column_minutes:
-            return number + 1
-    return len(AGE_TIERS)

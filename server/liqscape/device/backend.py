@@ -122,6 +122,15 @@ class LedgerView(Protocol):
         """Return the merged events of each age tier as host arrays; see device.age_tiers."""
         ...
 
+    @property
+    def held_from_minute(self) -> int:
+        """Return the open minute below which events have been dropped."""
+        ...
+
+    def tiers_from(self, first_minute: int) -> range:
+        """Return the numbers of the tiers that may hold something opened at first_minute or later."""
+        ...
+
     def compacted(self, now_minute: int) -> CompactedPast:
         """Merge what is older than a day at now_minute; changes nothing, may run on any thread. For Ledger.adopt."""
         ...

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
-from liqscape.device.age_tiers import tiers_read
 from liqscape.device.backend import LedgerColumns, LedgerView
 from liqscape.device.numpy_ledger import NumpyLedger
 from liqscape.device.numpy_live import NumpyLiveTable
@@ -32,7 +31,8 @@ class NumpyBackend:
         first_column = frame.first_column(now_minute)
         first_minute = first_column * frame.column_minutes
         grid = np.zeros((frame.columns, rows.count), np.int64)
-        for events in (*view.tiers()[: tiers_read(frame)], view.columns()):
+        tiers = view.tiers()
+        for events in (*(tiers[number] for number in view.tiers_from(first_minute)), view.columns()):
             begin, end = np.searchsorted(events.minute, [first_minute, now_minute + 1])
             _accumulate(grid, events, int(begin), int(end), frame, first_column, first_minute, rows, weights)
         for column in range(1, frame.columns):

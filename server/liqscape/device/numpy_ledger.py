@@ -42,6 +42,13 @@ class NumpyLedgerView:
     def tiers(self) -> tuple[LedgerColumns, ...]:
         return self._past.tiers
 
+    @property
+    def held_from_minute(self) -> int:
+        return self._past.limits[-1]
+
+    def tiers_from(self, first_minute: int) -> range:
+        return self._past.tiers_from(first_minute)
+
     def compacted(self, now_minute: int) -> CompactedPast:
         return compact(self.columns(), self._first_event, self._past, now_minute)
 

@@ -20,23 +20,34 @@ class CompactedPast:
 
     Attributes:
         tiers: events of each tier, ascending by event bin; minutes and rows are floored to the tier's bins.
+        limits: the boundaries of the compaction: what was opened below limits[k] is not in tiers 0..k.
         dropped_events: how many events of the raw log, from its very first one, these stand for.
         until_minute: the last event minute they include.
     """
 
     tiers: tuple[LedgerColumns, ...]
+    limits: tuple[int, ...]
     dropped_events: int
     until_minute: int
 
     @classmethod
     def nothing(cls) -> CompactedPast:
         """Return the past of an empty ledger."""
-        return cls(tuple(_empty() for _ in AGE_TIERS), 0, -1)
+        return cls(tuple(_empty() for _ in AGE_TIERS), (-1,) * len(AGE_TIERS), 0, -1)
 
     @property
     def events(self) -> int:
         """Return the number of merged events."""
         return sum(len(tier.lots) for tier in self.tiers)
+
+    def tiers_from(self, first_minute: int) -> range:
+        """Return the numbers of the tiers that may hold something opened at first_minute or later.
+
+        Tier k holds what was opened below limits[k - 1]; a window that begins above it need not read the tier.
+        """
+        if self.until_minute < 0:
+            return range(0)
+        return range(1 + sum(limit > first_minute for limit in self.limits[:-1]))
 
     @property
     def nbytes(self) -> int:
@@ -69,7 +80,7 @@ def compact(raw: LedgerColumns, first_event: int, past: CompactedPast, now_minut
             moving = _joined(_taken(held, leaves), _taken(moving, ~arrives))
             held = _merged(kept, tier)
         tiers.append(held)
-    return CompactedPast(tuple(tiers), first_event + max(end, begin), until)
+    return CompactedPast(tuple(tiers), limits, first_event + max(end, begin), until)
 
 
 def _merged(events: LedgerColumns, tier: AgeTier) -> LedgerColumns:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.device.age_tiers import RAW_MINUTES
 from liqscape.device.backend import Backend, ChannelBuffer, CompactedPast, Ledger, LedgerView
+from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
 from liqscape.market.bars import Bar
 from liqscape.market.price_path import PricePath
@@ -125,6 +126,10 @@ class GridEngine:
                 return state.generation, state.axes
         return None
 
+    def history(self, channel_id: int) -> tuple[AxesSince, ...]:
+        """Return the axes a channel has had over the last day, oldest first."""
+        return tuple(next(s for s in self._channels if s.channel.channel_id == channel_id).history)
+
     def candles(self, channel_id: int, newest_column: int) -> CandleColumns:
         """Return the price by column of a channel's window."""
         state = next(s for s in self._channels if s.channel.channel_id == channel_id)
@@ -137,9 +142,16 @@ class GridEngine:
             return np.zeros((0, 0), np.uint8)
         return state.buffer.levels()
 
-    def project(self, view: LedgerView, frame: Timeframe, now_minute: int, rows: RowRange) -> NDArray[np.int64]:
-        """Return the exact grid of a captured ledger: int64[column, row] weighted lots."""
-        return self._backend.project(view, frame, now_minute, rows, self.weights)
+    def project(
+        self,
+        view: LedgerView,
+        frame: Timeframe,
+        now_minute: int,
+        rows: RowRange,
+        weights: NDArray[np.uint16] | None = None,
+    ) -> NDArray[np.int64]:
+        """Return the exact grid of a captured ledger: int64[column, row] weighted lots; all cohorts without weights."""
+        return self._backend.project(view, frame, now_minute, rows, self.weights if weights is None else weights)
 
     def _render_channel(
         self, state: _ChannelState, view: LedgerView, now_minute: int, mark_price: int
@@ -150,6 +162,10 @@ class GridEngine:
             rows = self.scale.row_range(frame, mark_price)
             state.axes = ChannelAxes(frame, self.scale, rows)
             state.generation += 1
+            state.history.append(AxesSince(now_minute, state.generation, state.axes))
+            expired = now_minute - RAW_MINUTES
+            while len(state.history) > 1 and state.history[1].from_minute <= expired:
+                state.history.pop(0)  # nobody may ask for grids that old
             factors = np.array(self.scale.usd_per_weighted_lot(rows), np.float64)
             state.buffer = self._backend.channel_buffer(frame, rows, self.weights, factors)
         assert state.buffer is not None
@@ -183,3 +199,4 @@ class _ChannelState:
         self.newest_column = -1
         self.axes: ChannelAxes | None = None
         self.buffer: ChannelBuffer | None = None
+        self.history: list[AxesSince] = []

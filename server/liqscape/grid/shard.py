@@ -14,6 +14,7 @@ from liqscape.device.backend import Backend, CompactedPast, LedgerView
 from liqscape.errors import ModelError
 from liqscape.events import Event, PositionSide, TickEnd
 from liqscape.grid.engine import GridEngine
+from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import (
     CandleColumns,
     Channel,
@@ -35,10 +36,18 @@ class ChannelView:
     """A default channel as it stood at a rendered tick."""
 
     channel: Channel
-    generation: int
-    axes: ChannelAxes
-    newest_column: int
+    history: tuple[AxesSince, ...]
     candles: CandleColumns
+
+    @property
+    def axes(self) -> ChannelAxes:
+        """Return the axes in force."""
+        return self.history[-1].axes
+
+    @property
+    def generation(self) -> int:
+        """Return the generation in force."""
+        return self.history[-1].generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class SymbolView:
     """A symbol as it stood at a rendered tick: immutable, may be read from another thread."""
 
     symbol: str
+    instruments: tuple[Instrument, ...]
     scale: SymbolScale
     tick: int
     now_minute: int
@@ -257,13 +267,13 @@ class _SymbolModel:
     def view(self, tick: int, minute: int, market: MarketState) -> SymbolView:
         channels: dict[str, ChannelView] = {}
         for channel in self._channels:
-            known = self.engine.axes(channel.channel_id)
-            if known is not None:
-                newest = channel.timeframe.column_of(minute)
-                candles = self.engine.candles(channel.channel_id, newest)
-                channels[channel.timeframe.name] = ChannelView(channel, known[0], known[1], newest, candles)
+            history = self.engine.history(channel.channel_id)
+            if history:
+                candles = self.engine.candles(channel.channel_id, channel.timeframe.column_of(minute))
+                channels[channel.timeframe.name] = ChannelView(channel, history, candles)
         return SymbolView(
             symbol=self.symbol,
+            instruments=self.book.instruments,
             scale=self.book.scale,
             tick=tick,
             now_minute=minute,

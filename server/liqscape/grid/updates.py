@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
+from liqscape.events import PositionSide
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,17 @@ class CandleColumns:
     high: NDArray[np.int64]
     low: NDArray[np.int64]
     close: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> CandleColumns:
+        """Return no columns."""
+        empty = np.empty(0, np.int64)
+        return cls(empty, empty, empty, empty, empty)
+
+    def until(self, newest_column: int) -> CandleColumns:
+        """Return the columns up to one, that one included."""
+        end = int(np.searchsorted(self.column, newest_column, side="right"))
+        return CandleColumns(self.column[:end], self.open[:end], self.high[:end], self.low[:end], self.close[:end])
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,35 @@ class EngineStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class GridQuery:
+    """Which grid is asked for; the fields of GetGridRequest. None and empty mean the default.
+
+    Attributes:
+        symbol: base coin.
+        timeframe: name; empty only with a window of one's own.
+        venues, leverages, side: filters.
+        leverage_shares: leverage to share in millionths, a mix of one's own.
+        as_of_minute: last minute included.
+        column_minutes, columns: a window of one's own.
+        row_multiple: base steps of a row.
+        price_low, price_high: quote currency.
+    """
+
+    symbol: str
+    timeframe: str = ""
+    venues: tuple[str, ...] = ()
+    leverages: tuple[int, ...] = ()
+    side: PositionSide | None = None
+    leverage_shares: tuple[tuple[int, int], ...] = ()
+    as_of_minute: int | None = None
+    column_minutes: int | None = None
+    columns: int | None = None
+    row_multiple: int | None = None
+    price_low: float | None = None
+    price_high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GridAnswer:
     """An exact grid: int64[column, row] weighted lots, oldest column first, with everything needed to read it."""
 
@@ -156,6 +197,8 @@ class GridAnswer:
     mark_price: int
     source_watermark_ns: int
     coverage: tuple[Coverage, ...]
+    as_of_minute: int
+    reconciled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

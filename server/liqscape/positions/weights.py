@@ -31,6 +31,11 @@ def group_of(keys: NDArray[np.uint16]) -> NDArray[np.int64]:
     return (wide >> KEY_INSTRUMENT_SHIFT) * 2 + (wide & 1)
 
 
+def no_weights(instruments: int) -> NDArray[np.uint16]:
+    """Return the table that counts nothing: uint16[instruments * 32]."""
+    return np.zeros(instruments << KEY_INSTRUMENT_SHIFT, np.uint16)
+
+
 def default_weights(instruments: int) -> NDArray[np.uint16]:
     """Return the table that counts every cohort in full: uint16[instruments * 32]."""
     return np.full(instruments << KEY_INSTRUMENT_SHIFT, WEIGHT_ONE, np.uint16)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from liqscape.v1 import stream_pb2 as liqscape_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17liqscape/v1/query.proto\x12\x0bliqscape.v1\x1a\x18liqscape/v1/stream.proto\"3\n\x0eGetGridRequest\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\"s\n\x0fGetGridResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.liqscape.v1.GridHeaderH\x00\x12-\n\x08\x66ragment\x18\x02 \x01(\x0b\x32\x19.liqscape.v1.GridFragmentH\x00\x42\x06\n\x04part\"\xb6\x03\n\nGridHeader\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x06\x12\x0c\n\x04tick\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\r\x12\x1f\n\x04\x61xes\x18\x06 \x01(\x0b\x32\x11.liqscape.v1.Axes\x12\x15\n\rnewest_column\x18\x07 \x01(\x12\x12\x14\n\x0clot_decimals\x18\x08 \x01(\x11\x12\x12\n\nweight_one\x18\t \x01(\r\x12\x1c\n\x14usd_per_weighted_lot\x18\n \x03(\x01\x12%\n\x07\x63\x61ndles\x18\x0b \x01(\x0b\x32\x14.liqscape.v1.Candles\x12\x12\n\nmark_price\x18\x0c \x01(\x12\x12 \n\x18source_watermark_unix_ns\x18\r \x01(\x06\x12&\n\x06states\x18\x0e \x03(\x0e\x32\x16.liqscape.v1.DataState\x12)\n\x08\x63overage\x18\x0f \x03(\x0b\x32\x17.liqscape.v1.VenueChunk\x12\x13\n\x0b\x63\x65lls_bytes\x18\x10 \x01(\x04\x12\x0f\n\x07meaning\x18\x11 \x01(\t\"D\n\x0cGridFragment\x12\x14\n\x0c\x63olumn_index\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\x12\r\n\x05\x63\x65lls\x18\x03 \x01(\x0c\"\x12\n\x10GetStatusRequest\"\xe7\x03\n\x11GetStatusResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.liqscape.v1.EngineState\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08progress\x18\x04 \x01(\x01\x12\x19\n\x0cseconds_left\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x65poch\x18\x06 \x01(\x06\x12\x0c\n\x04tick\x18\x07 \x01(\x04\x12\x0f\n\x07\x62\x61\x63kend\x18\x08 \x01(\t\x12\r\n\x05input\x18\t \x01(\t\x12&\n\x06states\x18\n \x03(\x0e\x32\x16.liqscape.v1.DataState\x12\x16\n\x0eserver_unix_ns\x18\x0b \x01(\x06\x12*\n\x07symbols\x18\x0c \x03(\x0b\x32\x19.liqscape.v1.SymbolStatus\x12\x0f\n\x07streams\x18\r \x01(\r\x12\x17\n\x0fticks_conflated\x18\x0e \x01(\x04\x12>\n\x08\x63ounters\x18\x0f \x03(\x0b\x32,.liqscape.v1.GetStatusResponse.CountersEntry\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x0f\n\r_seconds_left\"\xdd\x01\n\x0cSymbolStatus\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\nmark_price\x18\x02 \x01(\x12\x12\x16\n\x0eprice_decimals\x18\x03 \x01(\r\x12 \n\x18source_watermark_unix_ns\x18\x04 \x01(\x06\x12\x14\n\x0clive_cohorts\x18\x05 \x01(\x04\x12\x15\n\rledger_events\x18\x06 \x01(\x04\x12)\n\x08\x63overage\x18\x07 \x03(\x0b\x32\x17.liqscape.v1.VenueChunk\x12\x17\n\x0ftick_compute_ms\x18\x08 \x01(\x01\"\x18\n\x16ListInstrumentsRequest\"\x89\x01\n\x17ListInstrumentsResponse\x12\x37\n\x0binstruments\x18\x01 \x03(\x0b\x32\".liqscape.v1.InstrumentDescription\x12\x35\n\ntimeframes\x18\x02 \x03(\x0b\x32!.liqscape.v1.TimeframeDescription\"i\n\x14TimeframeDescription\x12\x11\n\ttimeframe\x18\x01 \x01(\t\x12\x16\n\x0e\x63olumn_minutes\x18\x02 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x01(\r\x12\x15\n\rspan_permille\x18\x04 \x01(\r\"\x94\x02\n\x15InstrumentDescription\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08\x63ontract\x18\x04 \x01(\t\x12\x0f\n\x07trigger\x18\x05 \x01(\t\x12\x16\n\x0eprice_decimals\x18\x06 \x01(\r\x12\x11\n\tbase_step\x18\x07 \x01(\x04\x12\x14\n\x0clot_decimals\x18\x08 \x01(\x11\x12#\n\x1bmaintenance_margin_rate_ppm\x18\t \x01(\r\x12\x12\n\nrules_date\x18\n \x01(\t\x12+\n\x05tiers\x18\x0b \x03(\x0b\x32\x1c.liqscape.v1.TierDescription\"\xbd\x01\n\x0fTierDescription\x12\x10\n\x08leverage\x18\x01 \x01(\r\x12\x18\n\x10inflow_share_ppm\x18\x02 \x01(\r\x12\x1e\n\x16long_liquidation_ratio\x18\x03 \x01(\x01\x12\x1f\n\x17short_liquidation_ratio\x18\x04 \x01(\x01\x12\x1d\n\x15long_bankruptcy_ratio\x18\x05 \x01(\x01\x12\x1e\n\x16short_bankruptcy_ratio\x18\x06 \x01(\x01*\x91\x01\n\x0b\x45ngineState\x12\x1c\n\x18\x45NGINE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NGINE_STATE_BUILDING\x10\x01\x12\x18\n\x14\x45NGINE_STATE_SERVING\x10\x02\x12\x16\n\x12\x45NGINE_STATE_ENDED\x10\x03\x12\x17\n\x13\x45NGINE_STATE_FAILED\x10\x04\x32\x80\x02\n\x0cQueryService\x12\x46\n\x07GetGrid\x12\x1b.liqscape.v1.GetGridRequest\x1a\x1c.liqscape.v1.GetGridResponse0\x01\x12J\n\tGetStatus\x12\x1d.liqscape.v1.GetStatusRequest\x1a\x1e.liqscape.v1.GetStatusResponse\x12\\\n\x0fListInstruments\x12#.liqscape.v1.ListInstrumentsRequest\x1a$.liqscape.v1.ListInstrumentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17liqscape/v1/query.proto\x12\x0bliqscape.v1\x1a\x18liqscape/v1/stream.proto\"\xb8\x03\n\x0eGetGridRequest\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\x12\x0e\n\x06venues\x18\x03 \x03(\t\x12\x11\n\tleverages\x18\x04 \x03(\r\x12\'\n\x04side\x18\x05 \x01(\x0e\x32\x19.liqscape.v1.PositionSide\x12\x33\n\x0fleverage_shares\x18\x06 \x03(\x0b\x32\x1a.liqscape.v1.LeverageShare\x12\x19\n\x0c\x61s_of_minute\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x1b\n\x0e\x63olumn_minutes\x18\x08 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x07\x63olumns\x18\t \x01(\rH\x02\x88\x01\x01\x12\x1f\n\x12\x62\x61se_steps_per_row\x18\n \x01(\rH\x03\x88\x01\x01\x12\x16\n\tprice_low\x18\x0b \x01(\x01H\x04\x88\x01\x01\x12\x17\n\nprice_high\x18\x0c \x01(\x01H\x05\x88\x01\x01\x42\x0f\n\r_as_of_minuteB\x11\n\x0f_column_minutesB\n\n\x08_columnsB\x15\n\x13_base_steps_per_rowB\x0c\n\n_price_lowB\r\n\x0b_price_high\"4\n\rLeverageShare\x12\x10\n\x08leverage\x18\x01 \x01(\r\x12\x11\n\tshare_ppm\x18\x02 \x01(\r\"s\n\x0fGetGridResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x17.liqscape.v1.GridHeaderH\x00\x12-\n\x08\x66ragment\x18\x02 \x01(\x0b\x32\x19.liqscape.v1.GridFragmentH\x00\x42\x06\n\x04part\"\xe0\x03\n\nGridHeader\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x06\x12\x0c\n\x04tick\x18\x04 \x01(\x04\x12\x12\n\ngeneration\x18\x05 \x01(\r\x12\x1f\n\x04\x61xes\x18\x06 \x01(\x0b\x32\x11.liqscape.v1.Axes\x12\x15\n\rnewest_column\x18\x07 \x01(\x12\x12\x14\n\x0clot_decimals\x18\x08 \x01(\x11\x12\x12\n\nweight_one\x18\t \x01(\r\x12\x1c\n\x14usd_per_weighted_lot\x18\n \x03(\x01\x12%\n\x07\x63\x61ndles\x18\x0b \x01(\x0b\x32\x14.liqscape.v1.Candles\x12\x12\n\nmark_price\x18\x0c \x01(\x12\x12 \n\x18source_watermark_unix_ns\x18\r \x01(\x06\x12&\n\x06states\x18\x0e \x03(\x0e\x32\x16.liqscape.v1.DataState\x12)\n\x08\x63overage\x18\x0f \x03(\x0b\x32\x17.liqscape.v1.VenueChunk\x12\x13\n\x0b\x63\x65lls_bytes\x18\x10 \x01(\x04\x12\x0f\n\x07meaning\x18\x11 \x01(\t\x12\x14\n\x0c\x61s_of_minute\x18\x12 \x01(\x03\x12\x12\n\nreconciled\x18\x13 \x01(\x08\"D\n\x0cGridFragment\x12\x14\n\x0c\x63olumn_index\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\x12\r\n\x05\x63\x65lls\x18\x03 \x01(\x0c\"\x12\n\x10GetStatusRequest\"\xe7\x03\n\x11GetStatusResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.liqscape.v1.EngineState\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08progress\x18\x04 \x01(\x01\x12\x19\n\x0cseconds_left\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x65poch\x18\x06 \x01(\x06\x12\x0c\n\x04tick\x18\x07 \x01(\x04\x12\x0f\n\x07\x62\x61\x63kend\x18\x08 \x01(\t\x12\r\n\x05input\x18\t \x01(\t\x12&\n\x06states\x18\n \x03(\x0e\x32\x16.liqscape.v1.DataState\x12\x16\n\x0eserver_unix_ns\x18\x0b \x01(\x06\x12*\n\x07symbols\x18\x0c \x03(\x0b\x32\x19.liqscape.v1.SymbolStatus\x12\x0f\n\x07streams\x18\r \x01(\r\x12\x17\n\x0fticks_conflated\x18\x0e \x01(\x04\x12>\n\x08\x63ounters\x18\x0f \x03(\x0b\x32,.liqscape.v1.GetStatusResponse.CountersEntry\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x0f\n\r_seconds_left\"\xdd\x01\n\x0cSymbolStatus\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\nmark_price\x18\x02 \x01(\x12\x12\x16\n\x0eprice_decimals\x18\x03 \x01(\r\x12 \n\x18source_watermark_unix_ns\x18\x04 \x01(\x06\x12\x14\n\x0clive_cohorts\x18\x05 \x01(\x04\x12\x15\n\rledger_events\x18\x06 \x01(\x04\x12)\n\x08\x63overage\x18\x07 \x03(\x0b\x32\x17.liqscape.v1.VenueChunk\x12\x17\n\x0ftick_compute_ms\x18\x08 \x01(\x01\"\x18\n\x16ListInstrumentsRequest\"\x89\x01\n\x17ListInstrumentsResponse\x12\x37\n\x0binstruments\x18\x01 \x03(\x0b\x32\".liqscape.v1.InstrumentDescription\x12\x35\n\ntimeframes\x18\x02 \x03(\x0b\x32!.liqscape.v1.TimeframeDescription\"i\n\x14TimeframeDescription\x12\x11\n\ttimeframe\x18\x01 \x01(\t\x12\x16\n\x0e\x63olumn_minutes\x18\x02 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x01(\r\x12\x15\n\rspan_permille\x18\x04 \x01(\r\"\x94\x02\n\x15InstrumentDescription\x12\x12\n\ninstrument\x18\x01 \x01(\t\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08\x63ontract\x18\x04 \x01(\t\x12\x0f\n\x07trigger\x18\x05 \x01(\t\x12\x16\n\x0eprice_decimals\x18\x06 \x01(\r\x12\x11\n\tbase_step\x18\x07 \x01(\x04\x12\x14\n\x0clot_decimals\x18\x08 \x01(\x11\x12#\n\x1bmaintenance_margin_rate_ppm\x18\t \x01(\r\x12\x12\n\nrules_date\x18\n \x01(\t\x12+\n\x05tiers\x18\x0b \x03(\x0b\x32\x1c.liqscape.v1.TierDescription\"\xbd\x01\n\x0fTierDescription\x12\x10\n\x08leverage\x18\x01 \x01(\r\x12\x18\n\x10inflow_share_ppm\x18\x02 \x01(\r\x12\x1e\n\x16long_liquidation_ratio\x18\x03 \x01(\x01\x12\x1f\n\x17short_liquidation_ratio\x18\x04 \x01(\x01\x12\x1d\n\x15long_bankruptcy_ratio\x18\x05 \x01(\x01\x12\x1e\n\x16short_bankruptcy_ratio\x18\x06 \x01(\x01*^\n\x0cPositionSide\x12\x1d\n\x19POSITION_SIDE_UNSPECIFIED\x10\x00\x12\x16\n\x12POSITION_SIDE_LONG\x10\x01\x12\x17\n\x13POSITION_SIDE_SHORT\x10\x02*\x91\x01\n\x0b\x45ngineState\x12\x1c\n\x18\x45NGINE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NGINE_STATE_BUILDING\x10\x01\x12\x18\n\x14\x45NGINE_STATE_SERVING\x10\x02\x12\x16\n\x12\x45NGINE_STATE_ENDED\x10\x03\x12\x17\n\x13\x45NGINE_STATE_FAILED\x10\x04\x32\x80\x02\n\x0cQueryService\x12\x46\n\x07GetGrid\x12\x1b.liqscape.v1.GetGridRequest\x1a\x1c.liqscape.v1.GetGridResponse0\x01\x12J\n\tGetStatus\x12\x1d.liqscape.v1.GetStatusRequest\x1a\x1e.liqscape.v1.GetStatusResponse\x12\\\n\x0fListInstruments\x12#.liqscape.v1.ListInstrumentsRequest\x1a$.liqscape.v1.ListInstrumentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,34 +34,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETSTATUSRESPONSE_COUNTERSENTRY']._loaded_options = None
   _globals['_GETSTATUSRESPONSE_COUNTERSENTRY']._serialized_options = b'8\001'
-  _globals['_ENGINESTATE']._serialized_start=2226
-  _globals['_ENGINESTATE']._serialized_end=2371
-  _globals['_GETGRIDREQUEST']._serialized_start=66
-  _globals['_GETGRIDREQUEST']._serialized_end=117
-  _globals['_GETGRIDRESPONSE']._serialized_start=119
-  _globals['_GETGRIDRESPONSE']._serialized_end=234
-  _globals['_GRIDHEADER']._serialized_start=237
-  _globals['_GRIDHEADER']._serialized_end=675
-  _globals['_GRIDFRAGMENT']._serialized_start=677
-  _globals['_GRIDFRAGMENT']._serialized_end=745
-  _globals['_GETSTATUSREQUEST']._serialized_start=747
-  _globals['_GETSTATUSREQUEST']._serialized_end=765
-  _globals['_GETSTATUSRESPONSE']._serialized_start=768
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1255
-  _globals['_GETSTATUSRESPONSE_COUNTERSENTRY']._serialized_start=1191
-  _globals['_GETSTATUSRESPONSE_COUNTERSENTRY']._serialized_end=1238
-  _globals['_SYMBOLSTATUS']._serialized_start=1258
-  _globals['_SYMBOLSTATUS']._serialized_end=1479
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=1481
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=1505
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=1508
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=1645
-  _globals['_TIMEFRAMEDESCRIPTION']._serialized_start=1647
-  _globals['_TIMEFRAMEDESCRIPTION']._serialized_end=1752
-  _globals['_INSTRUMENTDESCRIPTION']._serialized_start=1755
-  _globals['_INSTRUMENTDESCRIPTION']._serialized_end=2031
-  _globals['_TIERDESCRIPTION']._serialized_start=2034
-  _globals['_TIERDESCRIPTION']._serialized_end=2223
-  _globals['_QUERYSERVICE']._serialized_start=2374
-  _globals['_QUERYSERVICE']._serialized_end=2630
+  _globals['_POSITIONSIDE']._serialized_start=2711
+  _globals['_POSITIONSIDE']._serialized_end=2805
+  _globals['_ENGINESTATE']._serialized_start=2808
+  _globals['_ENGINESTATE']._serialized_end=2953
+  _globals['_GETGRIDREQUEST']._serialized_start=67
+  _globals['_GETGRIDREQUEST']._serialized_end=507
+  _globals['_LEVERAGESHARE']._serialized_start=509
+  _globals['_LEVERAGESHARE']._serialized_end=561
+  _globals['_GETGRIDRESPONSE']._serialized_start=563
+  _globals['_GETGRIDRESPONSE']._serialized_end=678
+  _globals['_GRIDHEADER']._serialized_start=681
+  _globals['_GRIDHEADER']._serialized_end=1161
+  _globals['_GRIDFRAGMENT']._serialized_start=1163
+  _globals['_GRIDFRAGMENT']._serialized_end=1231
+  _globals['_GETSTATUSREQUEST']._serialized_start=1233
+  _globals['_GETSTATUSREQUEST']._serialized_end=1251
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1254
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1741
+  _globals['_GETSTATUSRESPONSE_COUNTERSENTRY']._serialized_start=1677
+  _globals['_GETSTATUSRESPONSE_COUNTERSENTRY']._serialized_end=1724
+  _globals['_SYMBOLSTATUS']._serialized_start=1744
+  _globals['_SYMBOLSTATUS']._serialized_end=1965
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=1967
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=1991
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=1994
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=2131
+  _globals['_TIMEFRAMEDESCRIPTION']._serialized_start=2133
+  _globals['_TIMEFRAMEDESCRIPTION']._serialized_end=2238
+  _globals['_INSTRUMENTDESCRIPTION']._serialized_start=2241
+  _globals['_INSTRUMENTDESCRIPTION']._serialized_end=2517
+  _globals['_TIERDESCRIPTION']._serialized_start=2520
+  _globals['_TIERDESCRIPTION']._serialized_end=2709
+  _globals['_QUERYSERVICE']._serialized_start=2956
+  _globals['_QUERYSERVICE']._serialized_end=3212
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class PositionSide(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POSITION_SIDE_UNSPECIFIED: _ClassVar[PositionSide]
+    POSITION_SIDE_LONG: _ClassVar[PositionSide]
+    POSITION_SIDE_SHORT: _ClassVar[PositionSide]
+
 class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ENGINE_STATE_UNSPECIFIED: _ClassVar[EngineState]
@@ -14,6 +20,9 @@ class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENGINE_STATE_SERVING: _ClassVar[EngineState]
     ENGINE_STATE_ENDED: _ClassVar[EngineState]
     ENGINE_STATE_FAILED: _ClassVar[EngineState]
+POSITION_SIDE_UNSPECIFIED: PositionSide
+POSITION_SIDE_LONG: PositionSide
+POSITION_SIDE_SHORT: PositionSide
 ENGINE_STATE_UNSPECIFIED: EngineState
 ENGINE_STATE_BUILDING: EngineState
 ENGINE_STATE_SERVING: EngineState
@@ -21,12 +30,40 @@ ENGINE_STATE_ENDED: EngineState
 ENGINE_STATE_FAILED: EngineState
 
 class GetGridRequest(_message.Message):
-    __slots__ = ("symbol", "timeframe")
+    __slots__ = ("symbol", "timeframe", "venues", "leverages", "side", "leverage_shares", "as_of_minute", "column_minutes", "columns", "base_steps_per_row", "price_low", "price_high")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    VENUES_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGES_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_SHARES_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEPS_PER_ROW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_LOW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_HIGH_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     timeframe: str
-    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+    venues: _containers.RepeatedScalarFieldContainer[str]
+    leverages: _containers.RepeatedScalarFieldContainer[int]
+    side: PositionSide
+    leverage_shares: _containers.RepeatedCompositeFieldContainer[LeverageShare]
+    as_of_minute: int
+    column_minutes: int
+    columns: int
+    base_steps_per_row: int
+    price_low: float
+    price_high: float
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., as_of_minute: _Optional[int] = ..., column_minutes: _Optional[int] = ..., columns: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ...) -> None: ...
+
+class LeverageShare(_message.Message):
+    __slots__ = ("leverage", "share_ppm")
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_PPM_FIELD_NUMBER: _ClassVar[int]
+    leverage: int
+    share_ppm: int
+    def __init__(self, leverage: _Optional[int] = ..., share_ppm: _Optional[int] = ...) -> None: ...
 
 class GetGridResponse(_message.Message):
     __slots__ = ("header", "fragment")
@@ -37,7 +74,7 @@ class GetGridResponse(_message.Message):
     def __init__(self, header: _Optional[_Union[GridHeader, _Mapping]] = ..., fragment: _Optional[_Union[GridFragment, _Mapping]] = ...) -> None: ...
 
 class GridHeader(_message.Message):
-    __slots__ = ("symbol", "timeframe", "epoch", "tick", "generation", "axes", "newest_column", "lot_decimals", "weight_one", "usd_per_weighted_lot", "candles", "mark_price", "source_watermark_unix_ns", "states", "coverage", "cells_bytes", "meaning")
+    __slots__ = ("symbol", "timeframe", "epoch", "tick", "generation", "axes", "newest_column", "lot_decimals", "weight_one", "usd_per_weighted_lot", "candles", "mark_price", "source_watermark_unix_ns", "states", "coverage", "cells_bytes", "meaning", "as_of_minute", "reconciled")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +92,8 @@ class GridHeader(_message.Message):
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     CELLS_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEANING_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    RECONCILED_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     timeframe: str
     epoch: int
@@ -72,7 +111,9 @@ class GridHeader(_message.Message):
     coverage: _containers.RepeatedCompositeFieldContainer[_stream_pb2.VenueChunk]
     cells_bytes: int
     meaning: str
-    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., generation: _Optional[int] = ..., axes: _Optional[_Union[_stream_pb2.Axes, _Mapping]] = ..., newest_column: _Optional[int] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., candles: _Optional[_Union[_stream_pb2.Candles, _Mapping]] = ..., mark_price: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., meaning: _Optional[str] = ...) -> None: ...
+    as_of_minute: int
+    reconciled: bool
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., generation: _Optional[int] = ..., axes: _Optional[_Union[_stream_pb2.Axes, _Mapping]] = ..., newest_column: _Optional[int] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., candles: _Optional[_Union[_stream_pb2.Candles, _Mapping]] = ..., mark_price: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., meaning: _Optional[str] = ..., as_of_minute: _Optional[int] = ..., reconciled: bool = ...) -> None: ...
 
 class GridFragment(_message.Message):
     __slots__ = ("column_index", "columns", "cells")

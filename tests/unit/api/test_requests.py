@@ -6,6 +6,8 @@ import pytest
 
 from liqscape.api.requests import channels_of, grid_of, parse, resume_points_of
 from liqscape.errors import InvalidArgument
+from liqscape.events import PositionSide
+from liqscape.grid.updates import GridQuery
 from liqscape.v1 import query_pb2, stream_pb2
 
 
@@ -62,8 +64,49 @@ def test_resume_points_of_several_sources_pass() -> None:
     assert resume_points_of(stream_pb2.SubscribeRequest(resume=points)) == points
 
 
+def test_grid_query_carries_every_field() -> None:
+    request = query_pb2.GetGridRequest(
+        symbol="BTC",
+        venues=["binance"],
+        leverages=[10, 20],
+        side=query_pb2.POSITION_SIDE_SHORT,
+        leverage_shares=[query_pb2.LeverageShare(leverage=10, share_ppm=1_000_000)],
+        as_of_minute=0,
+        column_minutes=30,
+        columns=48,
+        base_steps_per_row=5,
+        price_low=1.5,
+        price_high=2.5,
+    )
+
+    query = grid_of(request)
+
+    assert query == GridQuery(
+        symbol="BTC",
+        venues=("binance",),
+        leverages=(10, 20),
+        side=PositionSide.SHORT,
+        leverage_shares=((10, 1_000_000),),
+        as_of_minute=0,
+        column_minutes=30,
+        columns=48,
+        row_multiple=5,
+        price_low=1.5,
+        price_high=2.5,
+    )
+
+
+def test_grid_refuses_too_many_filters_and_an_unknown_side() -> None:
+    with pytest.raises(InvalidArgument, match="venues has 65 entries; at most 64"):
+        grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y", venues=["x"] * 65))
+    with pytest.raises(InvalidArgument, match="leverages has 17 entries; at most 16"):
+        grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y", leverages=[10] * 17))
+    with pytest.raises(InvalidArgument, match="side 9 is unknown"):
+        grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y", side=9))  # type: ignore[arg-type]
+
+
 def test_grid_needs_a_symbol_and_a_known_timeframe() -> None:
-    assert grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y")) == ("BTC", "1y")
+    assert grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y")) == GridQuery("BTC", "1y")
     with pytest.raises(InvalidArgument, match="symbol is empty"):
         grid_of(query_pb2.GetGridRequest(timeframe="1y"))
     with pytest.raises(InvalidArgument, match="timeframe '2y' is unknown"):

@@ -161,7 +161,7 @@ def test_view_stays_as_it_was_when_the_shard_goes_on() -> None:
     assert (len(view.ledger), view.ledger.columns().lots.sum()) == before
     assert (view.tick, view.now_minute, view.mark_price) == (2, MINUTE + 4, 890_406)
     assert list(view.channels) == list(TIMEFRAME_NAMES)
-    assert view.channels["24h"].newest_column == (MINUTE + 4) // 2
+    assert view.channels["24h"].candles.column[-1] == (MINUTE + 4) // 2
 
 
 def test_grid_of_a_view_is_the_book() -> None:
