@@ -21,6 +21,9 @@ WEIGHT_ONE: Final = 4096
 BASE_STEP_PER_MYRIAD: Final = 3
 """The base step is the largest of {1, 2, 5} x 10^k not above this many ten-thousandths of the price first seen."""
 
+MAX_LOT_DECIMALS: Final = 8
+"""A lot is never finer than the quantities feeds send; only a coin above 10^8 would want it."""
+
 ROW_MULTIPLES: Final = (2, 5, 10, 20, 50, 100)
 
 
@@ -128,6 +131,7 @@ class SymbolScale:
         lot_decimals = -tick_decimals  # the least price is one tick, and this many coins of it are worth 1
         while price * _power(10, -lot_decimals - tick_decimals) > _power(10, lot_decimals + tick_decimals):
             lot_decimals += 1
+        lot_decimals = min(lot_decimals, MAX_LOT_DECIMALS)
         return cls(symbol, decimals, step, lot_decimals)
 
     def price_units(self, price: int, decimals: int) -> int:

@@ -1,4 +1,11 @@
-"""The near set decides how long an operation takes and never what it returns: near set = exhaustive = plain Python."""
+"""The near set decides how long an operation takes and never what it returns: near set = exhaustive = plain Python.
+
+Seen to fail when broken on purpose, one at a time, in numpy_live.py:
+- append: `self._near.joined(...)` left out; sweep: `(target < self._row_reach).any()` set to `.all()`, or the test of
+  `self._lots[index] > 0` left out; _clock_candidates: `(limit > self._clock_reach).any()` set to `.all()`;
+- _rebuild: `self._target - self._row_margin` set to `+`, or the near set kept; _compact: `self._count` kept, or the
+  order by lots; close: the order of its result left by clock.
+"""
 
 from __future__ import annotations
 

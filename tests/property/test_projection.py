@@ -1,4 +1,10 @@
-"""I1: a grid is the sum of its events by definition, whatever their order, their batches and their blocks."""
+"""I1: a grid is the sum of its events by definition, whatever their order, their batches and their blocks.
+
+Seen to fail when broken on purpose, one at a time, in numpy_backend.py:
+- _accumulate: `np.add.at(cells, ...)` set to `cells[...] += ...`; weights read as float32;
+  `min(start + _BLOCK_EVENTS, end)` one event short; `events.open_minute[block] >= first_open_minute` set to `>`;
+- NumpyBackend.project: `now_minute + 1` set to `now_minute`; the running sum stopped one column early.
+"""
 
 from __future__ import annotations
 

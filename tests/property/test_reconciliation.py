@@ -1,4 +1,14 @@
-"""I3: the book adds up to open interest, exactly, at every sample and between samples, whatever the market does."""
+"""I3: the book adds up to open interest, exactly, at every sample and between samples, whatever the market does.
+
+Seen to fail when broken on purpose, one at a time:
+- account.py, close: `needed = closes - self._swept[side]` without the sweeps; the floor set to a ceiling; uncovered
+  charged `needed` in full; sweep without `self._swept[side] += lots[side]`; finish_sample without either of its resets;
+- flow.py, solve_flow: `min(volume, 2 * last + change)` left out; `change + swept_long` left out of lowest,
+  `volume - swept_short` of highest, `change + swept_long + swept_short` of least; excess counted over volume;
+- book.py, apply: the sweep left out; _sweep: the row of the low raised by one;
+- numpy_live.py, close: the last cohort taken whole, or the order of clocks turned round; _join: `+= lots[found]` set to
+  `=`, or `return ~found` to `return fresh`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""I1: splits and spreads are exact to the limits of their integers, and the parts always add up."""
+"""I1: splits and spreads are exact to the limits of their integers, and the parts always add up.
+
+Seen to fail when broken on purpose, one at a time:
+- mix.py, _floor_of_ratio: `62 - whole.bit_length()` set to 64; spread_over_rows: the long division set to
+  `totals * running // whole`; TierSplit.split: `self._credits[tier] -= SHARE_ONE` left out;
+- margin.py, RowMap.liquidation_rows: the shift set to a rounded float64 product;
+- bars.py, TradedRows.evenly: the difference of cumulative floors set to `lots // rows`.
+"""
 
 from __future__ import annotations
 

@@ -62,6 +62,7 @@ class NumpyLedger:
         self._end = 0
         self._first_event = 0
         self._past = CompactedPast.nothing()
+        self._last_minute = 0
 
     def __len__(self) -> int:
         return self.raw_events + self._past.events
@@ -73,8 +74,9 @@ class NumpyLedger:
     def append(self, minute: int, batch: CohortBatch, sign: int, cause: int) -> None:
         if not len(batch):
             return
-        if self._end and minute < self._columns.minute[self._end - 1]:
-            raise ModelError(f"event at minute {minute} is before the last one, {self._columns.minute[self._end - 1]}")
+        if minute < self._last_minute:
+            raise ModelError(f"event at minute {minute} is before the last one, {self._last_minute}")
+        self._last_minute = minute
         self._reserve(len(batch))
         begin, end = self._end, self._end + len(batch)
         c = self._columns

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.errors import ModelError
+from liqscape.errors import ConfigError, ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar, TradedRows
@@ -44,6 +44,11 @@ class InstrumentAccount:
     def __init__(self, number: int, instrument: Instrument, mix: Sequence[int] | None = None) -> None:
         self.instrument = instrument
         self.mix = tuple(mix) if mix is not None else prior_inflow_mix(instrument.leverage_tiers)
+        if len(self.mix) != len(instrument.leverage_tiers):
+            raise ConfigError(
+                f"mix of {instrument.instrument_id} has {len(self.mix)} shares;"
+                f" give one for each of {', '.join(map(str, instrument.leverage_tiers))}"
+            )
         self.row_map = RowMap.of(instrument)
         self.last_sample: int | None = None
         self.live = [0, 0]

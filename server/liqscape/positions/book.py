@@ -98,6 +98,7 @@ class PositionBook:
         self._live = backend.live_table(self._groups)
         self._hazard = np.zeros(self._groups, np.int64)
         self._last_rows: dict[str, int] = {}
+        self._last_row_of_any: int | None = None
 
     @property
     def live_cohorts(self) -> int:
@@ -154,7 +155,8 @@ class PositionBook:
             if bar.trigger is not None:
                 triggers[account.group(PositionSide.LONG)] = self.scale.base_row(bar.trigger.low)
                 triggers[account.group(PositionSide.SHORT)] = self.scale.base_row(bar.trigger.high)
-                self._last_rows[bar.instrument_id] = self.scale.base_row(bar.trigger.close)
+                self._last_row_of_any = self.scale.base_row(bar.trigger.close)
+                self._last_rows[bar.instrument_id] = self._last_row_of_any
         batch = self._live.sweep(triggers)
         for account, lots in self._by_account(batch):
             account.sweep(lots)
@@ -186,7 +188,9 @@ class PositionBook:
         parts: list[Opening] = []
         for account, bar, flow in flows:
             if flow is not None:
-                parts.append(account.open(minute, flow, self._last_rows.get(bar.instrument_id), self._hazard))
+                # An instrument may send open interest before its own first price; the symbol has one by then.
+                last_row = self._last_rows.get(bar.instrument_id, self._last_row_of_any)
+                parts.append(account.open(minute, flow, last_row, self._hazard))
         if not parts:
             none = np.empty(0, np.int32)
             return CohortBatch(none, none, np.empty(0, np.uint16), np.empty(0, np.int64))

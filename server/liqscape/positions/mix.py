@@ -1,7 +1,7 @@
 """The inflow mix: how lots that open are split over leverage tiers, and over the rows they were traded at.
 
-Every split is exact: the parts add up to the whole each time, and over time each tier gets its share to within one
-lot.
+Every split is exact: the parts add up to the whole each time, and each tier gets its share in the long run to within
+two lots.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from liqscape.errors import ModelError
+from liqscape.errors import ConfigError, ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions import hazard
@@ -238,3 +238,8 @@ def test_venue_with_fewer_tiers_opens_only_those() -> None:
     opening = account.open(MINUTE, flow(opens_long=1_000_000), 4459, NO_HAZARD)
 
     assert {LEVERAGE_TIERS[key >> 1] for key in opening.keys.tolist()} == {3, 5, 10, 20}
+
+
+def test_mix_with_a_share_too_few_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"mix of .* has 1 shares; give one for each of 3, 5, 10"):
+        InstrumentAccount(0, BTC, (1_000_000,))

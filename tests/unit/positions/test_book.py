@@ -339,3 +339,15 @@ def test_bars_of_two_minutes_or_of_one_instrument_twice_are_a_defect() -> None:
         book.apply([make_bar(MINUTE), make_bar(MINUTE + 1, instrument=OTHER)])
     with pytest.raises(ModelError, match="name each instrument once"):
         book.apply([make_bar(MINUTE), make_bar(MINUTE)])
+
+
+def test_open_interest_before_an_instruments_own_price_opens_at_the_symbols() -> None:
+    first, late = make_instrument(), make_instrument("LATE")
+    book = PositionBook("BTC", (first, late), BTC_SCALE, NumpyBackend())
+    book.apply([make_bar(EXAMPLE_MINUTE, (4459, 4459), instrument=first)])
+    book.apply([make_bar(EXAMPLE_MINUTE, instrument=late, sample=1_000)])
+
+    step = book.apply([make_bar(EXAMPLE_MINUTE + 1, instrument=late, sample=5_000)])
+
+    assert [batch.cause for batch in step.events] == [Cause.OPENED]
+    assert book.account(late.instrument_id).live == [4_000, 4_000]
