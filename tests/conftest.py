@@ -18,7 +18,7 @@ PROFILE_VARIABLE: Final = "LIQSCAPE_HYPOTHESIS_PROFILE"
 settings.register_profile(
     "ci", derandomize=True, database=None, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("prove", parent=settings.get_profile("ci"), max_examples=1000)
+settings.register_profile("prove", parent=settings.get_profile("ci"), max_examples=500)
 settings.load_profile(os.environ.get(PROFILE_VARIABLE, "ci"))
 
 
