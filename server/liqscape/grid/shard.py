@@ -5,7 +5,7 @@ Everything that decides state is in the events; the wall clock is asked only for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +82,7 @@ class Shard:
         backend: where tables and grids live.
         now_ns: wall clock, for stamps.
         observe: called after each tick of each symbol.
+        mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Shard:
         backend: Backend,
         now_ns: Callable[[], int],
         observe: BarObserver | None = None,
+        mixes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
         self.symbols = tuple(sorted({i.symbol for i in self.instruments}))
@@ -103,6 +105,7 @@ class Shard:
         self._backend = backend
         self._now_ns = now_ns
         self._observe = observe
+        self._mixes = mixes
         self._models: dict[str, _SymbolModel] = {}
 
     def accept(self, event: Event) -> TickOutput | None:
@@ -195,7 +198,9 @@ class Shard:
                 raise ModelError(f"a bar of {symbol} came before its first price")
             instruments = [i for i in self.instruments if i.symbol == symbol]
             channels = tuple(c for c in self.channels if c.symbol == symbol)
-            model = self._models[symbol] = _SymbolModel(symbol, instruments, channels, scale, self._backend)
+            model = self._models[symbol] = _SymbolModel(
+                symbol, instruments, channels, scale, self._backend, self._mixes
+            )
         step = model.step(bars)
         if self._observe is not None:
             self._observe(symbol, bars, step)
@@ -226,9 +231,10 @@ class _SymbolModel:
         channels: tuple[Channel, ...],
         scale: SymbolScale,
         backend: Backend,
+        mixes: Mapping[str, Sequence[int]] | None,
     ) -> None:
         self.symbol = symbol
-        self.book = PositionBook(symbol, instruments, scale, backend)
+        self.book = PositionBook(symbol, instruments, scale, backend, mixes)
         self.engine = GridEngine(channels, scale, len(instruments), backend)
         self.mark_price = 0
         self.watermark_ns = 0
