@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from liqscape.errors import ModelError
 from liqscape.events import PositionSide
-from liqscape.instruments import Instrument
+from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.market.bars import Bar, TradedRows
 from liqscape.positions import hazard
 from liqscape.positions.flow import Flow
+from liqscape.positions.ladder import LadderSplit, ladders
 from liqscape.positions.margin import MAX_BASE_ROW, RowMap
-from liqscape.positions.mix import TierSplit, prior_inflow_mix, spread_over_rows
+from liqscape.positions.mix import prior_inflow_mix, spread_over_rows
 from liqscape.positions.weights import KEY_TIER_SIDE_MASK, make_key
 
 
@@ -39,12 +40,20 @@ class InstrumentAccount:
         number: position among the symbol's instruments.
         instrument: the contract and its rules.
         mix: inflow shares in millionths, one for each tier the venue allows; None = the shipped prior.
+        size_mix: shares of the venue's maintenance tiers, see ladder.ladders; None = all positions in the first.
     """
 
-    def __init__(self, number: int, instrument: Instrument, mix: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        instrument: Instrument,
+        mix: Sequence[int] | None = None,
+        size_mix: Sequence[int] | None = None,
+    ) -> None:
         self.instrument = instrument
         self.mix = tuple(mix) if mix is not None else prior_inflow_mix(instrument.leverage_tiers)
-        self.row_map = RowMap.of(instrument)
+        of_tiers = ladders(instrument, size_mix)
+        self.row_map = RowMap.of(instrument, of_tiers)
         self.last_sample: int | None = None
         self.live = [0, 0]
         self.uncovered = [0, 0]
@@ -53,15 +62,15 @@ class InstrumentAccount:
         self._number = number
         self._swept = [0, 0]
         self._traded: TradedRows | None = None
-        self._splits = [TierSplit(self.mix), TierSplit(self.mix)]
+        self._splits = [LadderSplit(self.mix, of_tiers), LadderSplit(self.mix, of_tiers)]
         self._seed = hazard.text_seed(f"{instrument.symbol}/{instrument.instrument_id}")
         self._keys = np.array(
             [[make_key(number, int(tier), side) for tier in self.row_map.tier_indices] for side in PositionSide],
             np.int64,
         )
-        reciprocals = [hazard.turnover_reciprocal(leverage) for leverage in instrument.leverage_tiers]
         self._turnover_reciprocal = np.zeros(16, np.int64)
-        self._turnover_reciprocal[self.row_map.tier_indices] = reciprocals
+        for tier in self.row_map.tier_indices.tolist():
+            self._turnover_reciprocal[tier] = hazard.turnover_reciprocal(LEVERAGE_TIERS[tier])
 
     @property
     def swept(self) -> tuple[int, int]:

@@ -77,6 +77,7 @@ class PositionBook:
         scale: integer units of the symbol.
         backend: where the table of cohorts lives.
         mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
+        size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
     """
 
     def __init__(
@@ -86,12 +87,14 @@ class PositionBook:
         scale: SymbolScale,
         backend: Backend,
         mixes: Mapping[str, Sequence[int]] | None = None,
+        size_mixes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.symbol = symbol
         self.instruments = tuple(instruments)
         self.scale = scale
         self._accounts = [
-            InstrumentAccount(number, i, (mixes or {}).get(i.instrument_id)) for number, i in enumerate(instruments)
+            InstrumentAccount(number, i, (mixes or {}).get(i.instrument_id), (size_mixes or {}).get(i.instrument_id))
+            for number, i in enumerate(instruments)
         ]
         self._numbers = {i.instrument_id: number for number, i in enumerate(instruments)}
         self._groups = 2 * len(self.instruments)
