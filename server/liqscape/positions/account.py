@@ -1,5 +1,8 @@
 """The accounts of one instrument: live, uncovered and swept lots of both sides, and how what opens becomes cohorts.
 
+An inverse instrument is accounted for in contracts: what is called lots here are contracts then, from the bar that says
+them to the cohorts they open. Only the book turns them into lots, by the row they are liquidated in.
+
 Two-element lists and tuples are indexed by PositionSide: long, short.
 """
 
@@ -11,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liqscape.axes import SymbolScale
 from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.market.bars import Bar, TradedRows
 from liqscape.positions import hazard
+from liqscape.positions.contracts import contracts_in_lots
 from liqscape.positions.flow import Flow
 from liqscape.positions.ladder import LadderSplit, ladders
 from liqscape.positions.margin import MAX_BASE_ROW, RowMap
@@ -81,6 +86,12 @@ class InstrumentAccount:
     def traded_lots(self) -> int:
         """Return the lots traded since the last sample."""
         return 0 if self._traded is None else self._traded.total
+
+    def in_lots(self, quantity: int, scale: SymbolScale, price: int) -> int:
+        """Return the lots a quantity of the accounts is worth at a price; of a linear instrument, the quantity."""
+        if not self.instrument.is_inverse:
+            return quantity
+        return contracts_in_lots(self.instrument, scale, quantity, price) if price else 0
 
     def group(self, side: PositionSide) -> int:
         """Return the group number of one side."""
