@@ -259,8 +259,12 @@ class EngineThread:
                     inflow_share_ppm=share,
                     long_liquidation_ratio=float(liquidation_ratio(instrument, leverage, PositionSide.LONG)),
                     short_liquidation_ratio=float(liquidation_ratio(instrument, leverage, PositionSide.SHORT)),
-                    long_bankruptcy_ratio=float(bankruptcy_ratio(leverage, PositionSide.LONG)),
-                    short_bankruptcy_ratio=float(bankruptcy_ratio(leverage, PositionSide.SHORT)),
+                    long_bankruptcy_ratio=float(
+                        bankruptcy_ratio(leverage, PositionSide.LONG, inverse=instrument.is_inverse)
+                    ),
+                    short_bankruptcy_ratio=float(
+                        bankruptcy_ratio(leverage, PositionSide.SHORT, inverse=instrument.is_inverse)
+                    ),
                 )
                 for leverage, share in zip(tiers, prior_inflow_mix(tiers), strict=True)
                 if leverage in LEVERAGE_TIERS

@@ -249,7 +249,7 @@ class _Export:
 
     def _write_live(self, shard: Shard) -> None:
         book = shard.book(self._symbol)
-        live, _ = book.cohorts()
+        live = book.cohorts_in_lots()
         keys = KeyColumns(book.instruments)
         with self._table("live", LIVE) as table:
             for part in batches(len(live)):

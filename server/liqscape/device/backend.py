@@ -20,7 +20,10 @@ NO_TRIGGER: Final = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class CohortBatch:
-    """Lots that were opened or ended, in append order; lots are positive. All arrays have the same length."""
+    """Lots that were opened or ended, in append order; lots are positive. All arrays have the same length.
+
+    A live table counts in the unit of each instrument: lots, or the contracts of an inverse one. A ledger knows lots.
+    """
 
     open_minute: NDArray[np.int32]
     row: NDArray[np.int32]
@@ -29,6 +32,13 @@ class CohortBatch:
 
     def __len__(self) -> int:
         return len(self.lots)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedCohorts(CohortBatch):
+    """What was taken from cohorts of a live table, and what is left of each: 0 where it has ended."""
+
+    left: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class LedgerColumns:
 
 
 class LiveTable(Protocol):
-    """Open cohorts of one symbol."""
+    """Open cohorts of one symbol, each in the unit of its instrument, which the table need not know."""
 
     def __len__(self) -> int:
         """Return the number of open cohorts."""
@@ -57,7 +67,7 @@ class LiveTable(Protocol):
         keys: NDArray[np.uint16],
         lots: NDArray[np.int64],
         clocks: NDArray[np.int64],
-    ) -> None:
+    ) -> NDArray[np.int64]:
         """Open cohorts. One that shares minute, row and key with an open cohort joins it and takes its clock.
 
         Args:
@@ -65,10 +75,13 @@ class LiveTable(Protocol):
             rows, keys: pairs are unique within the call.
             lots: positive.
             clocks: used where no cohort is joined.
+
+        Returns:
+            int64[n], what each of them holds now: its lots, more where it joined.
         """
         ...
 
-    def sweep(self, trigger_rows: NDArray[np.int64]) -> CohortBatch:
+    def sweep(self, trigger_rows: NDArray[np.int64]) -> EndedCohorts:
         """End every cohort the trigger price has reached.
 
         Args:
@@ -77,7 +90,7 @@ class LiveTable(Protocol):
         """
         ...
 
-    def close(self, lots: NDArray[np.int64]) -> tuple[CohortBatch, NDArray[np.int64]]:
+    def close(self, lots: NDArray[np.int64]) -> tuple[EndedCohorts, NDArray[np.int64]]:
         """Close lots of each group in order (clock, append number), the last cohort in part.
 
         Args:

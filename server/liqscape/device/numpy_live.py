@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.device.backend import NO_TRIGGER, CohortBatch
+from liqscape.device.backend import NO_TRIGGER, CohortBatch, EndedCohorts
 from liqscape.errors import ModelError
 
 _FIRST_CAPACITY = 1 << 12
@@ -64,8 +64,8 @@ class NumpyLiveTable:
         keys: NDArray[np.uint16],
         lots: NDArray[np.int64],
         clocks: NDArray[np.int64],
-    ) -> None:
-        fresh = self._join(open_minute, rows, keys, lots)
+    ) -> NDArray[np.int64]:
+        fresh, held = self._join(open_minute, rows, keys, lots)
         rows, keys, lots, clocks = rows[fresh], keys[fresh], lots[fresh], clocks[fresh]
         begin, end = self._count, self._count + len(rows)
         self._reserve(end)
@@ -79,8 +79,9 @@ class NumpyLiveTable:
         self._near = self._near.joined(self._select_near(begin, end))
         if len(self._near.index) > self._near_limit and not self._exhaustive:
             self._rebuild(self._hazard)
+        return held
 
-    def sweep(self, trigger_rows: NDArray[np.int64]) -> CohortBatch:
+    def sweep(self, trigger_rows: NDArray[np.int64]) -> EndedCohorts:
         active = trigger_rows != NO_TRIGGER
         target = np.where(active, trigger_rows * self._sign, _FAR)
         self._target = np.where(active, target, self._target)
@@ -94,7 +95,7 @@ class NumpyLiveTable:
         index = index[self._lots[index] > 0]
         return self._end(index, self._lots[index])
 
-    def close(self, lots: NDArray[np.int64]) -> tuple[CohortBatch, NDArray[np.int64]]:
+    def close(self, lots: NDArray[np.int64]) -> tuple[EndedCohorts, NDArray[np.int64]]:
         wanted = lots > 0
         if not wanted.any():
             return self._end(np.empty(0, np.int64), np.empty(0, np.int64)), self._hazard.copy()
@@ -123,17 +124,22 @@ class NumpyLiveTable:
 
     def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
         index = np.flatnonzero(self._lots[: self._count] > 0)
-        return self._batch(index, self._lots[index]), self._clock[index]
+        batch = CohortBatch(self._open_minute[index], self._row[index], self._key[index], self._lots[index])
+        return batch, self._clock[index]
 
     def _join(
         self, open_minute: int, rows: NDArray[np.int32], keys: NDArray[np.uint16], lots: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Add lots to open cohorts of the same minute, row and key; return which entries found none."""
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Add lots to open cohorts of the same minute, row and key.
+
+        Returns:
+            bool[n], which entries found none, and int64[n], what each cohort holds now.
+        """
         fresh = np.ones(len(rows), np.bool_)
         # Cohorts are appended in time order, so those of this minute are the tail of the table.
         begin = int(np.searchsorted(self._open_minute[: self._count], open_minute))
         if begin == self._count:
-            return fresh
+            return fresh, lots
         tail = np.flatnonzero(self._lots[begin : self._count] > 0) + begin
         codes = _code(self._row[tail], self._key[tail])
         order = np.argsort(codes)
@@ -141,8 +147,11 @@ class NumpyLiveTable:
         wanted = _code(rows, keys)
         position = np.minimum(np.searchsorted(codes, wanted), max(len(codes) - 1, 0))
         found = (codes[position] == wanted) if len(codes) else np.zeros(len(rows), np.bool_)
-        self._lots[tail[position[found]]] += lots[found]
-        return ~found
+        joined = tail[position[found]]
+        self._lots[joined] += lots[found]
+        held = lots.copy()
+        held[found] = self._lots[joined]
+        return ~found, held
 
     def _clock_candidates(
         self, lots: NDArray[np.int64]
@@ -205,14 +214,11 @@ class NumpyLiveTable:
         index = np.flatnonzero(near)
         return _Near(index + begin, group[index], signed_row[index], clock[index])
 
-    def _end(self, index: NDArray[np.int64], lots: NDArray[np.int64]) -> CohortBatch:
-        batch = self._batch(index, lots)
-        self._lots[index] -= lots
-        self._live -= int((self._lots[index] == 0).sum())
-        return batch
-
-    def _batch(self, index: NDArray[np.int64], lots: NDArray[np.int64]) -> CohortBatch:
-        return CohortBatch(self._open_minute[index], self._row[index], self._key[index], lots)
+    def _end(self, index: NDArray[np.int64], lots: NDArray[np.int64]) -> EndedCohorts:
+        left = self._lots[index] - lots
+        self._lots[index] = left
+        self._live -= int((left == 0).sum())
+        return EndedCohorts(self._open_minute[index], self._row[index], self._key[index], lots, left)
 
     def _group(self, where: slice | NDArray[np.int64]) -> NDArray[np.int64]:
         key = self._key[where].astype(np.int64)

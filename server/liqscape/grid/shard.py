@@ -28,6 +28,7 @@ from liqscape.grid.updates import (
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.market.state import MarketState
+from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.book import BookStep, PositionBook
 
 
@@ -254,20 +255,22 @@ class _SymbolModel:
         return SymbolUpdate(self.symbol, self.mark_price, self.book.scale.price_decimals, self.watermark_ns)
 
     def coverage(self, market: MarketState) -> tuple[Coverage, ...]:
-        accounts = [self.book.account(i.instrument_id) for i in self.book.instruments]
-        return tuple(
-            Coverage(
-                symbol=self.symbol,
-                venue=a.instrument.venue,
-                instrument_id=a.instrument.instrument_id,
-                watermark_ns=a.watermark_ns,
-                live_lots=(a.live[PositionSide.LONG], a.live[PositionSide.SHORT]),
-                uncovered_lots=(a.uncovered[PositionSide.LONG], a.uncovered[PositionSide.SHORT]),
-                model_error_lots=a.model_error_lots,
-                rejected_events=market.rejected_events(a.instrument.instrument_id),
-                lot_decimals=self.book.scale.lot_decimals,
-            )
-            for a in accounts
+        return tuple(self._coverage(self.book.account(i.instrument_id), market) for i in self.book.instruments)
+
+    def _coverage(self, account: InstrumentAccount, market: MarketState) -> Coverage:
+        def lots(quantity: int) -> int:
+            return account.in_lots(quantity, self.book.scale, self.mark_price)
+
+        return Coverage(
+            symbol=self.symbol,
+            venue=account.instrument.venue,
+            instrument_id=account.instrument.instrument_id,
+            watermark_ns=account.watermark_ns,
+            live_lots=(lots(account.live[PositionSide.LONG]), lots(account.live[PositionSide.SHORT])),
+            uncovered_lots=(lots(account.uncovered[PositionSide.LONG]), lots(account.uncovered[PositionSide.SHORT])),
+            model_error_lots=lots(account.model_error_lots),
+            rejected_events=market.rejected_events(account.instrument.instrument_id),
+            lot_decimals=self.book.scale.lot_decimals,
         )
 
     def view(self, tick: int, minute: int, market: MarketState) -> SymbolView:

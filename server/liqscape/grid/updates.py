@@ -87,7 +87,11 @@ class SymbolUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of one instrument's open interest the model explains; lots, long then short."""
+    """How much of one instrument's open interest the model explains; lots, long then short.
+
+    Contracts of an inverse instrument are stated as the lots they are worth at the mark price: their accounts are exact
+    in contracts, but only lots can be added up over instruments.
+    """
 
     symbol: str
     venue: str

@@ -1,4 +1,7 @@
-"""A bar: what one instrument did in one tick, in the integer units of its symbol."""
+"""A bar: what one instrument did in one tick, in the integer units of its symbol.
+
+Of an inverse instrument, what is called lots here are its contracts.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Events -> bars. Holds what a tick has gathered of each instrument; no I/O, no clock.
 
-The units of a symbol are fixed by the first price seen. A sample of open interest that arrives before it is held back
-and becomes a bar of its own as soon as the units are known.
+Quantities become whole lots, or whole contracts of an inverse instrument; what is left over of a trade is carried into
+the next one. The units of a symbol are fixed by the first price seen. A sample of open interest that arrives before it
+is held back and becomes a bar of its own as soon as the units are known.
 """
 
 from __future__ import annotations
@@ -185,11 +186,16 @@ class _BarBuilder:
             rows = TradedRows.from_mapping(self._traded_by_row)
             self._traded = rows if self._traded is None else self._traded.plus(rows)
         first = self._first_minute if self._first_minute is not None else minute_of(begin_ns)
-        # A trade off the mark liquidates nobody: trades trigger only on a venue that has never sent a mark.
-        trigger = self._mark or self._candle or (None if self._sends_marks else self._trades)
-        bars.append(self._bar(first, end_ns, self._watermark_ns, self._sample, trigger, self._traded))
+        bars.append(self._bar(first, end_ns, self._watermark_ns, self._sample, self._trigger(), self._traded))
         self._reset()
         return bars
+
+    def _trigger(self) -> PriceRange | None:
+        """Return the path of the price that liquidates at this venue, as well as it is known."""
+        if self.instrument.trigger == "last":
+            return self._trades or self._candle
+        # A trade off the mark liquidates nobody: trades trigger only on a venue that has never sent a mark.
+        return self._mark or self._candle or (None if self._sends_marks else self._trades)
 
     def _bar(
         self,
@@ -207,7 +213,7 @@ class _BarBuilder:
             minute=last_minute_before(end_ns),
             trigger=trigger,
             traded=traded,
-            open_interest_lots=None if sample is None else sample // self._quantity_units_of_a_lot(),
+            open_interest_lots=None if sample is None else sample // self._quantity_units_of_one(),
             watermark_ns=watermark_ns,
         )
 
@@ -215,14 +221,17 @@ class _BarBuilder:
         return self._known_scale().price_units(price, self.instrument.price_decimals)
 
     def _lots(self, quantity: int) -> int:
-        """Return whole lots of a quantity; the fraction left over is carried into the next one."""
+        """Return whole lots (contracts) of a quantity; the fraction left over is carried into the next one."""
         self._quantity_seen += quantity
-        seen = self._quantity_seen // self._quantity_units_of_a_lot()
+        seen = self._quantity_seen // self._quantity_units_of_one()
         lots = seen - self._lots_seen
         self._lots_seen = seen
         return lots
 
-    def _quantity_units_of_a_lot(self) -> int:
+    def _quantity_units_of_one(self) -> int:
+        """Return the units of events in a lot, or in a contract of an inverse instrument."""
+        if self.instrument.is_inverse:
+            return int(10**QUANTITY_DECIMALS)
         return int(10 ** (QUANTITY_DECIMALS - self._known_scale().lot_decimals))
 
     def _known_scale(self) -> SymbolScale:

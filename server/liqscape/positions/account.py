@@ -1,5 +1,8 @@
 """The accounts of one instrument: live, uncovered and swept lots of both sides, and how what opens becomes cohorts.
 
+An inverse instrument is accounted for in contracts: what is called lots here are contracts then, from the bar that says
+them to the cohorts they open. Only the book turns them into lots, by the row they are liquidated in.
+
 Two-element lists and tuples are indexed by PositionSide: long, short.
 """
 
@@ -11,14 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liqscape.axes import SymbolScale
 from liqscape.errors import ConfigError, ModelError
 from liqscape.events import PositionSide
-from liqscape.instruments import Instrument
+from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.market.bars import Bar, TradedRows
 from liqscape.positions import hazard
+from liqscape.positions.contracts import contracts_in_lots
 from liqscape.positions.flow import Flow
+from liqscape.positions.ladder import LadderSplit, ladders
 from liqscape.positions.margin import MAX_BASE_ROW, RowMap
-from liqscape.positions.mix import TierSplit, prior_inflow_mix, spread_over_rows
+from liqscape.positions.mix import prior_inflow_mix, spread_over_rows
 from liqscape.positions.weights import KEY_TIER_SIDE_MASK, make_key
 
 
@@ -39,9 +45,16 @@ class InstrumentAccount:
         number: position among the symbol's instruments.
         instrument: the contract and its rules.
         mix: inflow shares in millionths, one for each tier the venue allows; None = the shipped prior.
+        size_mix: shares of the venue's maintenance tiers, see ladder.ladders; None = all positions in the first.
     """
 
-    def __init__(self, number: int, instrument: Instrument, mix: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        instrument: Instrument,
+        mix: Sequence[int] | None = None,
+        size_mix: Sequence[int] | None = None,
+    ) -> None:
         self.instrument = instrument
         self.mix = tuple(mix) if mix is not None else prior_inflow_mix(instrument.leverage_tiers)
         if len(self.mix) != len(instrument.leverage_tiers):
@@ -49,7 +62,8 @@ class InstrumentAccount:
                 f"mix of {instrument.instrument_id} has {len(self.mix)} shares;"
                 f" give one for each of {', '.join(map(str, instrument.leverage_tiers))}"
             )
-        self.row_map = RowMap.of(instrument)
+        of_tiers = ladders(instrument, size_mix)
+        self.row_map = RowMap.of(instrument, of_tiers)
         self.last_sample: int | None = None
         self.live = [0, 0]
         self.uncovered = [0, 0]
@@ -58,15 +72,15 @@ class InstrumentAccount:
         self._number = number
         self._swept = [0, 0]
         self._traded: TradedRows | None = None
-        self._splits = [TierSplit(self.mix), TierSplit(self.mix)]
+        self._splits = [LadderSplit(self.mix, of_tiers), LadderSplit(self.mix, of_tiers)]
         self._seed = hazard.text_seed(f"{instrument.symbol}/{instrument.instrument_id}")
         self._keys = np.array(
             [[make_key(number, int(tier), side) for tier in self.row_map.tier_indices] for side in PositionSide],
             np.int64,
         )
-        reciprocals = [hazard.turnover_reciprocal(leverage) for leverage in instrument.leverage_tiers]
         self._turnover_reciprocal = np.zeros(16, np.int64)
-        self._turnover_reciprocal[self.row_map.tier_indices] = reciprocals
+        for tier in self.row_map.tier_indices.tolist():
+            self._turnover_reciprocal[tier] = hazard.turnover_reciprocal(LEVERAGE_TIERS[tier])
 
     @property
     def swept(self) -> tuple[int, int]:
@@ -77,6 +91,12 @@ class InstrumentAccount:
     def traded_lots(self) -> int:
         """Return the lots traded since the last sample."""
         return 0 if self._traded is None else self._traded.total
+
+    def in_lots(self, quantity: int, scale: SymbolScale, price: int) -> int:
+        """Return the lots a quantity of the accounts is worth at a price; of a linear instrument, the quantity."""
+        if not self.instrument.is_inverse:
+            return quantity
+        return contracts_in_lots(self.instrument, scale, quantity, price) if price else 0
 
     def group(self, side: PositionSide) -> int:
         """Return the group number of one side."""

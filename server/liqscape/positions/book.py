@@ -2,7 +2,8 @@
 
 For each bar, in this order: *sweep* what the trigger price reached, then, if the bar ends with a sample of open
 interest, *close* and *open* what the flow identity says. At every sample live + uncovered equals open interest,
-exactly, for each instrument and side; the book checks that itself.
+exactly, for each instrument and side, in the instrument's own unit (lots, or contracts of an inverse one); the book
+checks that itself. What it tells the ledger is in lots.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.positions.account import InstrumentAccount, Opening
+from liqscape.positions.contracts import ContractLots
 from liqscape.positions.flow import Flow, solve_flow
 from liqscape.positions.weights import group_of
 
@@ -49,7 +51,7 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """State of one (instrument, side) right after a sample of open interest, in lots."""
+    """State of one (instrument, side) right after a sample of open interest, in lots; inverse ones: in contracts."""
 
     minute: int
     instrument_id: str
@@ -77,6 +79,7 @@ class PositionBook:
         scale: integer units of the symbol.
         backend: where the table of cohorts lives.
         mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
+        size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
     """
 
     def __init__(
@@ -86,13 +89,16 @@ class PositionBook:
         scale: SymbolScale,
         backend: Backend,
         mixes: Mapping[str, Sequence[int]] | None = None,
+        size_mixes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.symbol = symbol
         self.instruments = tuple(instruments)
         self.scale = scale
         self._accounts = [
-            InstrumentAccount(number, i, (mixes or {}).get(i.instrument_id)) for number, i in enumerate(instruments)
+            InstrumentAccount(number, i, (mixes or {}).get(i.instrument_id), (size_mixes or {}).get(i.instrument_id))
+            for number, i in enumerate(instruments)
         ]
+        self._contracts = ContractLots(self.instruments, scale)
         self._numbers = {i.instrument_id: number for number, i in enumerate(instruments)}
         self._groups = 2 * len(self.instruments)
         self._live = backend.live_table(self._groups)
@@ -110,11 +116,15 @@ class PositionBook:
         return self._accounts[self._numbers[instrument_id]]
 
     def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
-        """Return the open cohorts in append order, and their clocks."""
+        """Return the open cohorts in append order, in their instruments' units, and their clocks."""
         return self._live.cohorts()
 
+    def cohorts_in_lots(self) -> CohortBatch:
+        """Return the open cohorts in append order, in lots."""
+        return self._contracts.held(self._live.cohorts()[0])
+
     def lots_by_group(self) -> NDArray[np.int64]:
-        """Return int64[instrument number x 2 + side] of open lots, counted from the cohorts."""
+        """Return int64[instrument number x 2 + side] of what is open, in its own unit, counted from the cohorts."""
         return self._live.lots_by_group()
 
     def apply(self, bars: Sequence[Bar]) -> BookStep:
@@ -160,7 +170,7 @@ class PositionBook:
         batch = self._live.sweep(triggers)
         for account, lots in self._by_account(batch):
             account.sweep(lots)
-        return batch
+        return self._contracts.ended(batch)
 
     def _flow(self, account: InstrumentAccount, sample: int | None) -> Flow | None:
         """Return the flow since the last sample, or None for the first one."""
@@ -182,7 +192,7 @@ class PositionBook:
                 for side, count in zip(PositionSide, account.close(flow), strict=True):
                     lots[account.group(side)] = count
         batch, self._hazard = self._live.close(lots)
-        return batch
+        return self._contracts.ended(batch)
 
     def _open(self, minute: int, flows: Sequence[tuple[InstrumentAccount, Bar, Flow | None]]) -> CohortBatch:
         parts: list[Opening] = []
@@ -198,8 +208,8 @@ class PositionBook:
         keys = np.concatenate([part.keys for part in parts])
         lots = np.concatenate([part.lots for part in parts])
         clocks = np.concatenate([part.clocks for part in parts])
-        self._live.append(minute, rows, keys, lots, clocks)
-        return CohortBatch(np.full(len(rows), minute, np.int32), rows, keys, lots)
+        held = self._live.append(minute, rows, keys, lots, clocks)
+        return self._contracts.opened(CohortBatch(np.full(len(rows), minute, np.int32), rows, keys, lots), held)
 
     def _reconcile(self, account: InstrumentAccount, minute: int, sample: int | None) -> list[Reconciliation]:
         if sample is None:

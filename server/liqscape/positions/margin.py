@@ -1,12 +1,26 @@
 """Liquidation and bankruptcy prices from the venue's rules, as exact ratios and as integer row maps.
 
-Source for Binance USD-M: isolated position, maintenance tier 1, no added margin; a long is liquidated where E(1 -
-1/L) = P(1 - m), a short where E(1 + 1/L) = P(1 + m), on the mark price. Real prints agree: order (bankruptcy) and
-fill prices of Binance liquidations lie a median 0.39 % apart, the lowest maintenance rate of the pair.
+One isolated position, no margin added; E entry, P liquidation price, L leverage, m maintenance rate, f fee that the
+venue counts with it (or 0), d maintenance amount, N size of the position, d and N in one unit. Equity = maintenance
+at the mark price gives
+
+    linear   long  P = E (1 - 1/L - d/N) / (1 - m - f)     short  P = E (1 + 1/L + d/N) / (1 + m + f)
+    inverse  long  P = E (1 + m + f) / (1 + 1/L + d/N)     short  P = E (1 - m - f) / (1 - 1/L - d/N)
+
+Sources, read 2026-11-21:
+- Binance USD-M, P = (W + d - s Q E) / (Q m - s Q), its article on isolated liquidation; real prints agree: order
+  (bankruptcy) and fill prices lie a median 0.39 % apart, the lowest maintenance rate of the pair. COIN-M by the same
+  rule in coin.
+- Bybit, help page on inverse contracts of 2026-05-27: maintenance at mark, the closing fee cancels; linear alike.
+- OKX, isolated margin ratio: (margin + profit) / (value at mark x (m + taker fee)). Bitget, article on isolated
+  margin, and KuCoin, a published position: the taker fee is added to m in the same way.
+- Kraken Futures, worked example of its help page (entry 8,000, margin 0.01 BTC on 1,000 contracts: 7,481).
+- Deribit margins whole accounts; the inverse form is that of a position alone, with L its value over equity.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -17,40 +31,57 @@ from numpy.typing import NDArray
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.positions.ladder import Ladder, ladders
 
 RATIO_BITS: Final = 32
 MAX_BASE_ROW: Final = 1 << 28
-"""Rows above this would let (2 row + 1) x multiplier pass 2^63 at the largest ratio of 4/3; prices are 3,000 base
-steps.
+"""Rows above this would let (2 row + 1) x multiplier pass 2^63 at the largest ratio, 3/2 (an inverse short at 3x);
+prices are 3,000 base steps.
 """
 
+_ANY_SIZE: Final = Fraction(1)
+"""The amount of the first maintenance tier is 0 everywhere, so the size of a position in it does not matter."""
 
-def liquidation_ratio(instrument: Instrument, leverage: int, side: PositionSide) -> Fraction:
+
+def liquidation_ratio(
+    instrument: Instrument,
+    leverage: int | Fraction,
+    side: PositionSide,
+    maintenance_tier: int = 0,
+    size: Fraction = _ANY_SIZE,
+) -> Fraction:
     """Return liquidation price / entry price.
 
+    Args:
+        instrument: the contract and its rules.
+        leverage: position value over margin at entry.
+        side: of the position.
+        maintenance_tier: index of the tier the position is in.
+        size: of the position, in the unit of the venue's table.
+
     Raises:
-        InvalidArgument: the venue's margin rules do not allow a position at this leverage, or the contract is not
-            linear.
+        InvalidArgument: the venue's margin rules do not allow a position at this leverage.
     """
-    if instrument.contract != "linear":
-        raise InvalidArgument(
-            f"contract {instrument.contract!r} of {instrument.instrument_id} is not modelled; use linear"
-        )
-    initial = Fraction(1, leverage)
-    maintenance = instrument.maintenance_margin_rate + instrument.fee_rate
-    if initial <= maintenance:
+    tier = instrument.maintenance_tiers[maintenance_tier]
+    spared = tier.maintenance_amount / size
+    margin = 1 / Fraction(leverage) + spared
+    maintenance = tier.maintenance_margin_rate + instrument.fee_rate
+    if margin <= maintenance:
         raise InvalidArgument(
             f"leverage {leverage} on {instrument.instrument_id} leaves no margin:"
-            f" 1/{leverage} must exceed {float(maintenance)}"
+            f" 1/{leverage} must exceed {float(maintenance - spared)}"
         )
-    if side is PositionSide.LONG:
-        return (1 - initial) / (1 - maintenance)
-    return (1 + initial) / (1 + maintenance)
+    toward = 1 if side is PositionSide.LONG else -1
+    if instrument.is_inverse:
+        return (1 + toward * maintenance) / (1 + toward * margin)
+    return (1 - toward * margin) / (1 - toward * maintenance)
 
 
-def bankruptcy_ratio(leverage: int, side: PositionSide) -> Fraction:
-    """Return bankruptcy price / entry price of a linear contract: the price at which the initial margin is lost."""
-    return 1 - Fraction(1, leverage) if side is PositionSide.LONG else 1 + Fraction(1, leverage)
+def bankruptcy_ratio(leverage: int | Fraction, side: PositionSide, *, inverse: bool = False) -> Fraction:
+    """Return bankruptcy price / entry price: the price at which the initial margin is lost."""
+    toward = 1 if side is PositionSide.LONG else -1
+    margin = toward / Fraction(leverage)
+    return 1 / (1 + margin) if inverse else 1 - margin
 
 
 def row_multiplier(ratio: Fraction) -> int:
@@ -60,29 +91,47 @@ def row_multiplier(ratio: Fraction) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RowMap:
-    """Entry row -> liquidation row of one instrument, for its tiers and both sides.
+    """Entry row -> liquidation row of one instrument, for both sides and its slots.
+
+    A slot is one step of the ladder of one leverage tier, in this order: where positions are closed at once, a tier.
 
     Attributes:
-        tier_indices: indices into LEVERAGE_TIERS of the tiers that are opened, int64[tier].
-        multipliers: floor(2^32 x liquidation / entry price), int64[side, tier].
+        tier_indices: index into LEVERAGE_TIERS of each slot's tier, int64[slot].
+        multipliers: floor(2^32 x liquidation / entry price), int64[side, slot].
     """
 
     tier_indices: NDArray[np.int64]
     multipliers: NDArray[np.int64]
 
     @classmethod
-    def of(cls, instrument: Instrument) -> RowMap:
-        """Build the map of an instrument from its rules."""
-        tiers = instrument.leverage_tiers
+    def of(cls, instrument: Instrument, of_tiers: Sequence[Ladder] | None = None) -> RowMap:
+        """Build the map of an instrument from its rules.
+
+        Args:
+            instrument: the contract and its rules.
+            of_tiers: ladder of each leverage tier the venue allows; None: all positions in the first maintenance tier.
+        """
+        leverages = instrument.leverage_tiers
+        slots = [
+            (leverage, step)
+            for leverage, ladder in zip(leverages, of_tiers or ladders(instrument), strict=True)
+            for step in ladder
+        ]
         return cls(
-            tier_indices=np.array([LEVERAGE_TIERS.index(leverage) for leverage in tiers], np.int64),
+            tier_indices=np.array([LEVERAGE_TIERS.index(leverage) for leverage, _ in slots], np.int64),
             multipliers=np.array(
-                [[row_multiplier(liquidation_ratio(instrument, x, side)) for x in tiers] for side in PositionSide],
+                [
+                    [
+                        row_multiplier(liquidation_ratio(instrument, leverage, side, step.maintenance_tier, step.size))
+                        for leverage, step in slots
+                    ]
+                    for side in PositionSide
+                ],
                 np.int64,
             ),
         )
 
     def liquidation_rows(self, entry_rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return int64[side, tier, row]: ((2 entry row + 1) x multiplier) >> 33, entries taken at the row's middle."""
+        """Return int64[side, slot, row]: ((2 entry row + 1) x multiplier) >> 33, entries taken at the row's middle."""
         doubled = 2 * entry_rows + 1
         return (doubled[None, None, :] * self.multipliers[:, :, None]) >> (RATIO_BITS + 1)

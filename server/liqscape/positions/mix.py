@@ -47,13 +47,23 @@ def normalised_mix(wanted: Sequence[Fraction]) -> tuple[int, ...]:
         raise ConfigError(f"mix {[str(x) for x in wanted]} is invalid; shares are at least 0 and one is positive")
     spare = SHARE_ONE - MIN_SHARE * len(wanted)
     raised = [max(Fraction(0), share / total * SHARE_ONE - MIN_SHARE) for share in wanted]
-    scale = Fraction(spare) / sum(raised, Fraction(0))
-    exact = [part * scale for part in raised]
+    return tuple(MIN_SHARE + part for part in apportion(raised, spare))
+
+
+def apportion(wanted: Sequence[Fraction], whole: int) -> list[int]:
+    """Return integers that sum to the whole, in the wanted ratios but for rounding; the largest remainders gain.
+
+    Args:
+        wanted: each at least 0, the sum positive.
+        whole: what to share out.
+    """
+    scale = Fraction(whole) / sum(wanted, Fraction(0))
+    exact = [part * scale for part in wanted]
     floors = [int(part) for part in exact]
     by_rest = sorted(range(len(wanted)), key=lambda i: (floors[i] - exact[i], i))
-    for i in by_rest[: spare - sum(floors)]:
+    for i in by_rest[: whole - sum(floors)]:
         floors[i] += 1
-    return tuple(MIN_SHARE + part for part in floors)
+    return floors
 
 
 class TierSplit:

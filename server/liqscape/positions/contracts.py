@@ -1,0 +1,100 @@
+"""Contracts of inverse instruments as lots: what makes them comparable in a ledger, and summable in a grid.
+
+A contract is worth a fixed amount of quote, so what it holds in base coin depends on the price. A cohort of n
+contracts counts as
+
+    lots(n) = floor(n x contract value / (lot x middle price of its liquidation row))
+
+lots: the base coin that is traded there. Cohorts are kept in contracts; what they tell the ledger are differences of
+lots(n). So what a cohort has emitted is always lots(what is left of it), and a cohort that has ended sums to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqscape.axes import SymbolScale
+from liqscape.device.backend import CohortBatch, EndedCohorts
+from liqscape.errors import ModelError
+from liqscape.instruments import Instrument
+from liqscape.positions.margin import MAX_BASE_ROW
+from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT
+
+
+def contracts_in_lots(instrument: Instrument, scale: SymbolScale, contracts: int, price: int) -> int:
+    """Return the lots that an amount of contracts is worth at a price in the scale's units, rounded down."""
+    worth = Fraction(contracts) * _price_of_lot_per_contract(instrument, scale) / price
+    return worth.numerator // worth.denominator
+
+
+class ContractLots:
+    """Turns batches of cohorts from the unit of their instrument into lots; those of linear instruments are lots.
+
+    Args:
+        instruments: in the order in which keys number them.
+        scale: integer units of the symbol.
+
+    Raises:
+        ModelError: a contract's worth and the symbol's units do not fit the arithmetic.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], scale: SymbolScale) -> None:
+        self._is_inverse = np.array([i.is_inverse for i in instruments], np.bool_)
+        self._any_inverse = bool(self._is_inverse.any())
+        # lots(n) of row r is floor(n x numerator / ((2 r + 1) x denominator)).
+        self._numerator = np.ones(len(instruments), np.int64)
+        self._denominator = np.ones(len(instruments), np.int64)
+        for number, instrument in enumerate(instruments):
+            if not instrument.is_inverse:
+                continue
+            factor = 2 * _price_of_lot_per_contract(instrument, scale) / scale.base_step
+            if factor.numerator * factor.denominator * 4 * MAX_BASE_ROW >= 1 << 63:
+                raise ModelError(f"{instrument.instrument_id}: {factor} lots x (2 rows + 1) in a contract are too fine")
+            self._numerator[number], self._denominator[number] = factor.numerator, factor.denominator
+
+    def opened(self, batch: CohortBatch, held: NDArray[np.int64]) -> CohortBatch:
+        """Return what opened in lots.
+
+        Args:
+            batch: in the units of its instruments.
+            held: what each cohort holds now, int64[n].
+        """
+        return self._difference(batch, held, held - batch.lots) if self._any_inverse else batch
+
+    def ended(self, batch: EndedCohorts) -> CohortBatch:
+        """Return what ended in lots; what came to less than one is left out."""
+        return self._difference(batch, batch.left + batch.lots, batch.left) if self._any_inverse else batch
+
+    def held(self, batch: CohortBatch) -> CohortBatch:
+        """Return what cohorts hold in lots, those with less than one included."""
+        if not self._any_inverse:
+            return batch
+        return CohortBatch(batch.open_minute, batch.row, batch.key, self._lots(batch.lots, batch))
+
+    def _difference(self, batch: CohortBatch, more: NDArray[np.int64], less: NDArray[np.int64]) -> CohortBatch:
+        lots = self._lots(more, batch) - self._lots(less, batch)
+        told = lots > 0
+        return CohortBatch(batch.open_minute[told], batch.row[told], batch.key[told], lots[told])
+
+    def _lots(self, quantity: NDArray[np.int64], batch: CohortBatch) -> NDArray[np.int64]:
+        number = batch.key >> KEY_INSTRUMENT_SHIFT
+        inverse = np.flatnonzero(self._is_inverse[number])
+        number, contracts = number[inverse], quantity[inverse]
+        divisor = (2 * batch.row[inverse].astype(np.int64) + 1) * self._denominator[number]
+        numerator = self._numerator[number]
+        # n x numerator may pass 2^63; with n = whole x divisor + rest neither part does.
+        whole, rest = np.divmod(contracts, divisor)
+        lots = quantity.copy()
+        lots[inverse] = whole * numerator + rest * numerator // divisor
+        return lots
+
+
+def _price_of_lot_per_contract(instrument: Instrument, scale: SymbolScale) -> Fraction:
+    """Return the price, in the scale's units, at which a contract is worth one lot."""
+    if instrument.contract_value is None:
+        raise ModelError(f"{instrument.instrument_id} is counted in lots, not in contracts")
+    return instrument.contract_value * Fraction(10) ** (scale.price_decimals + scale.lot_decimals)
