@@ -141,6 +141,7 @@ class EngineThread:
         plan = plan_grid(
             query,
             instruments=view.instruments,
+            mixes=view.mixes,
             scale=view.scale,
             mark_price=view.mark_price,
             now_minute=view.now_minute,

@@ -22,7 +22,7 @@ from liqscape.errors import InvalidArgument, NotFound, OutOfRange
 from liqscape.events import PositionSide
 from liqscape.grid.updates import ChannelAxes, GridQuery
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
-from liqscape.positions.mix import SHARE_ONE, prior_inflow_mix
+from liqscape.positions.mix import SHARE_ONE
 from liqscape.positions.weights import make_key, no_weights
 
 MAX_QUERY_CELLS: Final = 4 << 20
@@ -56,6 +56,7 @@ def plan_grid(
     query: GridQuery,
     *,
     instruments: Sequence[Instrument],
+    mixes: Sequence[Sequence[int]],
     scale: SymbolScale,
     mark_price: int,
     now_minute: int,
@@ -67,6 +68,7 @@ def plan_grid(
     Args:
         query: what is asked; its symbol is that of the other arguments.
         instruments: of the symbol, in the order of their numbers.
+        mixes: the inflow mix in force of each, millionths by leverage tier.
         scale: integer units of the symbol.
         mark_price: now, in price units.
         now_minute: the newest minute that may be asked for.
@@ -82,7 +84,7 @@ def plan_grid(
     generation, rows = (known[-1].generation, known[-1].axes.rows) if known else (0, scale.row_range(frame, mark_price))
     rows = _rows(query, scale, rows)
     _check_window(query, frame, rows, minute, view)
-    weights, reconciled = _weights(query, instruments)
+    weights, reconciled = _weights(query, instruments, mixes)
     return GridPlan(ChannelAxes(frame, scale, rows), generation, minute, weights, reconciled)
 
 
@@ -153,7 +155,9 @@ def _check_window(query: GridQuery, frame: Timeframe, rows: RowRange, minute: in
         )
 
 
-def _weights(query: GridQuery, instruments: Sequence[Instrument]) -> tuple[NDArray[np.uint16], bool]:
+def _weights(
+    query: GridQuery, instruments: Sequence[Instrument], mixes: Sequence[Sequence[int]]
+) -> tuple[NDArray[np.uint16], bool]:
     venues = {instrument.venue for instrument in instruments}
     for venue in query.venues:
         if venue not in venues:
@@ -163,11 +167,10 @@ def _weights(query: GridQuery, instruments: Sequence[Instrument]) -> tuple[NDArr
             raise InvalidArgument(f"leverages has {leverage}; allowed are {', '.join(map(str, LEVERAGE_TIERS))}")
     wanted = _own_mix(query)
     weights = no_weights(len(instruments))
-    for number, instrument in enumerate(instruments):
+    for number, (instrument, mix) in enumerate(zip(instruments, mixes, strict=True)):
         if query.venues and instrument.venue not in query.venues:
             continue
-        tiers = instrument.leverage_tiers
-        for leverage, share in zip(tiers, prior_inflow_mix(tiers), strict=True):
+        for leverage, share in zip(instrument.leverage_tiers, mix, strict=True):
             if query.leverages and leverage not in query.leverages:
                 continue
             weight = _weight(leverage, share, wanted)

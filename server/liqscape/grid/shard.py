@@ -57,6 +57,7 @@ class SymbolView:
 
     symbol: str
     instruments: tuple[Instrument, ...]
+    mixes: tuple[tuple[int, ...], ...]
     scale: SymbolScale
     tick: int
     now_minute: int
@@ -283,6 +284,7 @@ class _SymbolModel:
         return SymbolView(
             symbol=self.symbol,
             instruments=self.book.instruments,
+            mixes=tuple(self.book.account(i.instrument_id).mix for i in self.book.instruments),
             scale=self.book.scale,
             tick=tick,
             now_minute=minute,

@@ -49,6 +49,7 @@ def answer(view: SymbolView, query: GridQuery) -> NDArray[np.int64]:
     plan = plan_grid(
         query,
         instruments=view.instruments,
+        mixes=view.mixes,
         scale=view.scale,
         mark_price=view.mark_price,
         now_minute=view.now_minute,
