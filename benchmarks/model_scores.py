@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from liqscape.axes import SymbolScale
 from liqscape.events import PositionSide
-from liqscape.instruments import Instrument
+from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.market.bars import Bar, TradedRows
-from liqscape.positions.book import BookStep, Cause, Reconciliation
+from liqscape.positions.book import BookStep, Cause, EventBatch, Reconciliation
 from liqscape.positions.margin import RowMap
 from liqscape.positions.mix import TierSplit, prior_inflow_mix, spread_over_rows
+from liqscape.positions.weights import KEY_TIER_SIDE_MASK
 
 BAR_MINUTES: Final = 240
 WARM_UP_MINUTES: Final = 10 * 1440
@@ -34,15 +35,23 @@ Totals = dict[int, tuple[float, float]]
 
 @dataclass(slots=True)
 class FourHourBar:
-    """One bar: prices in price units, lots traded, minutes of candles in it, USD swept (long, short) by two models."""
+    """One bar: prices in price units, lots traded, minutes of candles in it, USD swept by two models.
+
+    by_tier is what the shipped model swept, [side][index into LEVERAGE_TIERS]; open_only (long, short).
+    """
 
     open: int
     high: int
     low: int
     traded: int = 0
     minutes: int = 0
-    swept: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    by_tier: list[list[float]] = field(default_factory=lambda: [[0.0] * len(LEVERAGE_TIERS) for _ in PositionSide])
     open_only: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    @property
+    def swept(self) -> tuple[float, float]:
+        """Return the USD swept by the shipped model, long and short."""
+        return sum(self.by_tier[PositionSide.LONG]), sum(self.by_tier[PositionSide.SHORT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ GUESSES: Final[dict[str, Guess]] = {
     "range of the bar": _fall_and_rise,
     "range x volume": _range_and_volume,
     "open-only": lambda bar: (bar.open_only[0], bar.open_only[1]),
-    "model as shipped": lambda bar: (bar.swept[0], bar.swept[1]),
+    "model as shipped": lambda bar: bar.swept,
 }
 """The last one is judged; the others are what it is judged beside."""
 
@@ -123,16 +132,19 @@ class Collector:
     Args:
         instrument: the only one of the symbol.
         scale_of: the symbol's scale, known from the first bar on.
+        open_only: run the open-only model beside it.
     """
 
-    def __init__(self, instrument: Instrument, scale_of: Callable[[str], SymbolScale | None]) -> None:
+    def __init__(
+        self, instrument: Instrument, scale_of: Callable[[str], SymbolScale | None], *, open_only: bool = True
+    ) -> None:
         self.bars: dict[int, FourHourBar] = {}
         self.samples = 0
         self.violations: list[str] = []
         self.first_minute: int | None = None
         self.end_minute = 0
         self._scale_of = scale_of
-        self._open_only = OpenOnlyBook(instrument)
+        self._open_only = OpenOnlyBook(instrument) if open_only else None
         self._live = [0, 0]
         self._uncovered: dict[PositionSide, int] = {}
 
@@ -141,7 +153,7 @@ class Collector:
         scale = self._scale_of(symbol)
         assert scale is not None
         for bar in bars:
-            swept = self._open_only.step(bar, scale)
+            swept = (0.0, 0.0) if self._open_only is None else self._open_only.step(bar, scale)
             if bar.trigger is None:
                 continue
             if self.first_minute is None:
@@ -154,9 +166,8 @@ class Collector:
                 chosen = (batch.cohorts.key & 1) == side
                 lots = batch.cohorts.lots[chosen]
                 self._live[side] += batch.sign * int(lots.sum())
-                if batch.cause is Cause.SWEPT:
-                    usd = _notional(lots, batch.cohorts.row[chosen], scale)
-                    self.bars[batch.minute // BAR_MINUTES].swept[side] += usd
+            if batch.cause is Cause.SWEPT:
+                self._add_swept(batch, scale)
         for sample in step.samples:
             self._check(sample)
 
@@ -171,6 +182,14 @@ class Collector:
         known.traded += 0 if bar.traded is None else bar.traded.total
         known.minutes += bar.minute - bar.first_minute + 1
         return known
+
+    def _add_swept(self, batch: EventBatch, scale: SymbolScale) -> None:
+        by_tier = self.bars[batch.minute // BAR_MINUTES].by_tier
+        tier_sides = batch.cohorts.key & KEY_TIER_SIDE_MASK
+        for tier_side in np.unique(tier_sides).tolist():
+            chosen = tier_sides == tier_side
+            usd = _notional(batch.cohorts.lots[chosen], batch.cohorts.row[chosen], scale)
+            by_tier[tier_side & 1][tier_side >> 1] += usd
 
     def _check(self, sample: Reconciliation) -> None:
         """Exactly: live + uncovered is open interest, live is the sum of events, uncovered only shrinks."""
@@ -200,7 +219,7 @@ def scored_bars(collector: Collector, totals: Totals) -> tuple[list[int], dict[s
 
 
 def periods(collector: Collector, bars: Sequence[int]) -> dict[str, list[int]]:
-    """Return the bars of the whole period after the warm-up, and of its second half.
+    """Return the bars of the whole period after the warm-up, and of its two halves.
 
     The second half is every bar that opens at or after the middle of the time that the candles span.
     """
@@ -209,6 +228,7 @@ def periods(collector: Collector, bars: Sequence[int]) -> dict[str, list[int]]:
     middle = (collector.first_minute + collector.end_minute) // 2
     return {
         "after warm-up": [n for n in bars if n * BAR_MINUTES >= warm],
+        "first half": [n for n in bars if warm <= n * BAR_MINUTES < middle],
         "second half": [n for n in bars if n * BAR_MINUTES >= middle],
     }
 

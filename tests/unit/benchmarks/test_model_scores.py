@@ -93,7 +93,7 @@ def test_bars_that_cannot_be_judged_are_left_out_and_counted() -> None:
     assert left_out == {"candles do not cover the bar": 1, "no real total": 2}
 
 
-def test_second_half_is_what_opens_after_the_middle_of_the_candles() -> None:
+def test_halves_part_at_the_middle_of_the_candles_and_leave_the_warm_up_out() -> None:
     watched = collector()
     watched.first_minute, watched.end_minute = 0, 40 * 1440
 
@@ -101,6 +101,7 @@ def test_second_half_is_what_opens_after_the_middle_of_the_candles() -> None:
 
     assert {name: (bars[0], bars[-1]) for name, bars in found.items()} == {
         "after warm-up": (60, 239),
+        "first half": (60, 119),
         "second half": (120, 239),
     }
 

@@ -1,0 +1,213 @@
+"""Fit the inflow mix on the first half of set B, then score it once on halves it has not seen.
+
+    python -m benchmarks.fit_mix                 fit, score, store
+    python -m benchmarks.fit_mix --fit-only      fit and show; no second half is read
+
+The book is replayed under every candidate, since a mix acts when lots are opened. Candidates are compared by Spearman's
+rank correlation of swept USD with the real 4-hour totals, long and short, in the first half of B after ten days of
+warm-up. Left out there: the second half of C, a finer recording of the same weeks, so that C can judge too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.mix_fitting import (
+    Mix,
+    Trial,
+    climb,
+    follow_likelihood,
+    likely_factors,
+    raised,
+    rounded_standing,
+    same_level,
+    standing_shares,
+    tier_matrix,
+)
+from benchmarks.model_scores import (
+    BAR_MINUTES,
+    GUESSES,
+    WARM_UP_MINUTES,
+    Collector,
+    Score,
+    periods,
+    score,
+    scored_bars,
+)
+from benchmarks.model_sets import SETS, Recorded, replay
+from liqscape.feeds.history import recordings_folder
+from liqscape.instruments import LEVERAGE_TIERS
+from liqscape.positions.mix import prior_inflow_mix
+
+FITTED_ON: Final = ("B BTC", "B ETH")
+KEPT_CLEAN: Final = "C BTC"
+"""A set inside the first half of B, whose own second half no fit may see; C ETH spans the same minutes."""
+PRIOR_WEIGHT: Final = 0.05
+ROUNDS_A_REPLAY: Final = 3
+MAX_REPLAYS: Final = 8
+MAX_CLIMB: Final = 90
+MODEL: Final = list(GUESSES)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Replays first halves and scores them.
+
+    Attributes:
+        recorded: by name of the set.
+        hidden: minutes from..until that take no part.
+        walk: cut candles into the legs of their path.
+    """
+
+    recorded: Mapping[str, Recorded]
+    hidden: tuple[int, int]
+    walk: bool = False
+
+    def replay(self, name: str, mix: Mix) -> tuple[Collector, list[int]]:
+        """Return the first half of a set under a mix, and the bars that count."""
+        recorded = self.recorded[name]
+        collector = replay(recorded, mix, first_half_only=True, walk=self.walk)
+        usable, _ = scored_bars(collector, recorded.totals)
+        assert collector.first_minute is not None
+        warm = collector.first_minute + WARM_UP_MINUTES
+        begin, end = self.hidden
+        opens = {n: n * BAR_MINUTES for n in usable}
+        return collector, [n for n, minute in opens.items() if minute >= warm and not begin <= minute < end]
+
+    def trial(self, names: Sequence[str], mix: Mix) -> Trial:
+        """Score a mix."""
+        return Trial(mix, {name: self._mean(name, *self.replay(name, mix)) for name in names})
+
+    def step(self, names: Sequence[str], mix: Mix) -> tuple[Trial, Mix]:
+        """Score a mix and return the one that the likelihood leads to."""
+        scores, parts = {}, []
+        for name in names:
+            collector, bars = self.replay(name, mix)
+            scores[name] = self._mean(name, collector, bars)
+            real = np.array([self.recorded[name].totals[n] for n in bars])
+            parts.append(same_level(tier_matrix([collector.bars[n].by_tier for n in bars]), real.T.reshape(-1)))
+        swept, totals = (np.concatenate(column) for column in zip(*parts, strict=True))
+        factors = likely_factors(swept, totals, prior_weight=PRIOR_WEIGHT, rounds=ROUNDS_A_REPLAY)
+        return Trial(mix, scores), raised(mix, factors)
+
+    def _mean(self, name: str, collector: Collector, bars: list[int]) -> float:
+        got = score(collector, self.recorded[name].totals, bars, GUESSES[MODEL])
+        return (got.long + got.short) / 2
+
+
+def hidden_minutes(recordings: Path) -> tuple[int, int]:
+    """Return the minutes from..until that no fit may see: the second half of the set kept clean."""
+    clean = Recorded.read(KEPT_CLEAN, recordings)
+    return clean.middle_minute, clean.bars[-1].minute + 1
+
+
+def fit(judge: Judge) -> Iterator[tuple[str, Trial]]:
+    """Yield the prior and each fitted mix, with a name and its first-half score."""
+    prior = prior_inflow_mix(LEVERAGE_TIERS)
+    shared = judge.trial(FITTED_ON, prior)
+    yield "prior", shared
+    for title, names in {
+        "likelihood, shared": FITTED_ON,
+        **{f"likelihood, {SETS[name].symbol} alone": (name,) for name in FITTED_ON},
+    }.items():
+        print(f"\n{title}")
+        yield title, follow_likelihood(prior, partial(judge.step, names), MAX_REPLAYS, _show_trial)
+    print("\nrank, shared")
+    yield "rank, shared", climb(shared, partial(judge.trial, FITTED_ON), MAX_CLIMB, _show_trial)
+
+
+def confirm(mixes: Mapping[str, Mix], recordings: Path, walk: bool) -> dict[str, dict[str, dict[str, Score]]]:
+    """Return scores by set, then period, then mix or baseline: every set once."""
+    found: dict[str, dict[str, dict[str, Score]]] = {}
+    for name in SETS:
+        recorded = Recorded.read(name, recordings)
+        for title, mix in mixes.items():
+            if title.endswith("alone") and SETS[name].symbol not in title:
+                continue
+            first = name not in found
+            collector = replay(recorded, mix, baselines=first, walk=walk)
+            bars, _ = scored_bars(collector, recorded.totals)
+            for period, numbers in periods(collector, bars).items():
+                cells = found.setdefault(name, {}).setdefault(period, {})
+                for guess in [g for g in GUESSES if g != MODEL] if first else []:
+                    cells[guess] = score(collector, recorded.totals, numbers, GUESSES[guess])
+                cells[title] = score(collector, recorded.totals, numbers, GUESSES[MODEL])
+        show_set(name, found[name])
+    return found
+
+
+def show_set(name: str, by_period: Mapping[str, Mapping[str, Score]]) -> None:
+    """Print one set."""
+    counts = [f"{period} ({next(iter(cells.values())).bars} bars)" for period, cells in by_period.items()]
+    print(f"\n{name}, long / short\n  {'':26s}" + "".join(f"{text:>26s}" for text in counts))
+    for title in next(iter(by_period.values())):
+        cells = [f"{by[title].long:.3f} / {by[title].short:.3f}" for by in by_period.values()]
+        print(f"  {title:26s}" + "".join(f"{text:>26s}" for text in cells), flush=True)
+
+
+def _show_trial(trial: Trial) -> None:
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in trial.scores.items())
+    shares = " ".join(f"{share / 1e4:.1f}" for share in trial.mix)
+    print(f"  {trial.mean:.4f} ({scores}) inflow % {shares}", flush=True)
+
+
+def _summary(trial: Trial) -> dict[str, Any]:
+    return {
+        "inflow_millionths": trial.mix,
+        "standing_permille": rounded_standing(trial.mix),
+        "standing_at_10x_to_20x": float(standing_shares(trial.mix)[2:4].sum()),
+        "first_half": dict(trial.scores),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="fit the inflow mix to real liquidations")
+    parser.add_argument("--fit-only", action="store_true", help="read no second half")
+    parser.add_argument("--walk", action="store_true", help="cut candles into legs; nothing is stored then")
+    parser.add_argument("--recordings", type=Path, default=recordings_folder(), help="the folder above market/")
+    options = parser.parse_args(arguments)
+    started = time.monotonic()
+    hidden = hidden_minutes(options.recordings)
+    recorded = {name: Recorded.read(name, options.recordings) for name in FITTED_ON}
+    trials = dict(fit(Judge(recorded, hidden, options.walk)))
+    for title, trial in trials.items():
+        print(f"\n{title}: standing shares in per mille {rounded_standing(trial.mix)}")
+        _show_trial(trial)
+    if options.fit_only:
+        return 0
+    found = confirm({title: trials[title].mix for title in sorted(trials)}, options.recordings, options.walk)
+    print(f"\n{time.monotonic() - started:.0f} s in all")
+    if not options.walk:
+        _store(trials, found)
+    return 0
+
+
+def _store(trials: Mapping[str, Trial], found: Mapping[str, Mapping[str, Mapping[str, Score]]]) -> None:
+    figures = {
+        f"{name}, {title}, long / short": f"{got.long:.3f} / {got.short:.3f}"
+        for name, by_period in found.items()
+        for title, got in by_period["second half"].items()
+    }
+    result = {
+        "fits": {title: _summary(trial) for title, trial in trials.items()},
+        "scores": {
+            name: {period: {title: asdict(got) for title, got in cells.items()} for period, cells in by.items()}
+            for name, by in found.items()
+        },
+    }
+    report.store("mix", "Does a fitted inflow mix rank liquidations it has not seen better?", figures, result)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
