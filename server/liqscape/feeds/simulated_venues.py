@@ -197,7 +197,7 @@ def follow_market(
     draws = shared.bell(generator.random((YEAR_MINUTES + BASIS_MINUTES + 1, 4)))
     sums = np.cumsum(draws)
     basis = (sums[BASIS_MINUTES:] - sums[:-BASIS_MINUTES]) * (shared.BASIS_DEVIATION / np.sqrt(BASIS_MINUTES))
-    price = np.concatenate((led.open[:1], led.close)) / 10.0**leader.price_decimals * (1.0 + basis)
+    price = np.concatenate((led.open[:1], led.close)) / float(10**leader.price_decimals) * (1.0 + basis)
     prices = SimulatedPrices(price, float(basis[-1]), led.price_scale)
     return market_at(prices, venue.profile, venue.instrument.price_decimals, generator, factor, first_minute)
 
