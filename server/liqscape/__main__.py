@@ -94,6 +94,8 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--insecure", action="store_true", help="allow an address other than loopback without TLS")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation (default 1)")
     parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all the source has)")
+    parser.add_argument("--venues", help="of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP")
+    parser.add_argument("--scenario", default="usual", help="of the simulation: usual, crash, outage or crash-outage")
     parser.add_argument(
         "--recordings", type=Path, help="folder above market/ (default LIQSCAPE_RECORDINGS or ../shared)"
     )

@@ -18,13 +18,14 @@ from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.broadcast.ports import ShardDescription
 from liqscape.clock import Clock, SystemClock
-from liqscape.config import ServeConfig, SourceConfig
+from liqscape.config import MANY_VENUES, ServeConfig, SourceConfig
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.engine import EngineThread
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import EventSource, Progress
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
+from liqscape.instruments import Instrument, find_instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +46,41 @@ def build_source(config: SourceConfig, clock: Clock) -> EventSource:
         ConfigError: a setting does not fit the kind. InputDataError: the recording breaks a rule.
     """
     if config.kind == "simulate":
-        from liqscape.feeds.simulate import SimulateSource
-
-        if config.speed is None:
-            raise ConfigError("speed 'max' needs a recording; use a number with simulate")
-        symbols = config.symbols or ("BTC", "ETH")
-        return SimulateSource(seed=config.seed, symbols=symbols, clock=clock, speed=config.speed)
+        return _build_simulation(config, clock)
     from liqscape.feeds.history import HistorySource
     from liqscape.feeds.recordings import recordings_folder
 
     if config.manifest is None:
         raise ConfigError("source history needs a manifest; use history:FILE")
+    if config.venues is not None or config.scenario != "usual":
+        raise ConfigError("venues and scenario are of a simulation; a recording has its own")
     return HistorySource(
         config.manifest,
         recordings=config.recordings or recordings_folder(),
         symbols=config.symbols,
         speed=config.speed,
         clock=clock,
+    )
+
+
+def _build_simulation(config: SourceConfig, clock: Clock) -> EventSource:
+    from liqscape.feeds.simulate import SimulateSource
+    from liqscape.feeds.simulated_venues import find_scenario, many_venues
+
+    if config.speed is None:
+        raise ConfigError("speed 'max' needs a recording; use a number with simulate")
+    symbols = config.symbols or ("BTC", "ETH")
+    instruments: tuple[Instrument, ...] | None = None
+    if config.venues is not None:
+        many = config.venues == (MANY_VENUES,)
+        instruments = many_venues(symbols) if many else tuple(find_instrument(name) for name in config.venues)
+    return SimulateSource(
+        seed=config.seed,
+        symbols=symbols,
+        instruments=instruments,
+        scenario=find_scenario(config.scenario),
+        clock=clock,
+        speed=config.speed,
     )
 
 

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from liqscape.errors import ConfigError
+from liqscape.errors import ConfigError, NotFound
+from liqscape.instruments import find_instrument
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 """Loopback: an estimate of other people's positions is nobody's business until its owner says so. 50051 is gRPC's
 custom.
 """
+
+MANY_VENUES: Final = "many"
+"""In place of instrument ids: seven venues of each symbol, with rules of every kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class SourceConfig:
         speed: recorded or simulated seconds a second; None = as fast as possible, for history only.
         seed: of the simulation; 1 so that two people see the same demo.
         symbols: base coins; None = all the source has.
+        venues: instrument ids to simulate, or just many; None = one venue, which is what a demonstration needs.
+        scenario: what a simulation is made to show; usual = what its dice do.
     """
 
     kind: str = "simulate"
@@ -33,6 +39,8 @@ class SourceConfig:
     speed: float | None = 1.0
     seed: int = 1
     symbols: tuple[str, ...] | None = None
+    venues: tuple[str, ...] | None = None
+    scenario: str = "usual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,24 @@ def parse_source(text: str) -> tuple[str, Path | None]:
     if kind == "history" and separator and file:
         return "history", Path(file)
     raise ConfigError(f"source {text!r} is unknown; use simulate or history:FILE")
+
+
+def parse_venues(
+    text: str | None, symbols: tuple[str, ...] | None
+) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Return the venues of --venues (many, or instrument ids), and the symbols: theirs, where none are wanted.
+
+    Raises:
+        ConfigError: an instrument is unknown.
+    """
+    if text is None or text.strip() == MANY_VENUES:
+        return (None if text is None else (MANY_VENUES,)), symbols
+    ids = tuple(name.strip() for name in text.split(","))
+    try:
+        instruments = [find_instrument(name) for name in ids]
+    except NotFound as error:
+        raise ConfigError(f"{error}; or use {MANY_VENUES}") from None
+    return ids, symbols or tuple(dict.fromkeys(instrument.symbol for instrument in instruments))
 
 
 def parse_speed(text: str) -> float | None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from liqscape.app import RunningServer, serve
-from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed
+from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed, parse_venues
 from liqscape.grid.updates import EngineStatus, SymbolStatus
 from liqscape.terminal_progress import progress_bar
 
@@ -22,7 +22,8 @@ _STATUS_SECONDS = 1.0
 def run_serve(namespace: argparse.Namespace) -> int:
     """Run a server until it is interrupted, or its input ends and --at-end is exit. Returns 1 if the engine failed."""
     kind, manifest = parse_source(namespace.source)
-    symbols = tuple(s.strip().upper() for s in namespace.symbols.split(",")) if namespace.symbols else None
+    wanted = tuple(s.strip().upper() for s in namespace.symbols.split(",")) if namespace.symbols else None
+    venues, symbols = parse_venues(namespace.venues, wanted)
     config = ServeConfig(
         source=SourceConfig(
             kind=kind,
@@ -31,6 +32,8 @@ def run_serve(namespace: argparse.Namespace) -> int:
             speed=parse_speed(namespace.speed),
             seed=namespace.seed,
             symbols=symbols,
+            venues=venues,
+            scenario=namespace.scenario,
         ),
         listen=namespace.listen,
         insecure=namespace.insecure,

@@ -1,14 +1,14 @@
-"""A simulated venue: a year of past in a few thousand steps, then live ticks, from a seed.
+"""Simulated venues: a year of past in a few thousand steps, then live ticks, from a seed.
 
-Everything it says is decided by seed, symbols, start, tick length and the schedule of the past; the wall clock only
-chooses the default start and paces the live ticks. No market is behind it, and its description says so.
+Everything they say is decided by seed, instruments, scenario, start, tick length and the schedule of the past; the wall
+clock only chooses the default start and paces the live ticks. No market is behind it, and its description says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -18,20 +18,30 @@ import numpy as np
 from liqscape.axes import MINUTE_NS
 from liqscape.clock import Clock
 from liqscape.errors import ConfigError
-from liqscape.events import Candle, Event, OpenInterest, TickEnd
-from liqscape.feeds.simulated_live import LiveEvent, LiveFactor, LiveMarket, merge_events
-from liqscape.feeds.simulated_market import MINUTES_PER_DAY, PROFILES, IntArray
+from liqscape.events import Candle, Event, Gap, OpenInterest, TickEnd
+from liqscape.feeds.simulated_live import SECOND_NS, LiveEvent, LiveFactor, LiveMarket, merge_events
+from liqscape.feeds.simulated_market import MINUTES_PER_DAY, PROFILES, RANGE_HOURS, IntArray
 from liqscape.feeds.simulated_past import (
     YEAR_MINUTES,
     FactorYear,
     MarketYear,
     Steps,
+    last_hours,
     merge_steps,
     simulate_factor,
     simulate_market,
 )
+from liqscape.feeds.simulated_venues import (
+    USUAL,
+    Scenario,
+    Silence,
+    SimulatedVenue,
+    follow_market,
+    leaders_of,
+    venues_of,
+)
 from liqscape.feeds.source import Progress, SourceDescription
-from liqscape.instruments import Instrument, find_instrument
+from liqscape.instruments import Instrument
 
 MIN_TICK_MS: Final = 10
 MAX_TICK_MS: Final = 60_000
@@ -57,6 +67,15 @@ PAST_SCHEDULE: Final = (
 and there are no more of them than that takes (7,524), because every step is a tick of the model."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is kept of a market's year: open interest before the first step, the steps, and what the present needs."""
+
+    opening: int
+    steps: Steps
+    end: MarketYear
+
+
 class SimulateSource:
     """An EventSource without a market."""
 
@@ -66,6 +85,8 @@ class SimulateSource:
         clock: Clock,
         seed: int = 1,
         symbols: tuple[str, ...] = ("BTC", "ETH"),
+        instruments: Iterable[Instrument] | None = None,
+        scenario: Scenario = USUAL,
         tick_ms: int = 1000,
         past: tuple[PastSpan, ...] = PAST_SCHEDULE,
         start_ns: int | None = None,
@@ -78,6 +99,8 @@ class SimulateSource:
             clock: paces the live ticks.
             seed: not negative.
             symbols: base coins, each once.
+            instruments: of these symbols, one of each at least; None: the leader of each, Binance's USDT perpetual.
+            scenario: what the live ticks are made to show.
             tick_ms: length of a live tick.
             past: spans from the oldest to the newest, or () for none.
             start_ns: where the past ends and the live ticks begin, a whole minute; the clock's minute unless given.
@@ -98,18 +121,23 @@ class SimulateSource:
         if self._start_ns % MINUTE_NS or self._start_ns < YEAR_MINUTES * MINUTE_NS:
             raise ConfigError(f"start_ns {self._start_ns} is not a whole minute at least a year after 1970")
         self._bounds = _step_bounds(past)
-        self._profiles = {symbol: PROFILES[symbol] for symbol in symbols}
-        self._instruments = {symbol: find_instrument(PROFILES[symbol].instrument_id) for symbol in symbols}
+        self._venues = venues_of(symbols, instruments)
+        self._scenario = scenario
         self._tick_ms = tick_ms
         self._steps_done = 0
-        self._built: tuple[FactorYear, dict[str, MarketYear]] | None = None
+        self._built: tuple[FactorYear, dict[str, _Past]] | None = None
 
     @property
     def description(self) -> SourceDescription:
         """Return what this source is."""
+        name = f"simulate seed {self._seed}"
+        if self._venues != leaders_of(self._venues):
+            name += f", {len(self._venues)} instruments"
+        if self._scenario is not USUAL:
+            name += f", {self._scenario.name}"
         return SourceDescription(
-            name=f"simulate seed {self._seed}",
-            instruments=tuple(self._instruments.values()),
+            name=name,
+            instruments=tuple(venue.instrument for venue in self._venues),
             tick_ms=self._tick_ms,
             simulated=True,
         )
@@ -151,56 +179,77 @@ class SimulateSource:
         for tick in self._live(ticks):
             yield from tick
 
-    def _years(self) -> tuple[FactorYear, dict[str, MarketYear]]:
+    def _years(self) -> tuple[FactorYear, dict[str, _Past]]:
+        """Return the factor, and the past of every venue and every leader by instrument id."""
         if self._built is None:
             factor = simulate_factor(self._seed)
-            first = self._start_ns // MINUTE_NS - YEAR_MINUTES
-            years = {
-                symbol: simulate_market(profile, self._instruments[symbol].price_decimals, self._seed, factor, first)
-                for symbol, profile in self._profiles.items()
-            }
-            self._built = factor, years
+            pasts: dict[str, _Past] = {}
+            for leader in leaders_of(self._venues):
+                for name, year in self._simulate(leader, factor):
+                    opening = int(year.open_interest[self._bounds[0]])
+                    pasts[name] = _Past(opening, merge_steps(year, self._bounds), last_hours(year, RANGE_HOURS))
+            self._built = factor, pasts
         return self._built
+
+    def _simulate(self, leader: SimulatedVenue, factor: FactorYear) -> Iterator[tuple[str, MarketYear]]:
+        """Yield id and year of a leader and of those that follow it, one at a time: a year is 30 MB."""
+        first = self._start_ns // MINUTE_NS - YEAR_MINUTES
+        instrument = leader.instrument
+        led = simulate_market(leader.profile, instrument.price_decimals, self._seed, factor, first)
+        yield instrument.instrument_id, led
+        for venue in self._venues:
+            if venue.leader == instrument.instrument_id:
+                name = venue.instrument.instrument_id
+                yield name, follow_market(venue, instrument, led, self._seed, factor, first)
 
     def _past(self) -> Iterator[list[Event]]:
         """Yield the opening samples as a tick of their own, then one list of events a step."""
-        years = self._years()[1]
+        pasts = self._years()[1]
         self._steps_done = 0
         times = (self._start_ns + (self._bounds - YEAR_MINUTES) * MINUTE_NS).tolist()
-        opening = [
-            OpenInterest(self._instruments[symbol].instrument_id, times[0], int(year.open_interest[self._bounds[0]]))
-            for symbol, year in years.items()
-        ]
-        yield [*opening, TickEnd(times[0], render=False)]
-        merged = [(self._instruments[symbol], merge_steps(year, self._bounds)) for symbol, year in years.items()]
+        names = [venue.instrument.instrument_id for venue in self._venues]
+        yield [*(OpenInterest(name, times[0], pasts[name].opening) for name in names), TickEnd(times[0], render=False)]
         for index, (begin_ns, end_ns) in enumerate(pairwise(times)):
             said: list[Event] = []
-            for instrument, steps in merged:
-                said += _step_events(instrument, steps, index, begin_ns, end_ns)
+            for name in names:
+                said += _step_events(name, pasts[name].steps, index, begin_ns, end_ns)
             said.append(TickEnd(end_ns, render=False))
             yield said
             self._steps_done = index + 1
 
-    def _live(self, ticks: int | None) -> Iterator[list[LiveEvent | TickEnd]]:
+    def _live(self, ticks: int | None) -> Iterator[list[LiveEvent | Gap | TickEnd]]:
         """Yield one list of events a tick."""
-        factor_year, years = self._years()
-        factor = LiveFactor(self._seed, factor_year)
-        markets = [
-            LiveMarket(self._profiles[symbol], self._instruments[symbol].price_decimals, self._seed, year)
-            for symbol, year in years.items()
-        ]
+        factor = LiveFactor(self._seed, self._years()[0])
+        markets = self._markets()
+        instruments = [venue.instrument for venue in self._venues]
+        silence = Silence(self._scenario.outages, self._start_ns)
         seconds = self._tick_ns / 1e9
         begin_ns, number = self._start_ns, 0
         while ticks is None or number < ticks:
             end_ns = begin_ns + self._tick_ns
+            for crash in self._scenario.crashes:
+                if begin_ns <= self._start_ns + crash.after_seconds * SECOND_NS < end_ns:
+                    factor.crash(crash.change, crash.seconds)
             move = factor.step(seconds)
-            said = merge_events([market.step(move, begin_ns, end_ns) for market in markets])
-            yield [*said, TickEnd(end_ns)]
+            said = {name: market.step(move, begin_ns, end_ns) for name, market in markets.items()}
+            gaps = silence.ended(instruments, begin_ns)
+            heard = [said[i.instrument_id] for i in instruments if not silence.covers(i, begin_ns)]
+            yield [*gaps, *merge_events(heard), TickEnd(end_ns)]
             begin_ns, number = end_ns, number + 1
 
+    def _markets(self) -> dict[str, LiveMarket]:
+        """Return the markets by id in the order in which they step: leaders, heard or not, then those that follow."""
+        pasts = self._years()[1]
+        found: dict[str, LiveMarket] = {}
+        for venue in (*leaders_of(self._venues), *(v for v in self._venues if v.leader is not None)):
+            name = venue.instrument.instrument_id
+            leader = None if venue.leader is None else found[venue.leader]
+            decimals = venue.instrument.price_decimals
+            found[name] = LiveMarket(venue.profile, decimals, self._seed, pasts[name].end, leader)
+        return found
 
-def _step_events(instrument: Instrument, steps: Steps, index: int, begin_ns: int, end_ns: int) -> list[Event]:
-    name = instrument.instrument_id
+
+def _step_events(name: str, steps: Steps, index: int, begin_ns: int, end_ns: int) -> list[Event]:
     candle = Candle(
         name,
         begin_ns,

@@ -28,8 +28,6 @@ from liqscape.feeds.simulated_past import FactorYear, MarketYear
 LiveEvent = Trade | MarkPrice | OpenInterest | Funding | Liquidation
 
 SECOND_NS: Final = 1_000_000_000
-SAMPLE_NS: Final = 5 * SECOND_NS
-"""Open interest is sampled every 5 s, as a poll inside a venue's request budget would."""
 APPETITE_NS: Final = 300 * SECOND_NS
 """How long the market keeps its taste for opening or closing: open interest then moves in stretches, not as noise."""
 FUNDING_NS: Final = 8 * 3600 * SECOND_NS
@@ -44,8 +42,10 @@ STRETCH_DEVIATIONS: Final = 3.5
 """Liquidations are printed while the price is this many typical minutes away from its average of the last minute."""
 PRINTED_SHARE: Final = 0.5
 """Of the ticks in which they happen: venues throttle these prints."""
-MARK_FOLLOW: Final = 0.7
-"""The mark price takes this part of its distance to the last trade in a tick: marks are smoothed by every venue."""
+CRASH_REBOUND: Final = 0.4
+"""Of a scenario's crash, over four times its length: as of the crashes of the past."""
+BASIS_SECONDS: Final = 600.0
+"""How long a venue keeps its distance from the price of its leader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,12 @@ class LiveFactor:
         self._level += noise * deviation + drift * hours + self._push(seconds)
         return FactorMove(self._level, volatility, self._trend)
 
+    def crash(self, change: float, seconds: float) -> None:
+        """Let the level change by so much over the next seconds, before any other event goes on."""
+        rate = change / seconds
+        self._pushes.appendleft(_Push(4.0 * seconds, -rate * CRASH_REBOUND / 4.0))
+        self._pushes.appendleft(_Push(seconds, rate))
+
     def _begin_flush(self, size: float, side: float, seconds: float) -> None:
         rate = size * (-1.0 if side < shared.EVENT_DOWN_SHARE else 1.0) / seconds
         self._pushes.append(_Push(seconds, rate))
@@ -149,10 +155,21 @@ class _TrailingRange:
 
 
 class LiveMarket:
-    """One market of MarketYear, carried on tick by tick."""
+    """One market of MarketYear, carried on tick by tick.
 
-    def __init__(self, profile: MarketProfile, decimals: int, seed: int, year: MarketYear) -> None:
+    Args:
+        profile: its levels.
+        decimals: price decimals of its instrument.
+        seed: of the simulation.
+        year: its past.
+        leader: the market of the same symbol whose price it follows, stepped before it; None: it makes a price itself.
+    """
+
+    def __init__(
+        self, profile: MarketProfile, decimals: int, seed: int, year: MarketYear, leader: LiveMarket | None = None
+    ) -> None:
         self._profile = profile
+        self._leader = leader
         self._generator = shared.generator_for(seed, 1, profile.instrument_id)
         self._unit = float(10**decimals)
         self._own_level = year.own_level
@@ -161,9 +178,15 @@ class LiveMarket:
         self._mark = float(self._last)
         self._average = float(self._last)
         self._open_interest = float(year.open_interest[-1])
+        self._told_later = deque([(0, self._open_interest)])  # time and open interest, the newest old enough to be said
         self._appetite = 0.5
         recent = shared.RANGE_HOURS * shared.MINUTES_PER_HOUR
         self._range = _TrailingRange(year.high[-recent:].tolist(), year.low[-recent:].tolist())
+
+    @property
+    def price(self) -> float:
+        """Return the last price, quote."""
+        return self._last / self._unit
 
     def step(self, move: FactorMove, begin_ns: int, end_ns: int) -> list[LiveEvent]:
         """Return what the venue says in [begin_ns, end_ns), for merge_events to put in time order."""
@@ -174,7 +197,7 @@ class LiveMarket:
         before = self._last
         price = self._next_price(own, move, seconds)
         self._average += (price - self._average) * min(1.0, seconds / 60.0)
-        self._mark += (price - self._mark) * MARK_FOLLOW
+        self._mark += (price - self._mark) * self._profile.mark_follow
         forced = self._range.extend(self._mark, seconds) * shared.FORCED_TURNOVER * self._profile.open_interest
         count = 2 + int(4.0 * busy) + (2 if forced else 0)
         draws: list[list[float]] = self._generator.random((8, 4)).tolist()[:count]
@@ -188,6 +211,11 @@ class LiveMarket:
         return said + self._funding(premium, move, begin_ns, end_ns)
 
     def _next_price(self, own: float, move: FactorMove, seconds: float) -> int:
+        if self._leader is not None:
+            share = min(1.0, seconds / BASIS_SECONDS)
+            self._own_level += own * shared.BASIS_DEVIATION * math.sqrt(2.0 * share) - self._own_level * share
+            self._last = max(2, round(self._leader.price * (1.0 + self._own_level) * self._unit))
+            return self._last
         profile = self._profile
         self._own_level += own * profile.own_minute_volatility * move.volatility * math.sqrt(seconds / 60.0)
         self._own_level += shared.level_pull(self._own_level) * seconds / 3600.0
@@ -197,7 +225,7 @@ class LiveMarket:
         return self._last
 
     def _unforced(self, volume: float, change: float, move: FactorMove, begin_ns: int, seconds: float) -> float:
-        """Return the base coin traded in a tick by those who want to."""
+        """Return the base coin (contracts) traded in a tick by those who want to."""
         profile = self._profile
         size = abs(change) / (profile.minute_volatility * math.sqrt(seconds / 60.0))
         share = shared.volume_share(move.volatility, size, volume)
@@ -247,9 +275,13 @@ class LiveMarket:
     def _samples(self, begin_ns: int, end_ns: int) -> list[LiveEvent]:
         name, tick_ns = self._profile.instrument_id, end_ns - begin_ns
         said: list[LiveEvent] = [MarkPrice(name, end_ns - tick_ns // 50, max(1, round(self._mark)))]
-        if end_ns // SAMPLE_NS > begin_ns // SAMPLE_NS:
-            step = self._profile.quantity_step
-            said.append(OpenInterest(name, end_ns - tick_ns // 100, int(self._open_interest / step) * step))
+        known = self._told_later
+        known.append((end_ns, self._open_interest))
+        while len(known) > 1 and known[1][0] <= end_ns - self._profile.sample_lag_seconds * SECOND_NS:
+            known.popleft()
+        sample_ns, step = self._profile.sample_seconds * SECOND_NS, self._profile.quantity_step
+        if end_ns // sample_ns > begin_ns // sample_ns:
+            said.append(OpenInterest(name, end_ns - tick_ns // 100, int(known[0][1] / step) * step))
         return said
 
     def _funding(self, premium: float, move: FactorMove, begin_ns: int, end_ns: int) -> list[LiveEvent]:

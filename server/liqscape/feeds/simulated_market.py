@@ -42,6 +42,9 @@ EVENT_DOWN_SHARE: Final = 0.6
 """Crashes are more frequent than squeezes, as in every record of liquidations."""
 EVENT_REBOUND: Final = 0.4
 
+BASIS_DEVIATION: Final = 0.0001
+"""Typical distance of a venue's price from that of its symbol's leader: arbitrage leaves no more than the fees."""
+
 # Of flows. The three parts of the open-interest share sum to its maximum, so no clipping is needed.
 MAX_REGIME_SHARE: Final = 0.15
 MAX_NOISE_SHARE: Final = 0.10
@@ -73,9 +76,12 @@ class MarketProfile:
         price_bound: the logarithm of price stays within this much of its middle.
         factor_weight: how much of the shared factor moves it.
         own_minute_volatility: standard deviation of a minute's own return.
-        hourly_volume: base coin traded in a typical hour.
+        hourly_volume: base coin traded in a typical hour; contracts, and so below, of an inverse instrument.
         open_interest: base coin, the level that open interest reverts to.
         quantity_step: smallest quantity in units of 10^-8 base coin.
+        sample_seconds: between two samples of open interest, by default as a poll inside a venue's request budget.
+        sample_lag_seconds: how old a sample is when it is said.
+        mark_follow: part of its distance to the last trade that the mark price takes in a tick: every venue smooths.
     """
 
     instrument_id: str
@@ -86,6 +92,9 @@ class MarketProfile:
     hourly_volume: float
     open_interest: float
     quantity_step: int
+    sample_seconds: int = 5
+    sample_lag_seconds: int = 0
+    mark_follow: float = 0.7
 
     @property
     def minute_volatility(self) -> float:

@@ -6,7 +6,7 @@ one array operation over the year's minutes. Sums of floats are cumulative sums,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -63,14 +63,23 @@ class FactorYear:
 
 
 @dataclass(frozen=True, slots=True)
+class SimulatedPrices:
+    """The course of one market: float64[minute + 1] in quote, and where it stands at the end, see MarketYear."""
+
+    price: FloatArray
+    own_level: float
+    price_scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class MarketYear:
     """One market over the year, integers in units of its instrument.
 
     Attributes:
         open, high, low, close: int64[minute], price units.
-        quantity, taker_buy: int64[minute], units of 10^-8 base coin.
+        quantity, taker_buy: int64[minute], units of 10^-8 base coin, or of 10^-8 contracts where they are inverse.
         open_interest: int64[minute + 1], the first value is that at the start of the year.
-        own_level: the market's own part of the level at the end.
+        own_level: the market's own part of the level at the end; of a follower, its distance from its leader.
         price_scale: quote; price = price_scale x growth(bounded level).
     """
 
@@ -127,6 +136,20 @@ def simulate_market(
     """
     generator = shared.generator_for(seed, 0, profile.instrument_id)
     price_scale, price, own_level = _prices(profile, generator, factor)
+    prices = SimulatedPrices(price, own_level, price_scale)
+    return market_at(prices, profile, decimals, generator, factor, first_minute)
+
+
+def market_at(
+    prices: SimulatedPrices,
+    profile: MarketProfile,
+    decimals: int,
+    generator: np.random.Generator,
+    factor: FactorYear,
+    first_minute: int,
+) -> MarketYear:
+    """Return what is traded and held at given prices; for the other arguments see simulate_market."""
+    price = prices.price
     moves = np.diff(price) / price[:-1]
     volatility = np.repeat(factor.volatility, shared.MINUTES_PER_HOUR)
     unit = float(10**decimals)
@@ -144,7 +167,15 @@ def simulate_market(
     step = profile.quantity_step
     taker_buy = (quantity * buy_share / step).astype(np.int64) * step
     open_interest = _open_interest(profile, generator, factor, quantity, forced)
-    return MarketYear(opens, high, low, closes, quantity, taker_buy, open_interest, own_level, price_scale)
+    levels = (prices.own_level, prices.price_scale)
+    return MarketYear(opens, high, low, closes, quantity, taker_buy, open_interest, *levels)
+
+
+def last_hours(year: MarketYear, hours: int) -> MarketYear:
+    """Return copies of the last hours of a year: all that the live ticks go on from."""
+    minutes = hours * shared.MINUTES_PER_HOUR
+    names = ("open", "high", "low", "close", "quantity", "taker_buy", "open_interest")
+    return replace(year, **{name: getattr(year, name)[-minutes:].copy() for name in names})
 
 
 def merge_steps(year: MarketYear, bounds: IntArray) -> Steps:
@@ -256,7 +287,7 @@ def _quantities(
     forced: FloatArray,
     first_minute: int,
 ) -> IntArray:
-    """Return traded quantity, int64[minute]; moves are sizes of returns, forced is base coin."""
+    """Return traded quantity, int64[minute]; moves are sizes of returns, forced is in its unit."""
     hours = (first_minute + np.arange(YEAR_MINUTES)) // shared.MINUTES_PER_HOUR % 24
     noise = generator.random(YEAR_MINUTES)
     share = shared.volume_share(volatility, moves / profile.minute_volatility, noise)
