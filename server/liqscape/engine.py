@@ -19,6 +19,7 @@ import numpy as np
 from liqscape.axes import timeframe as find_timeframe
 from liqscape.background import BackgroundWork
 from liqscape.broadcast.encoder import StreamEncoder
+from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.errors import LiqscapeError, NotFound, NotReady
 from liqscape.events import PositionSide
@@ -60,8 +61,9 @@ class EngineThread:
         source: events; consumed in the engine's own event loop.
         shard: the model.
         backend_name: shown to people.
-        publish: takes each tick's record; called from the engine's thread.
-        on_end: called from the engine's thread when the input has ended or the engine has failed.
+        publish: takes each tick's record; called from the encoding thread.
+        on_end: called from the engine's thread, after the last record, when the input has ended or the engine has
+            failed.
     """
 
     def __init__(
@@ -77,8 +79,7 @@ class EngineThread:
         self._description = description
         self._source = source
         self._shard = shard
-        self._encoder = StreamEncoder(description)
-        self._publish = publish
+        self._encoding = EncodingThread(StreamEncoder(description).encode, publish)
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")
@@ -168,9 +169,11 @@ class EngineThread:
         )
 
     def _run(self) -> None:
+        self._encoding.start()
         try:
             asyncio.run(self._main())
         finally:
+            self._encoding.stop()
             self._on_end()
 
     async def _main(self) -> None:
@@ -180,6 +183,7 @@ class EngineThread:
             self._task.cancel()
         try:
             await self._task
+            self._encoding.finish()
         except asyncio.CancelledError:
             self._set_status(state="ended", message="stopped")
         except LiqscapeError as error:
@@ -205,12 +209,12 @@ class EngineThread:
                 self._finish_tick(final)
         if self._last_output is not None:
             nothing_new = replace(self._last_output, tick=self._last_output.tick + 1, channels=(), ended=True)
-            self._publish(self._encoder.encode(nothing_new))
+            self._encoding.submit(nothing_new)
         self._set_status(state="ended", message="the input has ended")
 
     def _finish_tick(self, output: TickOutput) -> None:
         self._last_output = output
-        self._publish(self._encoder.encode(output))
+        self._encoding.submit(output)
         self._finished = _Finished(self._finished.status, self._shard.view())
         self._background.after_tick(self._shard)
         self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
@@ -236,7 +240,11 @@ class EngineThread:
             seconds_left=seconds_left,
             tick=self._shard.tick,
             symbols=self._shard.status(),
-            counters={**self._shard.market.counters, **self._background.counters},
+            counters={
+                **self._shard.market.counters,
+                **self._background.counters,
+                "waits_for_encoding": self._encoding.waits,
+            },
         )
         self._finished = replace(self._finished, status=status)
 
