@@ -151,6 +151,8 @@ class EngineThread:
         )
         frame, rows = plan.axes.timeframe, plan.axes.rows
         newest = frame.column_of(plan.minute)
+        if channel is not None and query.as_of_minute is None:
+            newest = channel.newest_column  # as streamed: behind while the roll of the channel waits for its turn
         return GridAnswer(
             channel=channel.channel if channel is not None else Channel(0, view.symbol, frame),
             epoch=self._description.epoch,
@@ -158,7 +160,7 @@ class EngineThread:
             generation=plan.generation,
             axes=plan.axes,
             newest_column=newest,
-            cells=view.engine.project(view.ledger, frame, plan.minute, rows, plan.weights),
+            cells=view.engine.project(view.ledger, frame, plan.minute, rows, plan.weights, newest),
             usd_per_weighted_lot=np.array(view.scale.usd_per_weighted_lot(rows), np.float64),
             candles=channel.candles.until(newest) if channel is not None else CandleColumns.none(),
             mark_price=view.mark_price,

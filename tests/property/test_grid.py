@@ -5,7 +5,8 @@ Seen to fail when broken on purpose, one at a time:
   _recompute: `np.ones` set to `np.zeros`, or `self._cells[rolled:]` to `self._cells[:kept]`; _window_to_ring:
   `newest_column + 1` set to `newest_column`;
 - engine.py, GridEngine._render_channel: a generation that does not rise, rows that never move, a buffer kept across
-  generations, `rolled` always false;
+  generations, `rolled` always false, `may_roll` always true;
+- rolls.py, RollQueue.take: one channel more than allowed, the newest due ones first, `>= SPREAD_NS` never reached;
 - book.py, EventBatch.sign: what was swept counted as opened.
 """
 
@@ -14,9 +15,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liqscape.axes import WEIGHT_ONE
+from liqscape.axes import MINUTE_NS, WEIGHT_ONE
 from liqscape.device.numpy_backend import NumpyBackend, levels_of
 from liqscape.grid.shard import Shard, SymbolView
 from liqscape.grid.updates import TickOutput
@@ -49,13 +51,13 @@ class Replicas:
             flat[update.cells] = update.levels
 
 
-def check_view(view: SymbolView, shard: Shard, replicas: Replicas) -> None:
+def check_view(view: SymbolView, shard: Shard, replicas: Replicas, *, all_rolled: bool) -> None:
     """Compare grids, levels and replicas of a symbol with its ledger and its book."""
     cohorts, _ = shard.book(view.symbol).cohorts()
     for known in view.channels.values():
         frame, rows, number = known.channel.timeframe, known.axes.rows, known.channel.channel_id
-        grid = view.engine.project(view.ledger, frame, view.now_minute, rows)
-        first_column = frame.first_column(view.now_minute)
+        grid = view.engine.project(view.ledger, frame, view.now_minute, rows, newest_column=known.newest_column)
+        first_column = known.newest_column - frame.columns + 1
         row = cohorts.row // rows.multiple - rows.first
         counted = (cohorts.open_minute // frame.column_minutes >= first_column) & (row >= 0) & (row < rows.count)
         newest = np.zeros(rows.count, np.int64)
@@ -68,20 +70,27 @@ def check_view(view: SymbolView, shard: Shard, replicas: Replicas) -> None:
             ring[(first_column + index) % frame.columns] = levels_of(grid[index], factors)
         assert ring.tobytes() == view.engine.levels(number).tobytes() == replicas.rings[number].tobytes()
         assert replicas.generations[number] == known.generation
-        assert replicas.newest[number] == frame.column_of(view.now_minute)
-        assert rows.holds_in_middle_half(view.scale.base_row(view.mark_price))
+        assert replicas.newest[number] == known.newest_column
+        if all_rolled:
+            assert known.newest_column == frame.column_of(view.now_minute)
+            assert rows.holds_in_middle_half(view.scale.base_row(view.mark_price))
 
 
 @pytest.mark.slow
-@given(days(symbols=("BTC", "ETH"), min_ticks=10, max_ticks=20))
-def test_grids_levels_and_replicas_are_the_book_after_every_rendered_tick(day: Day) -> None:
+@given(days(symbols=("BTC", "ETH"), min_ticks=10, max_ticks=20), st.integers(1, 4))
+def test_grids_levels_and_replicas_are_the_book_after_every_rendered_tick(day: Day, rolls_per_tick: int) -> None:
     with short_frames():
-        shard = Shard(day.instruments, NumpyBackend(), lambda: 0)
+        shard = Shard(day.instruments, NumpyBackend(), lambda: 0, rolls_per_tick=rolls_per_tick)
     replicas = Replicas()
+    newest: dict[int, int] = {}
 
     for event in day.events():
         output = shard.accept(event)
         if output is not None:
             replicas.take(output)
+            all_rolled = (shard.end_ns - 1) % MINUTE_NS >= MINUTE_NS // 2
             for view in shard.view().values():
-                check_view(view, shard, replicas)
+                check_view(view, shard, replicas, all_rolled=all_rolled)
+            rolled = sum(newest[number] != column for number, column in replicas.newest.items() if number in newest)
+            assert all_rolled or rolled <= rolls_per_tick
+            newest = dict(replicas.newest)

@@ -2,8 +2,9 @@
 
 Seen to fail when broken on purpose, one at a time, in numpy_backend.py:
 - _accumulate: `np.add.at(cells, ...)` set to `cells[...] += ...`; weights read as float32;
-  `min(start + _BLOCK_EVENTS, end)` one event short; `events.open_minute[block] >= first_open_minute` set to `>`;
-- NumpyBackend.project: `now_minute + 1` set to `now_minute`; the running sum stopped one column early.
+  `min(start + _BLOCK_EVENTS, end)` one event short; `events.open_minute[block] >= first_minute` set to `>`;
+- NumpyBackend.project: `now_minute + 1` set to `now_minute`; the running sum stopped one column early; what came after
+  an older newest column left out (the second _accumulate dropped).
 """
 
 from __future__ import annotations
@@ -82,23 +83,33 @@ lives = st.lists(
 
 
 def project(
-    events: list[tuple[int, int, int, int, int]], frame: Timeframe, now: int, table: NDArray[np.uint16]
+    events: list[tuple[int, int, int, int, int]],
+    frame: Timeframe,
+    now: int,
+    table: NDArray[np.uint16],
+    newest: int | None = None,
 ) -> list[list[int]]:
     """Log events in the order given within each minute, one batch each, and project them."""
     backend = NumpyBackend()
     ledger = backend.ledger()
     for minute, open_minute, row, key, signed in sorted(events, key=lambda event: event[0]):
         ledger.append(minute, make_batch((open_minute, row, key, abs(signed))), 1 if signed > 0 else -1, 0)
-    grid: list[list[int]] = backend.project(ledger.capture(), frame, now, ROWS, table).tolist()
+    grid: list[list[int]] = backend.project(ledger.capture(), frame, now, ROWS, table, newest).tolist()
     return grid
 
 
-def by_definition(all_lives: list[Life], frame: Timeframe, now: int, table: NDArray[np.uint16]) -> list[list[int]]:
-    """Return for each column what was opened in the window and not after it, and is still open at its end or now."""
+def by_definition(
+    all_lives: list[Life], frame: Timeframe, now: int, table: NDArray[np.uint16], newest: int | None = None
+) -> list[list[int]]:
+    """Return for each column what was opened in the window and not after it, and is still open at its end.
+
+    The newest column ends now, whether now lies in it or after it.
+    """
     grid = []
-    first = frame.first_column(now)
-    for column in range(first, first + frame.columns):
-        end = min((column + 1) * frame.column_minutes - 1, now)
+    newest = frame.column_of(now) if newest is None else newest
+    first = newest - frame.columns + 1
+    for column in range(first, newest + 1):
+        end = now if column == newest else (column + 1) * frame.column_minutes - 1
         cells: dict[int, int] = defaultdict(int)
         for life in all_lives:
             born = START + life.opened
@@ -118,6 +129,20 @@ def test_grid_is_what_the_definition_says(
     events = [event for life in all_lives for event in life.events()]
 
     assert project(events, frame, START + now, table) == by_definition(all_lives, frame, START + now, table)
+
+
+@pytest.mark.slow
+@MANY
+@given(lives, frames, st.integers(20, 110), weights, st.integers(1, 3))
+def test_grid_on_older_axes_counts_everything_up_to_now_in_its_newest_column(
+    all_lives: list[Life], frame: Timeframe, now: int, table: NDArray[np.uint16], behind: int
+) -> None:
+    events = [event for life in all_lives for event in life.events()]
+    newest = frame.column_of(START + now) - behind
+
+    grid = project(events, frame, START + now, table, newest)
+
+    assert grid == by_definition(all_lives, frame, START + now, table, newest)
 
 
 @pytest.mark.slow

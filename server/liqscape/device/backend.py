@@ -191,16 +191,18 @@ class Ledger(Protocol):
 class ChannelBuffer(Protocol):
     """One generation of a channel: its grid, and the ring of levels it last said."""
 
-    def advance(self, view: LedgerView, now_minute: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    def advance(
+        self, view: LedgerView, now_minute: int, newest_column: int | None = None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         """Bring the grid to now and return the ring cells whose level changed.
 
         The result never depends on how the work is done: a backend may recompute everything, or add only the events
-            that
-        came since the call before.
+        that came since the call before.
 
         Args:
             view: the ledger, at least as long as in the call before, with no event after now_minute.
             now_minute: never below that of the call before.
+            newest_column: as in Backend.project; never below that of the call before.
 
         Returns:
             uint32[n] flat ring indices, strictly ascending, and their uint8[n] levels.
@@ -233,12 +235,28 @@ class Backend(Protocol):
         ...
 
     def project(
-        self, view: LedgerView, frame: Timeframe, now_minute: int, rows: RowRange, weights: NDArray[np.uint16]
+        self,
+        view: LedgerView,
+        frame: Timeframe,
+        now_minute: int,
+        rows: RowRange,
+        weights: NDArray[np.uint16],
+        newest_column: int | None = None,
     ) -> NDArray[np.int64]:
         """Compute a grid from every event of the window: the full recompute.
 
         Cell (c, r) is the sum of lots x weight of what was opened in a column of the window and not after c, and is
-        still open at the end of c, with its liquidation row in r. Events after now_minute do not count.
+        still open at the end of c (the newest one: now), with its liquidation row in r. Events after now_minute do not
+        count.
+
+        Args:
+            view: the ledger.
+            frame: column width and number of columns.
+            now_minute: the last minute that counts.
+            rows: the rows of the grid.
+            weights: uint16[key].
+            newest_column: absolute; that of now_minute by default. Below it the axes are behind (a roll that waits for
+                its turn): minutes after the newest column count in it.
 
         Returns:
             int64[column, row] weighted lots, oldest column first.

@@ -26,15 +26,25 @@ class NumpyBackend:
         return NumpyLedger()
 
     def project(
-        self, view: LedgerView, frame: Timeframe, now_minute: int, rows: RowRange, weights: NDArray[np.uint16]
+        self,
+        view: LedgerView,
+        frame: Timeframe,
+        now_minute: int,
+        rows: RowRange,
+        weights: NDArray[np.uint16],
+        newest_column: int | None = None,
     ) -> NDArray[np.int64]:
-        first_column = frame.first_column(now_minute)
-        first_minute = first_column * frame.column_minutes
+        newest = frame.column_of(now_minute) if newest_column is None else newest_column
+        first_minute = (newest - frame.columns + 1) * frame.column_minutes
+        past_newest = (newest + 1) * frame.column_minutes  # where the axes are behind, these minutes count in newest
         grid = np.zeros((frame.columns, rows.count), np.int64)
         tiers = view.tiers()
         for events in (*(tiers[number] for number in view.tiers_from(first_minute)), view.columns()):
-            begin, end = np.searchsorted(events.minute, [first_minute, now_minute + 1])
-            _accumulate(grid, events, int(begin), int(end), frame, first_column, first_minute, rows, weights)
+            begin, end, last = np.searchsorted(
+                events.minute, [first_minute, min(past_newest, now_minute + 1), now_minute + 1]
+            ).tolist()
+            _accumulate(grid, events, begin, end, frame, first_minute, rows, weights)
+            _accumulate(grid[-1:], events, end, last, frame, first_minute, rows, weights)
         for column in range(1, frame.columns):
             grid[column] += grid[column - 1]
         return grid
@@ -54,26 +64,28 @@ def _accumulate(
     begin: int,
     end: int,
     frame: Timeframe,
-    first_column: int,
-    first_open_minute: int,
+    first_minute: int,
     rows: RowRange,
     weights: NDArray[np.uint16],
 ) -> None:
-    """Add events[begin:end] to the columns they happened in.
+    """Add events[begin:end] to the columns they happened in; all to the same one where the grid has no other.
 
     Args:
-        grid: int64[column, row]; its first column is first_column.
-        first_open_minute: what was opened before it does not count.
+        grid: int64[column, row]; its first column begins at first_minute, unless it is the only one.
+        first_minute: what was opened before it does not count.
     """
     cells = grid.reshape(-1)
+    first_column = np.int32(first_minute // frame.column_minutes)
     unweighted = bool((weights == WEIGHT_ONE).all())
     for start in range(begin, end, _BLOCK_EVENTS):
         block = slice(start, min(start + _BLOCK_EVENTS, end))
         row = events.row[block] // np.int32(rows.multiple) - np.int32(rows.first)
         # As uint32 a row below the range is huge, so one comparison tests both ends.
-        kept = (row.view(np.uint32) < rows.count) & (events.open_minute[block] >= first_open_minute)
-        column = events.minute[block] // np.int32(frame.column_minutes) - np.int32(first_column)
-        cell = column.astype(np.int64) * rows.count + row
+        kept = (row.view(np.uint32) < rows.count) & (events.open_minute[block] >= first_minute)
+        cell = row.astype(np.int64)
+        if len(grid) > 1:
+            column = events.minute[block] // np.int32(frame.column_minutes) - first_column
+            cell += column.astype(np.int64) * rows.count
         weight = WEIGHT_ONE if unweighted else weights[events.key[block]].astype(np.int64)
         # An event outside the grid adds zero to cell 0: cheaper than compressing three arrays.
         np.add.at(cells, np.where(kept, cell, 0), np.where(kept, events.lots[block] * weight, 0))
@@ -96,7 +108,8 @@ def levels_of(cells: NDArray[np.int64], usd_per_weighted_lot: NDArray[np.float64
 class NumpyChannelBuffer:
     """Adds new events to the newest column; recomputes everything when a column rolls.
 
-    Every event since the last call lies in the newest column unless it has rolled, so both ways give the same integers.
+    Every event since the last call counts in the newest column unless it has rolled, so both ways give the same
+    integers.
     Grids are compared as integers first, so that levels are computed for the few cells that changed.
     """
 
@@ -118,9 +131,11 @@ class NumpyChannelBuffer:
         self._newest: int | None = None
         self._seen = 0
 
-    def advance(self, view: LedgerView, now_minute: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-        newest = self._frame.column_of(now_minute)
-        index = self._grow(view, newest) if newest == self._newest else self._recompute(view, now_minute)
+    def advance(
+        self, view: LedgerView, now_minute: int, newest_column: int | None = None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        newest = self._frame.column_of(now_minute) if newest_column is None else newest_column
+        index = self._grow(view, newest) if newest == self._newest else self._recompute(view, now_minute, newest)
         self._newest = newest
         self._seen = view.appended
         level = levels_of(self._cells.reshape(-1)[index], self._factor[index % self._rows.count])
@@ -145,15 +160,15 @@ class NumpyChannelBuffer:
         begin = end - (view.appended - self._seen)
         added = np.zeros((1, self._rows.count), np.int64)
         first_minute = (newest - self._frame.columns + 1) * self._frame.column_minutes
-        _accumulate(added, events, begin, end, self._frame, newest, first_minute, self._rows, self._weights)
+        _accumulate(added, events, begin, end, self._frame, first_minute, self._rows, self._weights)
         self._cells[-1] += added[0]
         return np.flatnonzero(added[0]) + (self._frame.columns - 1) * self._rows.count
 
-    def _recompute(self, view: LedgerView, now_minute: int) -> NDArray[np.int64]:
+    def _recompute(self, view: LedgerView, now_minute: int, newest: int) -> NDArray[np.int64]:
         """Project everything; return the flat window indices of what may have changed."""
         columns = self._frame.columns
-        cells = self._backend.project(view, self._frame, now_minute, self._rows, self._weights)
-        rolled = columns if self._newest is None else min(self._frame.column_of(now_minute) - self._newest, columns)
+        cells = self._backend.project(view, self._frame, now_minute, self._rows, self._weights, newest)
+        rolled = columns if self._newest is None else min(newest - self._newest, columns)
         kept = columns - rolled
         changed = np.ones(cells.shape, np.bool_)  # the ring still holds what a column that entered has replaced
         np.not_equal(self._cells[rolled:], cells[:kept], out=changed[:kept])

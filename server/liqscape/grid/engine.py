@@ -5,7 +5,7 @@ Every rendered tick brings every grid to now; only the cells whose level changed
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 import numpy as np
@@ -72,15 +72,30 @@ class GridEngine:
         """Return the ledger as it is now."""
         return self._ledger.capture()
 
-    def render(self, now_minute: int, mark_price: int) -> list[ChannelUpdate]:
+    def due_rolls(self, now_minute: int, mark_price: int) -> list[Channel]:
+        """Return the channels whose axes are behind: a column has ended, or the price has left their middle half."""
+        return [
+            state.channel
+            for state in self._channels
+            if state.axes is not None and (state.is_behind(now_minute) or self._must_move(state.axes, mark_price))
+        ]
+
+    def render(self, now_minute: int, mark_price: int, rolls: Container[int] | None = None) -> list[ChannelUpdate]:
         """Bring every grid to now and return what changed since the last call.
 
         Args:
-            now_minute: the newest column of each channel holds it; never below that of the call before.
+            now_minute: never below that of the call before.
             mark_price: rows move when it leaves the middle half of a channel's range.
+            rolls: ids of the channels whose axes come to now; None: of all. Others keep theirs, and what has happened
+                since counts in their newest column.
         """
         view = self._ledger.capture()
-        updates = [self._render_channel(state, view, now_minute, mark_price) for state in self._channels]
+        updates = [
+            self._render_channel(
+                state, view, now_minute, mark_price, rolls is None or state.channel.channel_id in rolls
+            )
+            for state in self._channels
+        ]
         return [update for update in updates if update is not None]
 
     def compaction(self, now_minute: int) -> Callable[[], CompactedPast] | None:
@@ -106,15 +121,16 @@ class GridEngine:
         state = self._channels[number % len(self._channels)]
         if state.buffer is None or state.axes is None:
             return None
-        view, cells, frame, rows = (
+        view, cells, frame, rows, newest = (
             self._ledger.capture(),
             state.buffer.cells(),
             state.channel.timeframe,
             state.axes.rows,
+            state.newest_column,
         )
 
         def compare() -> str | None:
-            wrong = int((self.project(view, frame, now_minute, rows) != cells).sum())
+            wrong = int((self.project(view, frame, now_minute, rows, newest_column=newest) != cells).sum())
             return f"{wrong} of {cells.size} cells of {state.channel.symbol} {frame.name} differ" if wrong else None
 
         return compare
@@ -129,6 +145,10 @@ class GridEngine:
     def history(self, channel_id: int) -> tuple[AxesSince, ...]:
         """Return the axes a channel has had over the last day, oldest first."""
         return tuple(next(s for s in self._channels if s.channel.channel_id == channel_id).history)
+
+    def newest_column(self, channel_id: int) -> int:
+        """Return the newest column a channel has told of; behind that of now while its roll waits."""
+        return next(s for s in self._channels if s.channel.channel_id == channel_id).newest_column
 
     def candles(self, channel_id: int, newest_column: int) -> CandleColumns:
         """Return the price by column of a channel's window."""
@@ -149,15 +169,20 @@ class GridEngine:
         now_minute: int,
         rows: RowRange,
         weights: NDArray[np.uint16] | None = None,
+        newest_column: int | None = None,
     ) -> NDArray[np.int64]:
         """Return the exact grid of a captured ledger: int64[column, row] weighted lots; all cohorts without weights."""
-        return self._backend.project(view, frame, now_minute, rows, self.weights if weights is None else weights)
+        weights = self.weights if weights is None else weights
+        return self._backend.project(view, frame, now_minute, rows, weights, newest_column)
+
+    def _must_move(self, axes: ChannelAxes, mark_price: int) -> bool:
+        return not axes.rows.holds_in_middle_half(self.scale.base_row(mark_price))
 
     def _render_channel(
-        self, state: _ChannelState, view: LedgerView, now_minute: int, mark_price: int
+        self, state: _ChannelState, view: LedgerView, now_minute: int, mark_price: int, may_roll: bool
     ) -> ChannelUpdate | None:
         frame = state.channel.timeframe
-        fresh = state.axes is None or not state.axes.rows.holds_in_middle_half(self.scale.base_row(mark_price))
+        fresh = state.axes is None or (may_roll and self._must_move(state.axes, mark_price))
         if fresh:
             rows = self.scale.row_range(frame, mark_price)
             state.axes = ChannelAxes(frame, self.scale, rows)
@@ -169,8 +194,8 @@ class GridEngine:
             factors = np.array(self.scale.usd_per_weighted_lot(rows), np.float64)
             state.buffer = self._backend.channel_buffer(frame, rows, self.weights, factors)
         assert state.buffer is not None
-        newest = frame.column_of(now_minute)
-        cells, levels = state.buffer.advance(view, now_minute)
+        newest = frame.column_of(now_minute) if fresh or may_roll else state.newest_column
+        cells, levels = state.buffer.advance(view, now_minute, newest)
         rolled = newest != state.newest_column
         state.newest_column = newest
         if not (fresh or rolled or len(cells)):
@@ -200,3 +225,7 @@ class _ChannelState:
         self.axes: ChannelAxes | None = None
         self.buffer: ChannelBuffer | None = None
         self.history: list[AxesSince] = []
+
+    def is_behind(self, now_minute: int) -> bool:
+        """Return whether the newest column has ended."""
+        return self.newest_column < self.channel.timeframe.column_of(now_minute)

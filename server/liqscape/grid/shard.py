@@ -15,6 +15,7 @@ from liqscape.errors import ModelError
 from liqscape.events import Event, PositionSide, TickEnd
 from liqscape.grid.engine import GridEngine
 from liqscape.grid.queries import AxesSince
+from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue
 from liqscape.grid.updates import (
     CandleColumns,
     Channel,
@@ -39,6 +40,7 @@ class ChannelView:
     channel: Channel
     history: tuple[AxesSince, ...]
     candles: CandleColumns
+    newest_column: int
 
     @property
     def axes(self) -> ChannelAxes:
@@ -85,6 +87,7 @@ class Shard:
         now_ns: wall clock, for stamps.
         observe: called after each tick of each symbol.
         mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
+        rolls_per_tick: see RollQueue; part of what decides the ticks, so it is recorded with them.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Shard:
         now_ns: Callable[[], int],
         observe: BarObserver | None = None,
         mixes: Mapping[str, Sequence[int]] | None = None,
+        rolls_per_tick: int = DEFAULT_ROLLS_PER_TICK,
     ) -> None:
         self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
         self.symbols = tuple(sorted({i.symbol for i in self.instruments}))
@@ -108,6 +112,7 @@ class Shard:
         self._now_ns = now_ns
         self._observe = observe
         self._mixes = mixes
+        self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, _SymbolModel] = {}
 
     def accept(self, event: Event) -> TickOutput | None:
@@ -133,9 +138,11 @@ class Shard:
         closed_ns = self._now_ns()
         minute = last_minute_before(self.end_ns)
         updates: list[ChannelUpdate] = []
+        due = [channel for m in self._models.values() for channel in m.engine.due_rolls(minute, m.mark_price)]
+        rolls = self._rolls.take(due, self.end_ns)
         for model in self._models.values():
             started = self._now_ns()
-            updates.extend(model.engine.render(minute, model.mark_price))
+            updates.extend(model.engine.render(minute, model.mark_price, rolls))
             model.render_ms = (self._now_ns() - started) / 1e6
         return TickOutput(
             tick=self.tick,
@@ -280,7 +287,8 @@ class _SymbolModel:
             history = self.engine.history(channel.channel_id)
             if history:
                 candles = self.engine.candles(channel.channel_id, channel.timeframe.column_of(minute))
-                channels[channel.timeframe.name] = ChannelView(channel, history, candles)
+                newest = self.engine.newest_column(channel.channel_id)
+                channels[channel.timeframe.name] = ChannelView(channel, history, candles, newest)
         return SymbolView(
             symbol=self.symbol,
             instruments=self.book.instruments,

@@ -19,11 +19,13 @@ class PricePath:
 
     def __init__(self, frame: Timeframe) -> None:
         self._frame = frame
-        self._column = [_UNKNOWN] * frame.columns
-        self._open = [0] * frame.columns
-        self._high = [0] * frame.columns
-        self._low = [0] * frame.columns
-        self._close = [0] * frame.columns
+        # One slot more than columns: while a roll waits, the column to come is known beside the whole old window.
+        self._slots = frame.columns + 1
+        self._column = [_UNKNOWN] * self._slots
+        self._open = [0] * self._slots
+        self._high = [0] * self._slots
+        self._low = [0] * self._slots
+        self._close = [0] * self._slots
         self._changed: set[int] = set()
         self._window = np.zeros((5, 0), np.int64)  # as last returned; only its last column may be out of date
         self._window_newest: int | None = None
@@ -33,7 +35,7 @@ class PricePath:
         columns = self._frame.columns
         newest = self._frame.column_of(minute)
         for column in range(max(self._frame.column_of(first_minute), newest - columns + 1), newest + 1):
-            slot = column % columns
+            slot = column % self._slots
             if self._column[slot] == column:
                 self._high[slot] = max(self._high[slot], price.high)
                 self._low[slot] = min(self._low[slot], price.low)
@@ -48,10 +50,13 @@ class PricePath:
             self._changed = {column for column in self._changed if column > newest - columns}
 
     def take_changed(self, newest_column: int) -> NDArray[np.int64]:
-        """Return int64[5, n] (column, open, high, low, close) of the columns changed since the last call, ascending."""
+        """Return int64[5, n] (column, open, high, low, close) of the columns changed since the last call, ascending.
+
+        Columns after the newest one are told by a later call.
+        """
         oldest = newest_column - self._frame.columns
-        changed = sorted(column for column in self._changed if column > oldest)
-        self._changed.clear()
+        changed = sorted(column for column in self._changed if oldest < column <= newest_column)
+        self._changed = {column for column in self._changed if column > newest_column}
         return self._rows(changed)
 
     def window(self, newest_column: int) -> NDArray[np.int64]:
@@ -61,13 +66,13 @@ class PricePath:
             window[:, -1:] = self._rows([newest_column])
         else:
             oldest = newest_column - self._frame.columns
-            window = self._rows(sorted(column for column in self._column if column > oldest))
+            window = self._rows(sorted(column for column in self._column if oldest < column <= newest_column))
             known = window.shape[1] > 0 and window[0, -1] == newest_column
             self._window_newest = newest_column if known else None
         self._window = window
         return window
 
     def _rows(self, columns: list[int]) -> NDArray[np.int64]:
-        slots = [column % self._frame.columns for column in columns]
+        slots = [column % self._slots for column in columns]
         prices = [[path[slot] for slot in slots] for path in (self._open, self._high, self._low, self._close)]
         return np.array([columns, *prices], np.int64)
