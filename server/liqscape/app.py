@@ -23,9 +23,11 @@ from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.engine import EngineThread
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import EventSource, Progress
+from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
 from liqscape.instruments import Instrument, find_instrument
+from liqscape.model_file import ModelFile, read_model_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,15 @@ async def serve(
     source = build_source(config.source, clock)
     about = source.description
     backend = NumpyBackend()
-    shard = Shard(about.instruments, backend, clock.now_ns)
+    model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
+    shard = Shard(
+        about.instruments,
+        backend,
+        clock.now_ns,
+        mixes=model.inflow_mixes,
+        size_mixes=model.size_mixes,
+        rolls_per_tick=DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick,
+    )
     description = ShardDescription(
         source_id=config.source_id,
         epoch=secrets.randbits(63) + 1,

@@ -52,6 +52,8 @@ class ServeConfig:
         listen: HOST:PORT; port 0 takes a free one.
         insecure: allow an address other than loopback without TLS and tokens.
         at_end: stay (serve the last state) or exit when the input ends.
+        model: file of assumptions about positions, see model_file; None = the shipped prior.
+        rolls_per_tick: channels whose window moves on in one tick, at most; see grid.rolls. None = its default.
         source_id: name of this engine shard on the wire, stable over restarts.
         stop_grace_seconds: how long open streams may take to end: two heartbeats.
     """
@@ -60,6 +62,8 @@ class ServeConfig:
     listen: str = DEFAULT_LISTEN
     insecure: bool = False
     at_end: str = "stay"
+    model: Path | None = None
+    rolls_per_tick: int | None = None
     source_id: str = "engine-0"
     stop_grace_seconds: float = 2.0
 

@@ -18,12 +18,14 @@ import numpy as np
 
 from liqscape.axes import timeframe as find_timeframe
 from liqscape.background import BackgroundWork
+from liqscape.between_ticks import BetweenTicks
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
-from liqscape.errors import LiqscapeError, NotFound, NotReady
+from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
 from liqscape.events import PositionSide
 from liqscape.feeds.source import EventSource
+from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard, SymbolView
 from liqscape.grid.updates import (
@@ -33,12 +35,14 @@ from liqscape.grid.updates import (
     GridAnswer,
     GridQuery,
     InstrumentView,
+    MapQuery,
+    PositionModel,
     TickOutput,
     TierView,
 )
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.live_books import CapturedBook, LiveBooks
 from liqscape.positions.margin import bankruptcy_ratio, liquidation_ratio
-from liqscape.positions.mix import prior_inflow_mix
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 0.2
@@ -83,6 +87,8 @@ class EngineThread:
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")
+        self._between_ticks = BetweenTicks(self._query_thread)
+        self._live_books = LiveBooks(shard)
         self._background = BackgroundWork()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -128,17 +134,36 @@ class EngineThread:
         """Return an exact grid as of the newest rendered tick, or of a minute before it; see QueryPort."""
         if query.timeframe:
             find_timeframe(query.timeframe)
-        if query.symbol not in self._shard.symbols:
-            raise NotFound(f"symbol {query.symbol!r} is unknown; known are {', '.join(self._shard.symbols)}")
-        finished = self._finished
-        view = finished.views.get(query.symbol)
-        if view is None:
-            raise NotReady(finished.status.message or "history is still being built", finished.status.progress)
+        view = self._view(query.symbol)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._query_thread, self._answer, view, query)
 
+    async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
+        """Return a map of the live book, captured between two ticks; see QueryPort."""
+        self._view(query.symbol)
+        captured = self._between_ticks.submit(lambda: self._capture_book(query))
+        book = await asyncio.wrap_future(captured)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._query_thread, book.answer, query, self._description.epoch)
+
+    def _view(self, symbol: str) -> SymbolView:
+        if symbol not in self._shard.symbols:
+            raise NotFound(f"symbol {symbol!r} is unknown; known are {', '.join(self._shard.symbols)}")
+        finished = self._finished
+        view = finished.views.get(symbol)
+        if view is None:
+            raise NotReady(finished.status.message or "history is still being built", finished.status.progress)
+        return view
+
+    def _capture_book(self, query: MapQuery) -> CapturedBook:
+        status = self._finished.status
+        if status.state == "failed":  # in the middle of a tick, perhaps
+            raise Unavailable(f"the engine has failed: {status.message}")
+        return self._live_books.capture(query.symbol, query.model)
+
     def _answer(self, view: SymbolView, query: GridQuery) -> GridAnswer:
         channel = view.channels.get(query.timeframe)
+        ledger = view.open_only if query.model is PositionModel.OPEN_ONLY else view.ledger
         plan = plan_grid(
             query,
             instruments=view.instruments,
@@ -146,7 +171,7 @@ class EngineThread:
             scale=view.scale,
             mark_price=view.mark_price,
             now_minute=view.now_minute,
-            view=view.ledger,
+            view=ledger,
             history=channel.history if channel is not None else (),
         )
         frame, rows = plan.axes.timeframe, plan.axes.rows
@@ -160,7 +185,7 @@ class EngineThread:
             generation=plan.generation,
             axes=plan.axes,
             newest_column=newest,
-            cells=view.engine.project(view.ledger, frame, plan.minute, rows, plan.weights, newest),
+            cells=view.engine.project(ledger, frame, plan.minute, rows, plan.weights, newest),
             usd_per_weighted_lot=np.array(view.scale.usd_per_weighted_lot(rows), np.float64),
             candles=channel.candles.until(newest) if channel is not None else CandleColumns.none(),
             mark_price=view.mark_price,
@@ -168,6 +193,7 @@ class EngineThread:
             coverage=view.coverage,
             as_of_minute=plan.minute,
             reconciled=plan.reconciled,
+            model=query.model,
         )
 
     def _run(self) -> None:
@@ -180,6 +206,7 @@ class EngineThread:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._between_ticks.begin(self._loop)
         self._task = asyncio.ensure_future(self._consume())
         if self._stopping.is_set():  # stop() may have come before there was a task to cancel
             self._task.cancel()
@@ -194,6 +221,8 @@ class EngineThread:
         except Exception as error:  # the edge must be able to say that the engine is gone, whatever the defect was
             _LOG.exception("engine failed")
             self._set_status(state="failed", message=f"internal error: {type(error).__name__}")
+        finally:
+            self._between_ticks.end()
 
     async def _consume(self) -> None:
         renewed = 0.0
@@ -219,6 +248,7 @@ class EngineThread:
         self._encoding.submit(output)
         self._finished = _Finished(self._finished.status, self._shard.view())
         self._background.after_tick(self._shard)
+        self._between_ticks.run()
         self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
 
     def _report_building(self) -> None:
@@ -277,7 +307,7 @@ class EngineThread:
                         bankruptcy_ratio(leverage, PositionSide.SHORT, inverse=instrument.is_inverse)
                     ),
                 )
-                for leverage, share in zip(tiers, prior_inflow_mix(tiers), strict=True)
+                for leverage, share in zip(tiers, self._shard.mix(instrument), strict=True)
                 if leverage in LEVERAGE_TIERS
             ),
         )

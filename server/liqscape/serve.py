@@ -38,6 +38,7 @@ def run_serve(namespace: argparse.Namespace) -> int:
         listen=namespace.listen,
         insecure=namespace.insecure,
         at_end=namespace.at_end,
+        model=namespace.model,
     )
     return asyncio.run(_serve(config))
 

@@ -114,6 +114,20 @@ async def test_sides_asked_for_apart_add_up_and_a_minute_of_the_past_is_answered
         assert own.reconciled
 
 
+async def test_model_file_decides_the_mix_that_is_served(manifest: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.toml"
+    shares = {3: 6, 5: 10, 10: 25, 20: 30, 25: 10, 50: 9, 75: 5, 100: 3, 125: 2}
+    lines = [f"{leverage} = {share}" for leverage, share in shares.items()]
+    model.write_text("\n".join(['[inflow_mix."binance:BTCUSDT"]', *lines]), encoding="utf-8")
+
+    async with server(manifest, "--model", str(model)) as (address, _), Client(address) as client:
+        (instrument,) = (await client.instruments()).instruments
+
+    assert {tier.leverage: tier.inflow_share_ppm for tier in instrument.tiers} == {
+        leverage: 10_000 * share for leverage, share in shares.items()
+    }
+
+
 async def test_server_killed_and_started_again_is_told_and_recovered_from(manifest: Path) -> None:
     async with (
         server(manifest, "--speed", "max") as (address, first),

@@ -31,6 +31,7 @@ from liqscape.market.bars import Bar
 from liqscape.market.state import MarketState
 from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.book import BookStep, PositionBook
+from liqscape.positions.mix import prior_inflow_mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Shard:
         now_ns: wall clock, for stamps.
         observe: called after each tick of each symbol.
         mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
+        size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
         rolls_per_tick: see RollQueue; part of what decides the ticks, so it is recorded with them.
     """
 
@@ -97,6 +99,7 @@ class Shard:
         now_ns: Callable[[], int],
         observe: BarObserver | None = None,
         mixes: Mapping[str, Sequence[int]] | None = None,
+        size_mixes: Mapping[str, Sequence[int]] | None = None,
         rolls_per_tick: int = DEFAULT_ROLLS_PER_TICK,
     ) -> None:
         self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
@@ -112,6 +115,7 @@ class Shard:
         self._now_ns = now_ns
         self._observe = observe
         self._mixes = mixes
+        self._size_mixes = size_mixes
         self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, _SymbolModel] = {}
 
@@ -173,6 +177,11 @@ class Shard:
             return None
         return self._models[symbol].engine.self_check(number // len(self.symbols), last_minute_before(self.end_ns))
 
+    def mix(self, instrument: Instrument) -> tuple[int, ...]:
+        """Return the inflow mix in force of an instrument, millionths by leverage tier."""
+        mix = (self._mixes or {}).get(instrument.instrument_id)
+        return tuple(mix) if mix is not None else prior_inflow_mix(instrument.leverage_tiers)
+
     def status(self) -> tuple[SymbolStatus, ...]:
         """Return size and coverage of each symbol seen so far; call it between ticks."""
         return tuple(model.status(self.market) for model in self._models.values())
@@ -208,7 +217,7 @@ class Shard:
             instruments = [i for i in self.instruments if i.symbol == symbol]
             channels = tuple(c for c in self.channels if c.symbol == symbol)
             model = self._models[symbol] = _SymbolModel(
-                symbol, instruments, channels, scale, self._backend, self._mixes
+                symbol, instruments, channels, scale, self._backend, self._mixes, self._size_mixes
             )
         step = model.step(bars)
         if self._observe is not None:
@@ -241,9 +250,10 @@ class _SymbolModel:
         scale: SymbolScale,
         backend: Backend,
         mixes: Mapping[str, Sequence[int]] | None,
+        size_mixes: Mapping[str, Sequence[int]] | None,
     ) -> None:
         self.symbol = symbol
-        self.book = PositionBook(symbol, instruments, scale, backend, mixes)
+        self.book = PositionBook(symbol, instruments, scale, backend, mixes, size_mixes)
         self.engine = GridEngine(channels, scale, len(instruments), backend)
         self.mark_price = 0
         self.watermark_ns = 0

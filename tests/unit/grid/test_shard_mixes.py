@@ -43,3 +43,14 @@ def test_an_instrument_without_a_mix_of_its_own_has_the_prior() -> None:
     given = live_lots_by_tier(Shard([BTC], NumpyBackend(), lambda: 0, mixes={"other:BTC": [SHARE_ONE]}))
 
     assert given == live_lots_by_tier(Shard([BTC], NumpyBackend(), lambda: 0))
+
+
+def test_a_size_mix_spreads_a_tier_over_the_steps_of_its_ladder() -> None:
+    tiers = len(BTC.maintenance_tiers)
+    sizes = [400_000, 300_000, 200_000, 100_000, *[0] * (tiers - 4)]
+    plain = Shard([BTC], NumpyBackend(), lambda: 0)
+    laddered = Shard([BTC], NumpyBackend(), lambda: 0, size_mixes={BTC.instrument_id: sizes})
+
+    assert sum(live_lots_by_tier(plain)) == sum(live_lots_by_tier(laddered)) > 0
+    rows = [len(set(shard.book("BTC").cohorts()[0].row.tolist())) for shard in (plain, laddered)]
+    assert rows[1] > rows[0]
