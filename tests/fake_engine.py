@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.broadcast.ports import ShardDescription
+from liqscape.events import PositionSide
+from liqscape.grid.liquidation_map import LiquidationMap, MapAnswer, MapGroup, MapTotals
 from liqscape.grid.updates import (
     CandleColumns,
     Channel,
@@ -22,6 +24,8 @@ from liqscape.grid.updates import (
     GridAnswer,
     GridQuery,
     InstrumentView,
+    MapQuery,
+    PositionModel,
     SymbolUpdate,
     TickOutput,
     TierView,
@@ -232,6 +236,7 @@ class FakeQueries:
         )
     )
     grid: GridAnswer | None = None
+    map: MapAnswer | None = None
     error: Exception | None = None
 
     async def get_grid(self, query: GridQuery) -> GridAnswer:
@@ -240,6 +245,13 @@ class FakeQueries:
             raise self.error
         assert self.grid is not None
         return self.grid
+
+    async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
+        """Return the map, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        assert self.map is not None
+        return self.map
 
     async def status(self) -> EngineStatus:
         """Return the state."""
@@ -276,4 +288,46 @@ def grid_answer(columns: int = 720, rows: int = 1000, seed: int = 1) -> GridAnsw
         source_watermark_ns=9 * 10**9,
         coverage=(engine.coverage("BTC"),),
         as_of_minute=3439,
+    )
+
+
+def map_answer(series: int = 4, rows: int = 1000, seed: int = 1) -> MapAnswer:
+    """Return a map whose cells and totals are all different; its totals and curves are made up too."""
+    scale = SCALES["BTC"]
+    random = np.random.default_rng(seed)
+    engine = FakeEngine()
+    engine.tick = 9
+
+    def numbers(*shape: int) -> NDArray[np.int64]:
+        return random.integers(-(2**62), 2**62, size=shape, dtype=np.int64)
+
+    def totals(count: int) -> MapTotals:
+        groups = tuple(
+            MapGroup(f"venue{n}", f"venue{n}:BTCUSDT", 10 + n, tuple(PositionSide)[n % 2]) for n in range(count)
+        )
+        return MapTotals(groups, numbers(count, 3), random.random((count, 3)))
+
+    axis = RowRange(2900, rows, 2)
+    return MapAnswer(
+        symbol="BTC",
+        epoch=EPOCH,
+        tick=9,
+        scale=scale,
+        mark_price=6_500_000,
+        source_watermark_ns=9 * 10**9,
+        coverage=(engine.coverage("BTC"),),
+        model=PositionModel.NET_OF_CLOSES,
+        map=LiquidationMap(
+            rows=axis,
+            price_row=3250,
+            cells=numbers(series, rows),
+            usd_per_weighted_lot=np.array(scale.usd_per_weighted_lot(axis)),
+            series=totals(series),
+            by_side=totals(2),
+            by_venue=totals(3),
+            by_leverage=totals(5),
+            curves=numbers(2, rows),
+            curves_usd=random.random((2, rows)),
+            reconciled=True,
+        ),
     )

@@ -6,7 +6,7 @@ prices are integers in a decimal unit of the quote currency, times are nanosecon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from liqscape.errors import InvalidArgument
@@ -20,6 +20,9 @@ WEIGHT_ONE: Final = 4096
 
 BASE_STEP_PER_MYRIAD: Final = 3
 """The base step is the largest of {1, 2, 5} x 10^k not above this many ten-thousandths of the price first seen."""
+
+BASE_STEP_COARSENING: Final = 10
+"""A base step becomes so many times itself once the price has risen so far: ten keeps it {1, 2, 5} x 10^k."""
 
 MAX_LOT_DECIMALS: Final = 8
 """A lot is never finer than the quantities feeds send; only a coin above 10^8 would want it."""
@@ -153,6 +156,14 @@ class SymbolScale:
     def base_row(self, price: int) -> int:
         """Return the base row of a price in this scale's units."""
         return price // self.base_step
+
+    def is_too_fine(self, price: int) -> bool:
+        """Return whether the base step chosen at a price would be BASE_STEP_COARSENING times this one, or more."""
+        return price * BASE_STEP_PER_MYRIAD >= 10_000 * BASE_STEP_COARSENING * self.base_step
+
+    def coarsened(self) -> SymbolScale:
+        """Return the same units with a base step BASE_STEP_COARSENING times as high: old rows lie whole in new ones."""
+        return replace(self, base_step=self.base_step * BASE_STEP_COARSENING)
 
     def row_range(self, frame: Timeframe, price: int) -> RowRange:
         """Return the rows served for a timeframe around a price (in this scale's units).

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from liqscape.device.backend import CompactedPast
+from liqscape.grid.event_log import EventLog
 from liqscape.grid.shard import Shard
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class BackgroundWork:
         self.counters: Counter[str] = Counter(compactions=0, self_checks=0, self_check_differences=0)
         self._monotonic = monotonic
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="background")
-        self._compacting: tuple[str, Future[CompactedPast]] | None = None
+        self._compacting: tuple[EventLog, Future[CompactedPast]] | None = None
         self._checking: Future[str | None] | None = None
         self._check_number = 0
         self._check_due = monotonic() + SELF_CHECK_SECONDS
@@ -48,12 +49,12 @@ class BackgroundWork:
         if self._compacting is None:
             due = shard.compactions()
             if due:
-                symbol, work = due[0]
-                self._compacting = (symbol, self._thread.submit(work))
+                log, work = due[0]
+                self._compacting = (log, self._thread.submit(work))
         elif self._compacting[1].done():
-            symbol, future = self._compacting
+            log, future = self._compacting
             self._compacting = None
-            shard.engine(symbol).adopt(future.result())
+            log.adopt(future.result())
             self.counters["compactions"] += 1
 
     def _check(self, shard: Shard) -> None:

@@ -27,7 +27,8 @@ from liqscape.events import PositionSide
 from liqscape.feeds.source import EventSource
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.queries import plan_grid
-from liqscape.grid.shard import Shard, SymbolView
+from liqscape.grid.shard import Shard
+from liqscape.grid.symbol_model import SymbolView
 from liqscape.grid.updates import (
     CandleColumns,
     Channel,
@@ -248,8 +249,8 @@ class EngineThread:
         self._encoding.submit(output)
         self._finished = _Finished(self._finished.status, self._shard.view())
         self._background.after_tick(self._shard)
-        self._between_ticks.run()
         self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
+        self._between_ticks.run()
 
     def _report_building(self) -> None:
         progress = self._source.progress()

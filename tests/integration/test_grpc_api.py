@@ -18,10 +18,11 @@ from liqscape.api.limits import DEFAULT_LIMITS, ServiceLimits, StallLimits
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
-from liqscape.errors import ConfigError, LiqscapeError, NotFound, NotReady
-from liqscape.grid.updates import EngineStatus, GridAnswer, GridQuery
+from liqscape.errors import ConfigError, LiqscapeError, NotFound, NotReady, Unavailable
+from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.updates import EngineStatus, GridAnswer, GridQuery, MapQuery
 from liqscape.v1 import query_pb2, stream_pb2
-from tests.fake_engine import EPOCH, FakeEngine, FakeQueries, grid_answer
+from tests.fake_engine import EPOCH, FakeEngine, FakeQueries, grid_answer, map_answer
 from tests.wire_decoder import Replica, decode_candles
 
 BUILDING = EngineStatus("building", "loading", 0.43, 12.0, EPOCH, 0, "numpy", "fake seed 1")
@@ -68,6 +69,12 @@ class Server:
     async def status(self) -> query_pb2.GetStatusResponse:
         """Ask GetStatus."""
         return query_pb2.GetStatusResponse.FromString(await self.ask("liqscape.v1.QueryService/GetStatus"))
+
+    async def map(self, timeout_s: float | None = 20, **fields: Any) -> list[query_pb2.GetLiquidationMapResponse]:
+        """Ask GetLiquidationMap."""
+        request = query_pb2.GetLiquidationMapRequest(**fields).SerializeToString()
+        call = self.stream("QueryService/GetLiquidationMap", request, timeout_s)
+        return [query_pb2.GetLiquidationMapResponse.FromString(part) async for part in call]
 
     async def grid(self, symbol: str, timeframe: str, timeout_s: float | None = 20) -> list[query_pb2.GetGridResponse]:
         """Ask GetGrid."""
@@ -388,7 +395,16 @@ async def test_grid_that_cannot_be_given_says_why(
 class SlowQueries(FakeQueries):
     """Questions that are never answered."""
 
+    asked: asyncio.Event | None = None
+
     async def get_grid(self, query: GridQuery) -> GridAnswer:
+        """Wait for ever."""
+        if self.asked is not None:
+            self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Wait for ever."""
         await asyncio.Event().wait()
         raise AssertionError
@@ -422,6 +438,82 @@ async def test_too_many_grids_at_once_are_refused_with_a_time_to_retry() -> None
 
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert ("retry-after-ms", "500") in tuple(caught.value.trailing_metadata())
+
+
+async def test_map_arrives_whole_in_fragments_of_a_mebibyte() -> None:
+    async with serving() as server:
+        server.queries.map = answer = map_answer(series=396, rows=2260)
+
+        header, *parts = await server.map(symbol="BTC")
+
+        fragments = [part.fragment for part in parts]
+        cells = np.concatenate([np.frombuffer(f.cells, "<i8").reshape(f.series, 2260) for f in fragments])
+        np.testing.assert_array_equal(cells, answer.map.cells)
+        assert max(part.ByteSize() for part in parts) <= 1 << 20
+        assert len(fragments) == 7
+        assert header.header.cells_bytes == cells.nbytes
+        assert list(header.header.states) == [stream_pb2.DATA_STATE_SIMULATED]
+        assert "estimate" in header.header.meaning
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "code", "text"),
+    [
+        ({"symbol": ""}, None, "INVALID_ARGUMENT", "symbol is empty"),
+        ({"symbol": "BTC", "model": 7}, None, "INVALID_ARGUMENT", "model 7 is unknown; use net of closes, open only"),
+        ({"symbol": "BTC", "breakdown": [7]}, None, "INVALID_ARGUMENT", "breakdown has 7; use venue, instrument"),
+        ({"symbol": "DOGE"}, NotFound("symbol 'DOGE' is unknown; known are BTC"), "NOT_FOUND", "symbol 'DOGE' is unk"),
+        ({"symbol": "BTC"}, NotReady("no price yet", 1.0), "FAILED_PRECONDITION", "no price yet"),
+        ({"symbol": "BTC"}, Unavailable("the engine has failed: x"), "UNAVAILABLE", "the engine has failed: x"),
+        (
+            {"symbol": "BTC"},
+            RuntimeError("secret path"),
+            "INTERNAL",
+            "internal error; the server's log has the details",
+        ),
+    ],
+)
+async def test_map_that_cannot_be_given_says_why(
+    fields: dict[str, Any], error: LiqscapeError | None, code: str, text: str
+) -> None:
+    async with serving() as server:
+        server.queries.error = error
+
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.map(**fields)
+
+        assert caught.value.code().name == code
+        assert (caught.value.details() or "").startswith(text)
+
+
+async def test_map_while_history_is_built_is_refused_with_progress() -> None:
+    async with serving(steps=0, status=BUILDING) as server:
+        server.queries.error = NotReady("not yet", 0.43)
+
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.map(symbol="BTC")
+
+        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert caught.value.details() == "history is still being built: 43 %, about 12 s left"
+
+
+async def test_maps_and_grids_share_the_limit_and_the_deadline_of_the_server() -> None:
+    async with serving(limits=ServiceLimits(max_grid_calls=1, max_grid_seconds=0.2)) as server:
+        server.queries.__class__ = SlowQueries
+        assert isinstance(server.queries, SlowQueries)
+        server.queries.asked = asyncio.Event()
+        grid = asyncio.create_task(server.grid("BTC", "24h", timeout_s=None))
+        await server.queries.asked.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await server.map(symbol="BTC")
+        with pytest.raises(grpc.aio.AioRpcError):
+            await grid
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await server.map(symbol="BTC", timeout_s=None)
+
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert ("retry-after-ms", "500") in tuple(refused.value.trailing_metadata())
+        assert (late.value.code(), late.value.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, "no map within 0.2 s")
 
 
 async def test_status_tells_engine_streams_and_counters() -> None:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from liqscape.axes import MINUTE_NS, WEIGHT_ONE
 from liqscape.device.numpy_backend import NumpyBackend, levels_of
-from liqscape.grid.shard import Shard, SymbolView
+from liqscape.grid.shard import Shard
+from liqscape.grid.symbol_model import SymbolView
 from liqscape.grid.updates import TickOutput
 from tests.property.made_up_days import Day, days, short_frames
 
@@ -53,7 +54,7 @@ class Replicas:
 
 def check_view(view: SymbolView, shard: Shard, replicas: Replicas, *, all_rolled: bool) -> None:
     """Compare grids, levels and replicas of a symbol with its ledger and its book."""
-    cohorts, _ = shard.book(view.symbol).cohorts()
+    cohorts = shard.book(view.symbol).cohorts_in_lots()
     for known in view.channels.values():
         frame, rows, number = known.channel.timeframe, known.axes.rows, known.channel.channel_id
         grid = view.engine.project(view.ledger, frame, view.now_minute, rows, newest_column=known.newest_column)

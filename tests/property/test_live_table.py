@@ -1,10 +1,6 @@
 """The near set decides how long an operation takes and never what it returns: near set = exhaustive = plain Python.
 
-Seen to fail when broken on purpose, one at a time, in numpy_live.py:
-- append: `self._near.joined(...)` left out; sweep: `(target < self._row_reach).any()` set to `.all()`, or the test of
-  `self._lots[index] > 0` left out; _clock_candidates: `(limit > self._clock_reach).any()` set to `.all()`;
-- _rebuild: `self._target - self._row_margin` set to `+`, or the near set kept; _compact: `self._count` kept, or the
-  order by lots; close: the order of its result left by clock.
+BROKEN_LIST
 """
 
 from __future__ import annotations
@@ -19,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqscape.device import numpy_live
+from liqscape.device import numpy_cohorts, numpy_due
 from liqscape.device.backend import NO_TRIGGER
+from liqscape.device.numpy_due import DueIndex
 from liqscape.device.numpy_live import NumpyLiveTable
+from liqscape.errors import ModelError
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT
 from tests.unit.synthetic_market import as_tuples
 
@@ -39,19 +37,17 @@ operations = st.lists(
 
 @contextmanager
 def small_table_constants() -> Iterator[None]:
-    """Make every threshold reachable with a few hundred cohorts: growth, rebuilding, compaction."""
+    """Make every threshold reachable with a few hundred cohorts: growth, fetching, letting go, dropping."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (
-            ("_FIRST_CAPACITY", 4),
-            ("_MIN_ROW_MARGIN", 1),
-            ("_MAX_ROW_MARGIN", 8),
-            ("_OFTEN", 2),
-            ("_RARE", 4),
-            ("_NEAR_SHARE", 8),
-            ("_MIN_NEAR", 4),
-            ("_MIN_COMPACT", 16),
+        for module, name, value in (
+            (numpy_cohorts, "_FIRST_CAPACITY", 4),
+            (numpy_cohorts, "_MIN_COMPACT", 16),
+            (numpy_due, "_NEAR_SHARE", 8),
+            (numpy_due, "_MIN_NEAR", 4),
+            (numpy_due, "_MIN_TAIL", 6),
+            (numpy_due, "_AHEAD", 1),
         ):
-            patch.setattr(numpy_live, name, value)
+            patch.setattr(module, name, value)
         yield
 
 
@@ -188,16 +184,18 @@ def test_shipped_constants_return_what_an_exhaustive_scan_returns(plan: list[Ope
         trio.do(kind, amount, seed)
 
 
-def test_small_constants_reach_rebuilding_compaction_and_new_margins(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = {"_rebuild": 0, "_compact": 0, "_adapt_margin": 0}
+def test_small_constants_reach_fetching_letting_go_and_dropping(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = {"_fetch": 0, "_sort_in": 0, "_let_go": 0, "renumber": 0}
     for name in calls:
-        real = getattr(NumpyLiveTable, name)
+        real = getattr(DueIndex, name)
 
-        def counted(table: NumpyLiveTable, *arguments: object, name: str = name, real: object = real) -> object:
-            calls[name] += not table._exhaustive
-            return real(table, *arguments)  # type: ignore[operator]
+        def counted(index: DueIndex, *arguments: object, name: str = name, real: object = real) -> object:
+            before = len(index._code)
+            result = real(index, *arguments)  # type: ignore[operator]
+            calls[name] += name != "_let_go" or len(index._code) < before
+            return result
 
-        monkeypatch.setattr(NumpyLiveTable, name, counted)
+        monkeypatch.setattr(DueIndex, name, counted)
     generator = np.random.Generator(np.random.PCG64(1))
 
     with small_table_constants():
@@ -208,3 +206,26 @@ def test_small_constants_reach_rebuilding_compaction_and_new_margins(monkeypatch
             )
 
     assert min(calls.values()) >= 5
+
+
+@pytest.mark.parametrize("clock", [1 << 47, -(1 << 47) - 1])
+def test_clock_that_does_not_fit_beside_its_group_is_refused(clock: int) -> None:
+    table = NumpyLiveTable(GROUPS)
+
+    with pytest.raises(ModelError, match=r"not all within \+-2\^47"):
+        table.append(5, np.array([1], np.int32), np.array([0], np.uint16), np.array([1]), np.array([clock]))
+
+
+@pytest.mark.parametrize("exhaustive", [False, True])
+def test_clocks_at_the_ends_of_what_fits_close_in_order(exhaustive: bool) -> None:
+    table = NumpyLiveTable(GROUPS, exhaustive=exhaustive)
+    clocks = np.array([(1 << 47) - 1, -(1 << 47), 0])
+    rows, keys = np.array([1, 2, 3], np.int32), np.zeros(3, np.uint16)
+    table.append(5, rows, keys, np.array([4, 5, 6]), clocks)
+
+    first, _ = table.close(np.array([7, 0, 0, 0]))
+    rest, reached = table.close(np.array([8, 0, 0, 0]))
+
+    assert as_tuples(first) == [(5, 2, 0, 5), (5, 3, 0, 2)]
+    assert as_tuples(rest) == [(5, 1, 0, 4), (5, 3, 0, 4)]
+    assert reached[0] == (1 << 47) - 1

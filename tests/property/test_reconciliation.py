@@ -2,10 +2,11 @@
 
 Seen to fail when broken on purpose, one at a time:
 - account.py, close: `needed = closes - self._swept[side]` without the sweeps; the floor set to a ceiling; uncovered
-  charged `needed` in full; sweep without `self._swept[side] += lots[side]`; finish_sample without either of its resets;
+  charged `needed` in full; sweep without `self._swept[side] += lots[side]`; finish_sample without either of its resets
+  (that of the trades is in inflow.py);
 - flow.py, solve_flow: `min(volume, 2 * last + change)` left out; `change + swept_long` left out of lowest,
   `volume - swept_short` of highest, `change + swept_long + swept_short` of least; excess counted over volume;
-- book.py, apply: the sweep left out; _sweep: the row of the low raised by one;
+- cohort_book.py, _sweep: no trigger set; the row of the low raised by one;
 - numpy_live.py, close: the last cohort taken whole, or the order of clocks turned round; _join: `+= lots[found]` set to
   `=`, or `return ~found` to `return fresh`.
 """
@@ -69,7 +70,9 @@ class Audit:
         clock_of = dict(zip(by_name(before), clocks.tolist(), strict=True))
         step = self.book.apply(bars)
         self._check_who_ended(bars, step, by_name(before), clock_of)
-        opened, swept, closed = (lots_by_group(step, cause, self.groups) for cause in Cause)
+        opened, swept, closed = (
+            lots_by_group(step, cause, self.groups) for cause in (Cause.OPENED, Cause.SWEPT, Cause.CLOSED)
+        )
         for group in range(self.groups):
             self.running[group] += opened[group] - swept[group] - closed[group]
             self.swept_since[group] += swept[group]

@@ -16,6 +16,7 @@ from liqscape_client.errors import (
     Unreachable,
 )
 from liqscape_client.grids import Grid, Heatmap
+from liqscape_client.liquidation_maps import LiquidationMap, MapSeries
 from liqscape_client.market_state import SymbolState
 from liqscape_client.replica import Outcome, Replica
 from liqscape_client.replica_set import ReplicaSet
@@ -31,7 +32,9 @@ __all__ = [
     "GridAxes",
     "Heatmap",
     "InvalidRequest",
+    "LiquidationMap",
     "LiveStream",
+    "MapSeries",
     "MissingPackage",
     "NotFound",
     "NotInSync",

@@ -13,8 +13,9 @@ from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
 from liqscape_client.errors import ClientError, DecodeError
-from liqscape_client.grid_options import GridOptions, grid_request
+from liqscape_client.grid_options import GridOptions, MapOptions, grid_request, map_request, model_name
 from liqscape_client.grids import Grid
+from liqscape_client.liquidation_maps import LiquidationMap, assemble_map
 from liqscape_client.market_state import state_names
 from liqscape_client.retry import to_client_error
 from liqscape_client.stream import LiveStream
@@ -113,6 +114,27 @@ class Client:
         request = grid_request(symbol, timeframe, options)
         try:
             return await assemble_grid(call(request, timeout=self._timeout_s, metadata=self._metadata))
+        except grpc.aio.AioRpcError as error:
+            raise to_client_error(error) from error
+
+    async def liquidation_map(self, symbol: str, **options: Unpack[MapOptions]) -> LiquidationMap:
+        """Return the live book by price, captured after the server's newest tick: every open position, however old.
+
+        Args:
+            symbol: base coin.
+            options: filters, rows, breakdown, model; see MapOptions.
+
+        Raises:
+            NotFound, InvalidRequest, NotReady, Unreachable: as the server says. DecodeError: the answer is malformed.
+        """
+        call = self._questions().unary_stream(
+            "/liqscape.v1.QueryService/GetLiquidationMap",
+            request_serializer=query_pb2.GetLiquidationMapRequest.SerializeToString,
+            response_deserializer=query_pb2.GetLiquidationMapResponse.FromString,
+        )
+        request = map_request(symbol, options)
+        try:
+            return await assemble_map(call(request, timeout=self._timeout_s, metadata=self._metadata))
         except grpc.aio.AioRpcError as error:
             raise to_client_error(error) from error
 
@@ -228,4 +250,5 @@ def _to_grid(header: query_pb2.GridHeader, axes: GridAxes, cells: NDArray[np.int
         meaning=header.meaning,
         as_of_minute=header.as_of_minute,
         reconciled=header.reconciled,
+        model=model_name(header.model),
     )

@@ -14,7 +14,7 @@ from liqscape.v1 import stream_pb2
 from liqscape_client.axes import GridAxes
 from liqscape_client.candles import Candles
 from liqscape_client.decoding import LEVEL_USD
-from liqscape_client.errors import MissingPackage
+from liqscape_client.errors import ClientError, MissingPackage
 
 ESTIMATE_NOTE: Final = "estimate of a model from public data, not exchange-confirmed"
 
@@ -109,7 +109,9 @@ class Grid:
         coverage: coverage of each instrument, as it came.
         meaning: the server's words on what a cell is.
         as_of_minute: the grid is that of the end of this minute since 1970 UTC.
-        reconciled: False under leverage shares of one's own: live lots then differ from open interest.
+        reconciled: False under leverage shares of one's own and of the open-only model: live lots then differ from open
+            interest.
+        model: "net of closes" or "open only".
     """
 
     symbol: str
@@ -131,6 +133,7 @@ class Grid:
     meaning: str
     as_of_minute: int
     reconciled: bool
+    model: str
 
     def usd(self) -> NDArray[np.float64]:
         """Return the estimate in whole USD, float64[column, row]."""
@@ -139,6 +142,18 @@ class Grid:
     def lots(self) -> NDArray[np.float64]:
         """Return lots, float64[column, row]: weighted lots over weight one."""
         return self.cells / self.weight_one
+
+    def minus(self, other: Grid) -> NDArray[np.int64]:
+        """Return these cells less those of another grid, int64[column, row] weighted lots: how far two models differ.
+
+        Raises:
+            ClientError: the grids are not of the same cells; ask for both with the same as_of_minute.
+        """
+        for name in ("symbol", "epoch", "axes", "newest_column", "as_of_minute"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                raise ClientError(f"grids of {name} {ours!r} and {theirs!r} share no cells; ask with one as_of_minute")
+        return self.cells - other.cells
 
     def column_start(self) -> NDArray[np.datetime64]:
         """Return the UTC start of each column, datetime64[m][column]."""
@@ -168,6 +183,7 @@ class Grid:
             "epoch": self.epoch,
             "tick": self.tick,
             "mark_price": self.mark_price,
+            "model": self.model,
             "states": ",".join(self.states),
             "note": self.meaning or ESTIMATE_NOTE,
         }
@@ -179,7 +195,7 @@ def _frame(
     price_low: NDArray[np.float64],
     attributes: Mapping[str, Any],
 ) -> Any:
-    pandas = _optional("pandas")
+    pandas = optional_package("pandas")
     index = pandas.DatetimeIndex(column_start.astype("datetime64[ns]"), tz="UTC", name="time")
     frame = pandas.DataFrame(usd, index=index, columns=pandas.Index(price_low, name="price_low"))
     frame.attrs.update(attributes)
@@ -193,7 +209,7 @@ def _dataset(
     candles: Candles,
     attributes: Mapping[str, Any],
 ) -> Any:
-    xarray = _optional("xarray")
+    xarray = optional_package("xarray")
     variables = {name: (("time", "price"), values) for name, values in cells.items()}
     by_column = {name: ("time", getattr(candles, name)) for name in ("open", "high", "low", "close")}
     coordinates = {
@@ -205,7 +221,8 @@ def _dataset(
     return xarray.Dataset({**variables, **by_column}, coords=coordinates, attrs=dict(attributes))
 
 
-def _optional(name: str) -> Any:
+def optional_package(name: str) -> Any:
+    """Return a package that is not among ours, or say what to install."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -13,8 +13,9 @@ import grpc
 from liqscape.v1 import query_pb2
 from liqscape_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
 from liqscape_client.errors import ClientError
-from liqscape_client.grid_options import GridOptions
+from liqscape_client.grid_options import GridOptions, MapOptions
 from liqscape_client.grids import Grid, Heatmap
+from liqscape_client.liquidation_maps import LiquidationMap
 from liqscape_client.market_state import SymbolState
 from liqscape_client.replica_set import ChannelKey
 from liqscape_client.stream import LiveStream, StreamState, StreamUpdate
@@ -97,6 +98,10 @@ class SyncClient:
     def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return the exact grid; see Client.grid."""
         return self._thread.run(self._client.grid(symbol, timeframe, **options))
+
+    def liquidation_map(self, symbol: str, **options: Unpack[MapOptions]) -> LiquidationMap:
+        """Return the live book by price. See Client.liquidation_map."""
+        return self._thread.run(self._client.liquidation_map(symbol, **options))
 
     def status(self) -> query_pb2.GetStatusResponse:
         """Return what the server is doing."""

@@ -11,13 +11,13 @@ from liqscape import __version__
 from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
 from liqscape.broadcast.chunks import axes_message, candles_message, coverage_message
 from liqscape.broadcast.hub import Hub
-from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, SymbolStatus
+from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, PositionModel, SymbolStatus
 from liqscape.v1 import query_pb2, stream_pb2
 
 MAX_FRAGMENT_BYTES: Final = 1 << 20
 """As for frames of a stream: well below the 4 MiB a gRPC client takes by default."""
 
-_FRAGMENT_OVERHEAD_BYTES: Final = 64
+FRAGMENT_OVERHEAD_BYTES: Final = 64
 """Tags, lengths and two small numbers."""
 
 CELL_MEANING: Final = (
@@ -25,7 +25,18 @@ CELL_MEANING: Final = (
     "the end of the column, by the price at which they would be force-closed"
 )
 
-_CELL: Final = np.dtype("<i8")
+OPEN_ONLY_CELL_MEANING: Final = (
+    "estimate by the open-only model, for comparison, confirmed by no exchange: weighted lots of positions that rising "
+    "open interest opened in the window and that no price has reached by the end of the column, by their entry price "
+    "less or more 1/leverage; nothing is closed, so there are too many"
+)
+
+CELL: Final = np.dtype("<i8")
+
+MODELS: Final = {
+    PositionModel.NET_OF_CLOSES: query_pb2.POSITION_MODEL_NET_OF_CLOSES,
+    PositionModel.OPEN_ONLY: query_pb2.POSITION_MODEL_OPEN_ONLY,
+}
 
 _ENGINE_STATES: Final = {
     "building": query_pb2.ENGINE_STATE_BUILDING,
@@ -54,10 +65,11 @@ def grid_header(answer: GridAnswer, states: Iterable[stream_pb2.DataState]) -> q
             source_watermark_unix_ns=answer.source_watermark_ns,
             states=states,
             coverage=[coverage_message(coverage) for coverage in answer.coverage],
-            cells_bytes=answer.cells.size * _CELL.itemsize,
-            meaning=CELL_MEANING,
+            cells_bytes=answer.cells.size * CELL.itemsize,
+            meaning=OPEN_ONLY_CELL_MEANING if answer.model is PositionModel.OPEN_ONLY else CELL_MEANING,
             as_of_minute=answer.as_of_minute,
             reconciled=answer.reconciled,
+            model=MODELS[answer.model],
         )
     )
 
@@ -65,13 +77,13 @@ def grid_header(answer: GridAnswer, states: Iterable[stream_pb2.DataState]) -> q
 def grid_fragments(answer: GridAnswer) -> Iterator[query_pb2.GetGridResponse]:
     """Yield the cells of a grid in whole columns, made one at a time."""
     columns, rows = answer.cells.shape
-    room = MAX_FRAGMENT_BYTES - _FRAGMENT_OVERHEAD_BYTES
-    step = max(1, room // max(1, rows * _CELL.itemsize))
+    room = MAX_FRAGMENT_BYTES - FRAGMENT_OVERHEAD_BYTES
+    step = max(1, room // max(1, rows * CELL.itemsize))
     for first in range(0, columns, step):
         part = answer.cells[first : first + step]
         yield query_pb2.GetGridResponse(
             fragment=query_pb2.GridFragment(
-                column_index=first, columns=len(part), cells=part.astype(_CELL, copy=False).tobytes()
+                column_index=first, columns=len(part), cells=part.astype(CELL, copy=False).tobytes()
             )
         )
 

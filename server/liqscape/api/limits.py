@@ -29,7 +29,8 @@ class ServiceLimits:
 
     Attributes:
         max_streams: 40 KB each at rest, and at one message a second a third of a core (measured: 80 us a message).
-        max_grid_calls: a grid is up to 7 MB until its last fragment has left: together about 0.1 GB.
+        max_grid_calls: grids and maps; a default one is up to 7 MB until its last fragment has left: together about
+            0.1 GB. One of the largest size allowed is 32 MB.
         max_grid_seconds: a recompute takes well under a second; who sets no deadline, or a longer one, gets this one.
         stalls: readers that do not read.
     """
@@ -45,4 +46,4 @@ FULL_RETRY_AFTER_MS: Final = 5000
 """Streams last: a place is not free again within a moment."""
 
 GRID_RETRY_AFTER_MS: Final = 500
-"""Grids leave in a fraction of a second."""
+"""Grids and maps leave in a fraction of a second."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, cast
+import contextlib
+from collections.abc import Awaitable, Iterable, Iterator
+from typing import Final, TypeVar, cast
 
 import grpc
+from google.protobuf.message import Message
 
 from liqscape.api.conversions import grid_fragments, grid_header, instruments_response, status_response
 from liqscape.api.limits import GRID_RETRY_AFTER_MS, ServiceLimits
-from liqscape.api.requests import grid_of, parse
+from liqscape.api.map_conversions import map_fragments, map_header
+from liqscape.api.requests import grid_of, map_of, parse
 from liqscape.api.stalls import StallWatch
 from liqscape.api.status_codes import Context, guarded, refusal_while_not_serving
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.ports import QueryPort
 from liqscape.errors import LimitExceeded, NotReady
-from liqscape.grid.updates import GridAnswer, GridQuery
 from liqscape.v1 import query_pb2
+
+_T = TypeVar("_T")
 
 QUERY_SERVICE: Final = "liqscape.v1.QueryService"
 
@@ -29,7 +34,7 @@ class QueryService:
         self._queries = queries
         self._stalls = stalls
         self._limits = limits
-        self._grid_calls = 0
+        self._answering = 0
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return what a server adds."""
@@ -37,6 +42,7 @@ class QueryService:
             QUERY_SERVICE,
             {
                 "GetGrid": grpc.unary_stream_rpc_method_handler(guarded(self.get_grid)),
+                "GetLiquidationMap": grpc.unary_stream_rpc_method_handler(guarded(self.get_liquidation_map)),
                 "GetStatus": grpc.unary_unary_rpc_method_handler(guarded(self.get_status)),
                 "ListInstruments": grpc.unary_unary_rpc_method_handler(guarded(self.list_instruments)),
             },
@@ -45,18 +51,16 @@ class QueryService:
     async def get_grid(self, request: bytes, context: Context) -> None:
         """Answer with a header and the cells."""
         query = grid_of(parse(query_pb2.GetGridRequest, request))
-        limit = self._limits.max_grid_calls
-        if self._grid_calls >= limit:
-            raise LimitExceeded(f"{limit} grids are being answered, the limit of this server", GRID_RETRY_AFTER_MS)
-        self._grid_calls += 1
-        try:
-            answer = await self._ask(query, context)
-            with self._stalls.watching(context) as writer:
-                await writer.write(grid_header(answer, self._hub.states()).SerializeToString())
-                for fragment in grid_fragments(answer):
-                    await writer.write(fragment.SerializeToString())
-        finally:
-            self._grid_calls -= 1
+        with self._place("grid"):
+            answer = await self._answer(self._queries.get_grid(query), "grid", context)
+            await self._write(grid_header(answer, self._hub.states()), grid_fragments(answer), context)
+
+    async def get_liquidation_map(self, request: bytes, context: Context) -> None:
+        """Answer with a header and the cells."""
+        query = map_of(parse(query_pb2.GetLiquidationMapRequest, request))
+        with self._place("map"):
+            answer = await self._answer(self._queries.get_liquidation_map(query), "map", context)
+            await self._write(map_header(answer, self._hub.states()), map_fragments(answer), context)
 
     async def get_status(self, request: bytes, _context: Context) -> bytes:
         """Answer at any time, also while history is being built."""
@@ -68,7 +72,27 @@ class QueryService:
         parse(query_pb2.ListInstrumentsRequest, request)
         return instruments_response(await self._queries.instruments()).SerializeToString()
 
-    async def _ask(self, query: GridQuery, context: Context) -> GridAnswer:
+    @contextlib.contextmanager
+    def _place(self, what: str) -> Iterator[None]:
+        limit = self._limits.max_grid_calls
+        if self._answering >= limit:
+            raise LimitExceeded(
+                f"no {what} now: {limit} grids and maps are being answered, the limit of this server",
+                GRID_RETRY_AFTER_MS,
+            )
+        self._answering += 1
+        try:
+            yield
+        finally:
+            self._answering -= 1
+
+    async def _write(self, header: Message, fragments: Iterable[Message], context: Context) -> None:
+        with self._stalls.watching(context) as writer:
+            await writer.write(header.SerializeToString())
+            for fragment in fragments:
+                await writer.write(fragment.SerializeToString())
+
+    async def _answer(self, question: Awaitable[_T], what: str, context: Context) -> _T:
         # The stubs say float; without a deadline it is None.
         remaining_s = cast("float | None", context.time_remaining())
         limit_s = self._limits.max_grid_seconds
@@ -76,9 +100,9 @@ class QueryService:
             limit_s = min(limit_s, remaining_s)
         try:
             async with asyncio.timeout(limit_s):
-                return await self._queries.get_grid(query)
+                return await question
         except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"no grid within {limit_s:.1f} s")
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"no {what} within {limit_s:.1f} s")
         except NotReady as error:
             status = await self._queries.status()
             raise (refusal_while_not_serving(status) if status.state in ("building", "failed") else error) from error

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from liqscape.axes import timeframe
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
-from liqscape.grid.updates import GridQuery
+from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel
 from liqscape.v1 import query_pb2, stream_pb2
 
 MAX_SELECTORS: Final = 256
@@ -28,6 +28,18 @@ _SIDES: Final[dict[int, PositionSide | None]] = {
     query_pb2.POSITION_SIDE_UNSPECIFIED: None,
     query_pb2.POSITION_SIDE_LONG: PositionSide.LONG,
     query_pb2.POSITION_SIDE_SHORT: PositionSide.SHORT,
+}
+
+_MODELS: Final[dict[int, PositionModel]] = {
+    query_pb2.POSITION_MODEL_UNSPECIFIED: PositionModel.NET_OF_CLOSES,
+    query_pb2.POSITION_MODEL_NET_OF_CLOSES: PositionModel.NET_OF_CLOSES,
+    query_pb2.POSITION_MODEL_OPEN_ONLY: PositionModel.OPEN_ONLY,
+}
+
+_BREAKDOWNS: Final[dict[int, Breakdown]] = {
+    query_pb2.MAP_BREAKDOWN_VENUE: Breakdown.VENUE,
+    query_pb2.MAP_BREAKDOWN_INSTRUMENT: Breakdown.INSTRUMENT,
+    query_pb2.MAP_BREAKDOWN_LEVERAGE: Breakdown.LEVERAGE,
 }
 
 MAX_NAME_CHARACTERS: Final = 64
@@ -84,35 +96,72 @@ def grid_of(request: query_pb2.GetGridRequest) -> GridQuery:
         InvalidArgument: a name is empty, too long, or no timeframe; a list too long.
     """
     _check_name("timeframe", request.timeframe)
+    positions = _positions_of(request)
+    if request.timeframe or not request.HasField("columns"):
+        timeframe(request.timeframe)
+    return GridQuery(
+        symbol=request.symbol,
+        timeframe=request.timeframe,
+        as_of_minute=_optional(request, "as_of_minute"),
+        column_minutes=_optional(request, "column_minutes"),
+        columns=_optional(request, "columns"),
+        **positions,
+    )
+
+
+def map_of(request: query_pb2.GetLiquidationMapRequest) -> MapQuery:
+    """Return what a request asks for.
+
+    Raises:
+        InvalidArgument: a name is empty or too long, a list too long, an enum unknown.
+    """
+    positions = _positions_of(request)
+    _check_count("breakdown", len(request.breakdown), len(_BREAKDOWNS))
+    for value in request.breakdown:
+        if value not in _BREAKDOWNS:
+            raise InvalidArgument(f"breakdown has {value}; use venue, instrument, leverage or none of them")
+    breakdown = frozenset(_BREAKDOWNS[value] for value in request.breakdown)
+    return MapQuery(symbol=request.symbol, breakdown=breakdown, **positions)
+
+
+class _Positions(TypedDict):
+    venues: tuple[str, ...]
+    leverages: tuple[int, ...]
+    side: PositionSide | None
+    leverage_shares: tuple[tuple[int, int], ...]
+    row_multiple: int | None
+    price_low: float | None
+    price_high: float | None
+    model: PositionModel
+
+
+def _positions_of(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest) -> _Positions:
+    """Return what both kinds of request say in the same words, once the symbol is known to be named."""
     _check_name("symbol", request.symbol)
     _check_count("venues", len(request.venues), MAX_VENUES)
     _check_count("leverages", len(request.leverages), MAX_LEVERAGES)
     _check_count("leverage_shares", len(request.leverage_shares), MAX_LEVERAGES)
     for index, venue in enumerate(request.venues):
         _check_name(f"venues[{index}]", venue)
-    if request.timeframe or not request.HasField("columns"):
-        timeframe(request.timeframe)
     if not request.symbol:
         raise InvalidArgument("symbol is empty; name a base coin, for example BTC")
     if request.side not in _SIDES:
         raise InvalidArgument(f"side {request.side} is unknown; use long, short or none")
-    return GridQuery(
-        symbol=request.symbol,
-        timeframe=request.timeframe,
+    if request.model not in _MODELS:
+        raise InvalidArgument(f"model {request.model} is unknown; use net of closes, open only or none")
+    return _Positions(
         venues=tuple(request.venues),
         leverages=tuple(request.leverages),
         side=_SIDES[request.side],
         leverage_shares=tuple((share.leverage, share.share_ppm) for share in request.leverage_shares),
-        as_of_minute=_optional(request, "as_of_minute"),
-        column_minutes=_optional(request, "column_minutes"),
-        columns=_optional(request, "columns"),
         row_multiple=_optional(request, "base_steps_per_row"),
         price_low=_optional(request, "price_low"),
         price_high=_optional(request, "price_high"),
+        model=_MODELS[request.model],
     )
 
 
-def _optional(request: query_pb2.GetGridRequest, field: str) -> Any:
+def _optional(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest, field: Any) -> Any:
     return getattr(request, field) if request.HasField(field) else None
 
 

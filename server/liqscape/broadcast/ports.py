@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView
+from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,15 @@ class QueryPort(Protocol):
         Raises:
             InvalidArgument: names the field and what is allowed. NotFound: unknown symbol or venue. OutOfRange: a
                 minute that is not held. NotReady: history is still being built.
+        """
+        ...
+
+    async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
+        """Return the live book by price, captured after a tick.
+
+        Raises:
+            InvalidArgument: names the field and what is allowed. NotFound: unknown symbol or venue. NotReady: history
+                is still being built. Unavailable: the engine has failed.
         """
         ...
 

@@ -101,12 +101,23 @@ class LiveTable(Protocol):
         """
         ...
 
+    def coarsen_rows(self, multiple: int) -> None:
+        """Put every cohort on the row that is multiple times as high.
+
+        Cohorts that then share minute, row and key become one, in the place of the first and with its clock.
+        """
+        ...
+
     def lots_by_group(self) -> NDArray[np.int64]:
         """Return int64[group] of open lots, counted from the cohorts."""
         ...
 
     def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
         """Return host copies of the open cohorts in append order, and their clocks."""
+        ...
+
+    def capture(self) -> CohortBatch:
+        """Return host copies in append order, as fast as can be: ended cohorts, with no lots, may be among them."""
         ...
 
 
@@ -176,11 +187,18 @@ class Ledger(Protocol):
         ...
 
     def adopt(self, past: CompactedPast) -> None:
-        """Put a compacted past in the place of the events it stands for. Costs nothing; grids stay the same."""
+        """Put a compacted past in the place of the events it stands for. Costs nothing; grids stay the same.
+
+        One made before rows were coarsened is thrown away.
+        """
         ...
 
     def append(self, minute: int, batch: CohortBatch, sign: int, cause: int) -> None:
         """Log a batch at a minute not below the last one; lots are multiplied by sign (+1 or -1)."""
+        ...
+
+    def coarsen_rows(self, multiple: int) -> None:
+        """Put every event on the row that is multiple times as high; views captured before keep theirs."""
         ...
 
     def capture(self) -> LedgerView:

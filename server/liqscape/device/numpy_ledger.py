@@ -94,11 +94,18 @@ class NumpyLedger:
     def adopt(self, past: CompactedPastLike) -> None:
         if not isinstance(past, CompactedPast) or past.dropped_events < self._past.dropped_events:
             raise ModelError("a compacted past was adopted twice, or belongs to another ledger")
+        if past.coarsened != self._past.coarsened:
+            return
         self._begin += past.dropped_events - self._first_event
         self._first_event = past.dropped_events
         self._past = past
         if 4 * self.raw_events < len(self._columns.minute):
             self._move(2 * self.raw_events)  # history was long and a day is short: give the memory back
+
+    def coarsen_rows(self, multiple: int) -> None:
+        self._past = self._past.on_coarser_rows(multiple)
+        self._move(len(self._columns.minute))
+        np.floor_divide(self._columns.row[: self._end], np.int32(multiple), out=self._columns.row[: self._end])
 
     def _reserve(self, more: int) -> None:
         """Make room for more events; views keep the arrays they have."""

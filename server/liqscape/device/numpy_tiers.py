@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from liqscape.device.backend import LedgerColumns
 from liqscape.errors import ModelError
 
 _CODE_BITS = 63
+_NEVER = np.iinfo(np.int32).max
+_SPAN_EVENTS = 1 << 20
+"""Events merged at once: sorting them stays in the cache, and the temporaries of a year's merge stay small."""
+_SPAN_MINUTES = AGE_TIERS[-1].bin_minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +28,16 @@ class CompactedPast:
         limits: the boundaries of the compaction: what was opened below limits[k] is not in tiers 0..k.
         dropped_events: how many events of the raw log, from its very first one, these stand for.
         until_minute: the last event minute they include.
+        coarsened: how often rows were coarsened so far.
+        unmerged: rows were coarsened since the last compaction, so tiers hold events that agree.
     """
 
     tiers: tuple[LedgerColumns, ...]
     limits: tuple[int, ...]
     dropped_events: int
     until_minute: int
+    coarsened: int = 0
+    unmerged: bool = False
 
     @classmethod
     def nothing(cls) -> CompactedPast:
@@ -49,6 +58,11 @@ class CompactedPast:
             return range(0)
         return range(1 + sum(limit > first_minute for limit in self.limits[:-1]))
 
+    def on_coarser_rows(self, multiple: int) -> CompactedPast:
+        """Return the same events on rows multiple times as high; those that now agree are merged the next time."""
+        tiers = tuple(replace(tier, row=tier.row // np.int32(multiple)) for tier in self.tiers)
+        return replace(self, tiers=tiers, coarsened=self.coarsened + 1, unmerged=True)
+
     @property
     def nbytes(self) -> int:
         """Return the bytes of the merged events."""
@@ -68,19 +82,64 @@ def compact(raw: LedgerColumns, first_event: int, past: CompactedPast, now_minut
     if until <= past.until_minute:
         return past
     begin = past.dropped_events - first_event
-    end = int(np.searchsorted(raw.minute, until, side="right"))
+    end = max(int(np.searchsorted(raw.minute, np.int32(until), side="right")), begin)
     limits = boundaries(now_minute)
-    moving = _taken(raw, slice(begin, max(end, begin)))
-    tiers: list[LedgerColumns] = []
-    for tier, held, limit in zip(AGE_TIERS, past.tiers, limits, strict=True):
-        leaves = held.open_minute < limit
-        arrives = moving.open_minute >= limit
-        if leaves.any() or arrives.any():
-            kept = _joined(_taken(held, ~leaves), _taken(moving, arrives))
-            moving = _joined(_taken(held, leaves), _taken(moving, ~arrives))
-            held = _merged(kept, tier)
-        tiers.append(held)
-    return CompactedPast(tuple(tiers), limits, first_event + max(end, begin), until)
+    moving = _taken(raw, slice(begin, end))
+    tiers = tuple(_refilled(number, moving, past, limits) for number in range(len(AGE_TIERS)))
+    return CompactedPast(tiers, limits, first_event + end, until, past.coarsened)
+
+
+def _refilled(number: int, moving: LedgerColumns, past: CompactedPast, limits: tuple[int, ...]) -> LedgerColumns:
+    """Return a tier without what has grown too old for it, and with what arrives from the raw log and younger tiers.
+
+    What arrives opened at or after the older limit of where it comes from, so nothing in the tier that happened before
+    the first of these limits can have become equal to it: that part of the tier is kept as it is, unless rows were
+    coarsened.
+    """
+    tier, held, low = AGE_TIERS[number], past.tiers[number], limits[number]
+    high = limits[number - 1] if number else _NEVER
+    sources = [(t, old) for t, old in zip(past.tiers[:number], past.limits[:number], strict=True) if old < high]
+    sources = [(source, old) for source, old in sources if len(source.lots)]
+    first_minutes = [old for _, old in sources]
+    if _is_between(moving.open_minute, low, high).any():
+        sources.append((moving, int(moving.minute[0])))
+        first_minutes.append(int(moving.minute[0]))
+    if past.unmerged:
+        first_minutes.append(0)
+    if not first_minutes and past.limits[number] == low:
+        return held
+    changed_from = min(first_minutes, default=_NEVER) // tier.bin_minutes * tier.bin_minutes
+    cut = int(np.searchsorted(held.minute, np.int32(changed_from)))
+    parts = [_taken(held, slice(0, cut))]
+    if past.limits[number] < low:
+        parts = [_taken(parts[0], parts[0].open_minute >= low)]
+    from_where = [_taken(held, slice(cut, None)), *(source for source, _ in sources)]
+    for begin_minute, end_minute in pairwise(_span_bounds(from_where, changed_from)):
+        chosen: list[LedgerColumns] = []
+        for source in from_where:
+            span = _taken(source, slice(*np.searchsorted(source.minute, np.array([begin_minute, end_minute], np.int32))))
+            chosen.append(_taken(span, _is_between(span.open_minute, low, high)))
+        parts.append(_merged(_joined(chosen), tier))
+    return _joined(parts)
+
+
+def _span_bounds(sources: list[LedgerColumns], first_minute: int) -> list[int]:
+    """Return minutes that cut the events of all sources into spans of some _SPAN_EVENTS, the first one first_minute.
+
+    The others are multiples of the longest bin, and so of every bin: events in different spans never merge.
+    """
+    filled = [source.minute for source in sources if len(source.minute)]
+    if not filled:
+        return []
+    last = max(int(minutes[-1]) for minutes in filled)
+    edges = np.arange(first_minute // _SPAN_MINUTES + 1, last // _SPAN_MINUTES + 2, dtype=np.int32) * _SPAN_MINUTES
+    before = sum(np.searchsorted(minutes, edges) for minutes in filled)
+    chosen = np.unique(before // _SPAN_EVENTS, return_index=True)[1][1:]
+    return [first_minute, *edges[chosen].tolist(), int(edges[-1])]
+
+
+def _is_between(open_minute: NDArray[np.int32], low: int, high: int) -> NDArray[np.bool_]:
+    return (open_minute >= low) & (open_minute < high)
 
 
 def _merged(events: LedgerColumns, tier: AgeTier) -> LedgerColumns:
@@ -92,7 +151,7 @@ def _merged(events: LedgerColumns, tier: AgeTier) -> LedgerColumns:
     row = events.row // np.int32(tier.row_unit)
     cause = events.cause if tier.keeps_cause else np.zeros_like(events.cause)
     code, fields = _packed((minute, row, opened, events.key, cause))
-    order = np.argsort(code)
+    order = np.argsort(code, kind="stable")  # what arrives is a few sorted runs, which this sort merges
     code = code[order]
     starts = np.flatnonzero(np.concatenate(([True], code[1:] != code[:-1])))
     lots = np.add.reduceat(events.lots[order], starts)
@@ -151,12 +210,12 @@ def _taken(columns: LedgerColumns, where: slice | NDArray[np.bool_]) -> LedgerCo
     )
 
 
-def _joined(first: LedgerColumns, second: LedgerColumns) -> LedgerColumns:
+def _joined(parts: list[LedgerColumns]) -> LedgerColumns:
     return LedgerColumns(
-        np.concatenate((first.minute, second.minute)),
-        np.concatenate((first.open_minute, second.open_minute)),
-        np.concatenate((first.row, second.row)),
-        np.concatenate((first.key, second.key)),
-        np.concatenate((first.lots, second.lots)),
-        np.concatenate((first.cause, second.cause)),
+        np.concatenate([part.minute for part in parts]),
+        np.concatenate([part.open_minute for part in parts]),
+        np.concatenate([part.row for part in parts]),
+        np.concatenate([part.key for part in parts]),
+        np.concatenate([part.lots for part in parts]),
+        np.concatenate([part.cause for part in parts]),
     )

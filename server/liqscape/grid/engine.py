@@ -6,26 +6,20 @@ Every rendered tick brings every grid to now; only the cells whose level changed
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.device.age_tiers import RAW_MINUTES
-from liqscape.device.backend import Backend, ChannelBuffer, CompactedPast, Ledger, LedgerView
+from liqscape.device.backend import Backend, ChannelBuffer, LedgerView
+from liqscape.grid.event_log import EventLog
 from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
 from liqscape.market.bars import Bar
 from liqscape.market.price_path import PricePath
 from liqscape.positions.book import BookStep
 from liqscape.positions.weights import default_weights
-
-COMPACT_EVERY_MINUTES: Final = 60
-"""Minutes of events older than a day that gather before they are merged: a merge rewrites whole tiers."""
-
-COMPACT_MIN_EVENTS: Final = 100_000
-"""Below so many raw events a merge saves nothing."""
 
 
 class GridEngine:
@@ -36,32 +30,26 @@ class GridEngine:
         scale: integer units of the symbol.
         instruments: how many instruments the keys number.
         backend: where ledger and grids live.
+
+    Attributes:
+        log: the events of the book.
     """
 
     def __init__(self, channels: tuple[Channel, ...], scale: SymbolScale, instruments: int, backend: Backend) -> None:
         self.scale = scale
         self.weights = default_weights(instruments)
         self._backend = backend
-        self._ledger: Ledger = backend.ledger()
-        self._first_minute = 0
+        self.log = EventLog(backend)
         self._channels = tuple(_ChannelState(channel) for channel in channels)
 
     @property
     def ledger_events(self) -> int:
         """Return the number of events logged."""
-        return len(self._ledger)
-
-    @property
-    def raw_events(self) -> int:
-        """Return the number of events not merged yet."""
-        return self._ledger.raw_events
+        return len(self.log)
 
     def record(self, step: BookStep, bars: list[Bar]) -> None:
         """Log what a tick did to the book, and the price of its bars (the first instrument that has one)."""
-        if bars and not self._first_minute:
-            self._first_minute = bars[0].minute
-        for batch in step.events:
-            self._ledger.append(batch.minute, batch.cohorts, batch.sign, int(batch.cause))
+        self.log.record(step)
         for bar in bars:
             if bar.trigger is not None:
                 for state in self._channels:
@@ -70,7 +58,20 @@ class GridEngine:
 
     def capture(self) -> LedgerView:
         """Return the ledger as it is now."""
-        return self._ledger.capture()
+        return self.log.capture()
+
+    def coarsen_rows(self, scale: SymbolScale, multiple: int) -> None:
+        """Begin a new generation of every channel on rows multiple times as high.
+
+        Args:
+            scale: the units from now on.
+            multiple: its base step over that of now.
+        """
+        self.scale = scale
+        self.log.coarsen_rows(multiple)
+        for state in self._channels:
+            state.axes, state.buffer = None, None
+            state.history.clear()
 
     def due_rolls(self, now_minute: int, mark_price: int) -> list[Channel]:
         """Return the channels whose axes are behind: a column has ended, or the price has left their middle half."""
@@ -89,7 +90,7 @@ class GridEngine:
             rolls: ids of the channels whose axes come to now; None: of all. Others keep theirs, and what has happened
                 since counts in their newest column.
         """
-        view = self._ledger.capture()
+        view = self.log.capture()
         updates = [
             self._render_channel(
                 state, view, now_minute, mark_price, rolls is None or state.channel.channel_id in rolls
@@ -97,21 +98,6 @@ class GridEngine:
             for state in self._channels
         ]
         return [update for update in updates if update is not None]
-
-    def compaction(self, now_minute: int) -> Callable[[], CompactedPast] | None:
-        """Return the work of merging what is older than a day, if enough of it has gathered.
-
-        The work changes nothing and may run on any thread; hand its result to adopt() between ticks.
-        """
-        view = self._ledger.capture()
-        overdue = now_minute - RAW_MINUTES - max(view.exact_from_minute, self._first_minute)
-        if overdue < COMPACT_EVERY_MINUTES or self._ledger.raw_events < COMPACT_MIN_EVENTS:
-            return None
-        return lambda: view.compacted(now_minute)
-
-    def adopt(self, past: CompactedPast) -> None:
-        """Replace merged events by what compaction() made of them; no grid changes."""
-        self._ledger.adopt(past)
 
     def self_check(self, number: int, now_minute: int) -> Callable[[], str | None] | None:
         """Return a comparison of one channel, as streamed, with the full recompute; None before its first render.
@@ -122,7 +108,7 @@ class GridEngine:
         if state.buffer is None or state.axes is None:
             return None
         view, cells, frame, rows, newest = (
-            self._ledger.capture(),
+            self.log.capture(),
             state.buffer.cells(),
             state.channel.timeframe,
             state.axes.rows,

@@ -20,7 +20,7 @@ from liqscape.device.age_tiers import AGE_TIERS
 from liqscape.device.backend import LedgerView
 from liqscape.errors import InvalidArgument, NotFound, OutOfRange
 from liqscape.events import PositionSide
-from liqscape.grid.updates import ChannelAxes, GridQuery
+from liqscape.grid.updates import ChannelAxes, GridQuery, PositionModel, PositionQuery
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.positions.mix import SHARE_ONE
 from liqscape.positions.weights import make_key, no_weights
@@ -50,6 +50,17 @@ class GridPlan:
     minute: int
     weights: NDArray[np.uint16]
     reconciled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedKey:
+    """A key that a query counts, and what it stands for."""
+
+    key: int
+    number: int
+    instrument: Instrument
+    leverage: int
+    side: PositionSide
 
 
 def plan_grid(
@@ -82,9 +93,9 @@ def plan_grid(
     frame = _frame(query)
     known = [entry for entry in history if entry.from_minute <= minute] or list(history[:1])
     generation, rows = (known[-1].generation, known[-1].axes.rows) if known else (0, scale.row_range(frame, mark_price))
-    rows = _rows(query, scale, rows)
+    rows = rows_of(query, scale, rows)
     _check_window(query, frame, rows, minute, view)
-    weights, reconciled = _weights(query, instruments, mixes)
+    weights, reconciled = weights_of(query, instruments, mixes)
     return GridPlan(ChannelAxes(frame, scale, rows), generation, minute, weights, reconciled)
 
 
@@ -110,7 +121,17 @@ def _frame(query: GridQuery) -> Timeframe:
     return Timeframe("", query.column_minutes, query.columns, longest.span_permille, 1)
 
 
-def _rows(query: GridQuery, scale: SymbolScale, default: RowRange) -> RowRange:
+def rows_of(query: PositionQuery, scale: SymbolScale, default: RowRange) -> RowRange:
+    """Return the rows asked for.
+
+    Args:
+        query: what is asked.
+        scale: integer units of the symbol.
+        default: prices and multiple where the query names none.
+
+    Raises:
+        InvalidArgument: names the field and what is allowed.
+    """
     multiple = query.row_multiple if query.row_multiple is not None else default.multiple
     if multiple < 1:
         raise InvalidArgument(f"base_steps_per_row {multiple} is invalid; use 1 or more")
@@ -122,8 +143,14 @@ def _rows(query: GridQuery, scale: SymbolScale, default: RowRange) -> RowRange:
         high = _base_row("price_high", query.price_high, scale)
     first, last = low // multiple, high // multiple
     if high < low:
-        raise InvalidArgument(f"price_low {query.price_low} is above price_high {query.price_high}")
+        raise InvalidArgument(
+            f"price_low {_edge(query.price_low, low, scale)} is above price_high {_edge(query.price_high, high, scale)}"
+        )
     return RowRange(first, last - first + 1, multiple)
+
+
+def _edge(asked: float | None, base_row: int, scale: SymbolScale) -> float:
+    return base_row * scale.base_step / 10**scale.price_decimals if asked is None else asked
 
 
 def _base_row(field: str, price: float, scale: SymbolScale) -> int:
@@ -155,9 +182,31 @@ def _check_window(query: GridQuery, frame: Timeframe, rows: RowRange, minute: in
         )
 
 
-def _weights(
-    query: GridQuery, instruments: Sequence[Instrument], mixes: Sequence[Sequence[int]]
+def weights_of(
+    query: PositionQuery, instruments: Sequence[Instrument], mixes: Sequence[Sequence[int]]
 ) -> tuple[NDArray[np.uint16], bool]:
+    """Return the weight of each key, and whether the lots they count are a part of the reconciled book.
+
+    A mix of one's own fits the open-only book too, and better: only prices end its positions, so what is open in a tier
+    is in proportion to the share it had of what opened. But nothing ties that book to open interest.
+
+    Raises:
+        InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
+    """
+    wanted = _own_mix(query)
+    weights = no_weights(len(instruments))
+    for entry in selected_keys(query, instruments):
+        share = mixes[entry.number][entry.instrument.leverage_tiers.index(entry.leverage)]
+        weights[entry.key] = _weight(entry.leverage, share, wanted)
+    return weights, not wanted and query.model is PositionModel.NET_OF_CLOSES
+
+
+def selected_keys(query: PositionQuery, instruments: Sequence[Instrument]) -> list[SelectedKey]:
+    """Return the keys that the filters of a query let pass, by instrument, tier and side.
+
+    Raises:
+        InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
+    """
     venues = {instrument.venue for instrument in instruments}
     for venue in query.venues:
         if venue not in venues:
@@ -165,22 +214,18 @@ def _weights(
     for leverage in query.leverages:
         if leverage not in LEVERAGE_TIERS:
             raise InvalidArgument(f"leverages has {leverage}; allowed are {', '.join(map(str, LEVERAGE_TIERS))}")
-    wanted = _own_mix(query)
-    weights = no_weights(len(instruments))
-    for number, (instrument, mix) in enumerate(zip(instruments, mixes, strict=True)):
-        if query.venues and instrument.venue not in query.venues:
-            continue
-        for leverage, share in zip(instrument.leverage_tiers, mix, strict=True):
-            if query.leverages and leverage not in query.leverages:
-                continue
-            weight = _weight(leverage, share, wanted)
-            for side in PositionSide:
-                if query.side in (None, side):
-                    weights[make_key(number, LEVERAGE_TIERS.index(leverage), side)] = weight
-    return weights, not wanted
+    return [
+        SelectedKey(make_key(number, LEVERAGE_TIERS.index(leverage), side), number, instrument, leverage, side)
+        for number, instrument in enumerate(instruments)
+        if not query.venues or instrument.venue in query.venues
+        for leverage in instrument.leverage_tiers
+        if not query.leverages or leverage in query.leverages
+        for side in PositionSide
+        if query.side in (None, side)
+    ]
 
 
-def _own_mix(query: GridQuery) -> dict[int, int]:
+def _own_mix(query: PositionQuery) -> dict[int, int]:
     wanted = dict(query.leverage_shares)
     if not wanted:
         return wanted

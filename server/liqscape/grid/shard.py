@@ -6,71 +6,23 @@ Everything that decides state is in the events; the wall clock is asked only for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from liqscape.axes import TIMEFRAMES, SymbolScale, last_minute_before
-from liqscape.device.backend import Backend, CompactedPast, LedgerView
+from liqscape.axes import TIMEFRAMES, last_minute_before
+from liqscape.device.backend import Backend, CompactedPast
 from liqscape.errors import ModelError
-from liqscape.events import Event, PositionSide, TickEnd
+from liqscape.events import Event, TickEnd
 from liqscape.grid.engine import GridEngine
-from liqscape.grid.queries import AxesSince
+from liqscape.grid.event_log import EventLog
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue
-from liqscape.grid.updates import (
-    CandleColumns,
-    Channel,
-    ChannelAxes,
-    ChannelUpdate,
-    Coverage,
-    SymbolStatus,
-    SymbolUpdate,
-    TickOutput,
-)
+from liqscape.grid.symbol_model import SymbolModel, SymbolView
+from liqscape.grid.updates import Channel, ChannelUpdate, PositionModel, SymbolStatus, TickOutput
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.market.state import MarketState
-from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.book import BookStep, PositionBook
+from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.mix import prior_inflow_mix
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelView:
-    """A default channel as it stood at a rendered tick."""
-
-    channel: Channel
-    history: tuple[AxesSince, ...]
-    candles: CandleColumns
-    newest_column: int
-
-    @property
-    def axes(self) -> ChannelAxes:
-        """Return the axes in force."""
-        return self.history[-1].axes
-
-    @property
-    def generation(self) -> int:
-        """Return the generation in force."""
-        return self.history[-1].generation
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolView:
-    """A symbol as it stood at a rendered tick: immutable, may be read from another thread."""
-
-    symbol: str
-    instruments: tuple[Instrument, ...]
-    mixes: tuple[tuple[int, ...], ...]
-    scale: SymbolScale
-    tick: int
-    now_minute: int
-    mark_price: int
-    source_watermark_ns: int
-    ledger: LedgerView
-    engine: GridEngine
-    channels: dict[str, ChannelView]
-    coverage: tuple[Coverage, ...]
-
 
 MAX_RAW_EVENTS_WHILE_BUILDING: Final = 1 << 24
 """Raw events of a symbol before they are merged while history is built: 400 MB."""
@@ -117,7 +69,7 @@ class Shard:
         self._mixes = mixes
         self._size_mixes = size_mixes
         self._rolls = RollQueue(rolls_per_tick)
-        self._models: dict[str, _SymbolModel] = {}
+        self._models: dict[str, SymbolModel] = {}
 
     def accept(self, event: Event) -> TickOutput | None:
         """Take one event; return what changed if it ends a rendered tick.
@@ -162,11 +114,11 @@ class Shard:
         minute = last_minute_before(self.end_ns)
         return {symbol: model.view(self.tick, minute, self.market) for symbol, model in self._models.items()}
 
-    def compactions(self) -> list[tuple[str, Callable[[], CompactedPast]]]:
-        """Return the merges that are due, by symbol; see GridEngine.compaction. Call it between ticks."""
+    def compactions(self) -> list[tuple[EventLog, Callable[[], CompactedPast]]]:
+        """Return the merges that are due, and the log that adopts each; see EventLog. Call it between ticks."""
         minute = last_minute_before(self.end_ns)
-        due = ((symbol, model.engine.compaction(minute)) for symbol, model in self._models.items())
-        return [(symbol, work) for symbol, work in due if work is not None]
+        due = ((log, log.compaction(minute)) for model in self._models.values() for log in model.logs)
+        return [(log, work) for log, work in due if work is not None]
 
     def self_check(self, number: int) -> Callable[[], str | None] | None:
         """Return a comparison of one channel with its full recompute; numbers go through all channels in turn."""
@@ -190,6 +142,10 @@ class Shard:
         """Return the book of a symbol; to be read, not changed."""
         return self._models[symbol].book
 
+    def live_book(self, symbol: str, model: PositionModel) -> CohortBook:
+        """Return the book of a symbol by a model; to be read, not changed."""
+        return self._models[symbol].live_book(model)
+
     def engine(self, symbol: str) -> GridEngine:
         """Return the grid engine of a symbol; to be read, not changed."""
         return self._models[symbol].engine
@@ -198,15 +154,19 @@ class Shard:
         """Merge at once, while nobody waits for a tick, what would otherwise fill the memory."""
         minute = last_minute_before(self.end_ns)
         for model in self._models.values():
-            if model.engine.raw_events > MAX_RAW_EVENTS_WHILE_BUILDING:
-                work = model.engine.compaction(minute)
+            for log in model.logs:
+                work = log.compaction(minute) if log.raw_events > MAX_RAW_EVENTS_WHILE_BUILDING else None
                 if work is not None:
-                    model.engine.adopt(work())
+                    log.adopt(work())
 
     def _step(self, bars: list[Bar]) -> None:
         for symbol in self.symbols:
-            for together in _steps([bar for bar in bars if bar.symbol == symbol]):
+            steps = _steps([bar for bar in bars if bar.symbol == symbol])
+            for together in steps:
                 self._step_symbol(symbol, together)
+            # Not before: the bars of a tick are all on the rows of its beginning.
+            if steps and self._models[symbol].coarsening_is_due(steps[-1][0].minute):
+                self._models[symbol].coarsen_rows(self.market.coarsen_rows(symbol), steps[-1][0].minute)
 
     def _step_symbol(self, symbol: str, bars: list[Bar]) -> None:
         model = self._models.get(symbol)
@@ -216,7 +176,7 @@ class Shard:
                 raise ModelError(f"a bar of {symbol} came before its first price")
             instruments = [i for i in self.instruments if i.symbol == symbol]
             channels = tuple(c for c in self.channels if c.symbol == symbol)
-            model = self._models[symbol] = _SymbolModel(
+            model = self._models[symbol] = SymbolModel(
                 symbol, instruments, channels, scale, self._backend, self._mixes, self._size_mixes
             )
         step = model.step(bars)
@@ -237,91 +197,3 @@ def _steps(bars: list[Bar]) -> list[list[Bar]]:
             steps.append(step)
         step.append(bar)
     return steps
-
-
-class _SymbolModel:
-    """Book and grids of one symbol."""
-
-    def __init__(
-        self,
-        symbol: str,
-        instruments: Sequence[Instrument],
-        channels: tuple[Channel, ...],
-        scale: SymbolScale,
-        backend: Backend,
-        mixes: Mapping[str, Sequence[int]] | None,
-        size_mixes: Mapping[str, Sequence[int]] | None,
-    ) -> None:
-        self.symbol = symbol
-        self.book = PositionBook(symbol, instruments, scale, backend, mixes, size_mixes)
-        self.engine = GridEngine(channels, scale, len(instruments), backend)
-        self.mark_price = 0
-        self.watermark_ns = 0
-        self.render_ms = 0.0
-        self._channels = channels
-
-    def step(self, bars: list[Bar]) -> BookStep:
-        step = self.book.apply(bars)
-        self.engine.record(step, bars)
-        for bar in reversed(bars):
-            self.watermark_ns = max(self.watermark_ns, bar.watermark_ns)
-            if bar.trigger is not None:
-                self.mark_price = bar.trigger.close
-        return step
-
-    def update(self) -> SymbolUpdate:
-        return SymbolUpdate(self.symbol, self.mark_price, self.book.scale.price_decimals, self.watermark_ns)
-
-    def coverage(self, market: MarketState) -> tuple[Coverage, ...]:
-        return tuple(self._coverage(self.book.account(i.instrument_id), market) for i in self.book.instruments)
-
-    def _coverage(self, account: InstrumentAccount, market: MarketState) -> Coverage:
-        def lots(quantity: int) -> int:
-            return account.in_lots(quantity, self.book.scale, self.mark_price)
-
-        return Coverage(
-            symbol=self.symbol,
-            venue=account.instrument.venue,
-            instrument_id=account.instrument.instrument_id,
-            watermark_ns=account.watermark_ns,
-            live_lots=(lots(account.live[PositionSide.LONG]), lots(account.live[PositionSide.SHORT])),
-            uncovered_lots=(lots(account.uncovered[PositionSide.LONG]), lots(account.uncovered[PositionSide.SHORT])),
-            model_error_lots=lots(account.model_error_lots),
-            rejected_events=market.rejected_events(account.instrument.instrument_id),
-            lot_decimals=self.book.scale.lot_decimals,
-        )
-
-    def view(self, tick: int, minute: int, market: MarketState) -> SymbolView:
-        channels: dict[str, ChannelView] = {}
-        for channel in self._channels:
-            history = self.engine.history(channel.channel_id)
-            if history:
-                candles = self.engine.candles(channel.channel_id, channel.timeframe.column_of(minute))
-                newest = self.engine.newest_column(channel.channel_id)
-                channels[channel.timeframe.name] = ChannelView(channel, history, candles, newest)
-        return SymbolView(
-            symbol=self.symbol,
-            instruments=self.book.instruments,
-            mixes=tuple(self.book.account(i.instrument_id).mix for i in self.book.instruments),
-            scale=self.book.scale,
-            tick=tick,
-            now_minute=minute,
-            mark_price=self.mark_price,
-            source_watermark_ns=self.watermark_ns,
-            ledger=self.engine.capture(),
-            engine=self.engine,
-            channels=channels,
-            coverage=self.coverage(market),
-        )
-
-    def status(self, market: MarketState) -> SymbolStatus:
-        return SymbolStatus(
-            symbol=self.symbol,
-            mark_price=self.mark_price,
-            price_decimals=self.book.scale.price_decimals,
-            source_watermark_ns=self.watermark_ns,
-            live_cohorts=self.book.live_cohorts,
-            ledger_events=self.engine.ledger_events,
-            coverage=self.coverage(market),
-            tick_compute_ms=self.render_ms,
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -156,33 +157,72 @@ class EngineStatus:
     counters: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class GridQuery:
-    """Which grid is asked for; the fields of GetGridRequest. None and empty mean the default.
+class PositionModel(enum.Enum):
+    """Which of the books that stand side by side."""
+
+    NET_OF_CLOSES = "net of closes"
+    OPEN_ONLY = "open only"
+
+
+class Breakdown(enum.Enum):
+    """What a liquidation map is split by beside the side. An instrument is a part of one venue."""
+
+    VENUE = "venue"
+    INSTRUMENT = "instrument"
+    LEVERAGE = "leverage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionQuery:
+    """Which positions a question counts, and on which rows. None and empty mean the default.
 
     Attributes:
-        symbol: base coin.
-        timeframe: name; empty only with a window of one's own.
         venues, leverages, side: filters.
         leverage_shares: leverage to share in millionths, a mix of one's own.
-        as_of_minute: last minute included.
-        column_minutes, columns: a window of one's own.
         row_multiple: base steps of a row.
         price_low, price_high: quote currency.
+        model: the book.
     """
 
-    symbol: str
-    timeframe: str = ""
     venues: tuple[str, ...] = ()
     leverages: tuple[int, ...] = ()
     side: PositionSide | None = None
     leverage_shares: tuple[tuple[int, int], ...] = ()
-    as_of_minute: int | None = None
-    column_minutes: int | None = None
-    columns: int | None = None
     row_multiple: int | None = None
     price_low: float | None = None
     price_high: float | None = None
+    model: PositionModel = PositionModel.NET_OF_CLOSES
+
+
+@dataclass(frozen=True, slots=True)
+class GridQuery(PositionQuery):
+    """Which grid is asked for; the fields of GetGridRequest.
+
+    Attributes:
+        symbol: base coin.
+        timeframe: name; empty only with a window of one's own.
+        as_of_minute: last minute included.
+        column_minutes, columns: a window of one's own.
+    """
+
+    symbol: str
+    timeframe: str = ""
+    as_of_minute: int | None = None
+    column_minutes: int | None = None
+    columns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapQuery(PositionQuery):
+    """Which liquidation map is asked for; the fields of GetLiquidationMapRequest.
+
+    Attributes:
+        symbol: base coin.
+        breakdown: what its cells are split by, beside the side.
+    """
+
+    symbol: str
+    breakdown: frozenset[Breakdown] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +243,7 @@ class GridAnswer:
     coverage: tuple[Coverage, ...]
     as_of_minute: int
     reconciled: bool = True
+    model: PositionModel = PositionModel.NET_OF_CLOSES
 
 
 @dataclass(frozen=True, slots=True)

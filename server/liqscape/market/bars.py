@@ -59,6 +59,14 @@ class TradedRows:
             lots[offset : offset + len(part.lots)] += part.lots
         return TradedRows(first, lots)
 
+    def on_coarser_rows(self, multiple: int) -> TradedRows:
+        """Return the same lots on rows multiple times as high."""
+        first = self.first_row // multiple
+        rows = np.arange(self.first_row, self.first_row + len(self.lots), dtype=np.int64) // multiple - first
+        lots = np.zeros(int(rows[-1]) + 1, np.int64)
+        np.add.at(lots, rows, self.lots)
+        return TradedRows(first, lots)
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:

@@ -49,6 +49,14 @@ class MarketState:
         """Return the units of a symbol, or None before its first price."""
         return self._scales.get(symbol)
 
+    def coarsen_rows(self, symbol: str) -> SymbolScale:
+        """Make the base step of a symbol coarser from the next tick on, and return its units then. Between ticks."""
+        scale = self._scales[symbol] = self._scales[symbol].coarsened()
+        for builder in self._builders.values():
+            if builder.instrument.symbol == symbol and builder.scale is not None:
+                builder.scale = scale
+        return scale
+
     def rejected_events(self, instrument_id: str) -> int:
         """Return how many inputs of an instrument its feed has thrown away since the start."""
         return self._builders[instrument_id].rejected

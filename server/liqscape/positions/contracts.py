@@ -12,6 +12,7 @@ lots(n). So what a cohort has emitted is always lots(what is left of it), and a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -91,6 +92,36 @@ class ContractLots:
         lots = quantity.copy()
         lots[inverse] = whole * numerator + rest * numerator // divisor
         return lots
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """Lots that cohorts gain and lose when their contracts are counted at the middle price of coarser rows.
+
+    A ledger that logs both still holds lots(what is left) of every cohort.
+    """
+
+    up: CohortBatch
+    down: CohortBatch
+
+    @classmethod
+    def between(cls, before: CohortBatch, after: CohortBatch) -> Restatement:
+        """Return the difference of two statements, by (open minute, row, key), ascending."""
+        minute = np.concatenate((before.open_minute, after.open_minute))
+        row = np.concatenate((before.row, after.row))
+        key = np.concatenate((before.key, after.key))
+        lots = np.concatenate((-before.lots, after.lots))
+        order = np.lexsort((key, row, minute))
+        minute, row, key, lots = minute[order], row[order], key[order], lots[order]
+        same = (minute[1:] == minute[:-1]) & (row[1:] == row[:-1]) & (key[1:] == key[:-1])
+        starts = np.flatnonzero(np.concatenate((np.ones(min(1, len(lots)), np.bool_), ~same)))
+        change = np.add.reduceat(lots, starts) if len(starts) else lots
+
+        def where(chosen: NDArray[np.bool_]) -> CohortBatch:
+            at = starts[chosen]
+            return CohortBatch(minute[at], row[at], key[at], np.abs(change[chosen]))
+
+        return cls(where(change > 0), where(change < 0))
 
 
 def _price_of_lot_per_contract(instrument: Instrument, scale: SymbolScale) -> Fraction:

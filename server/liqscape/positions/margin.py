@@ -111,24 +111,33 @@ class RowMap:
             instrument: the contract and its rules.
             of_tiers: ladder of each leverage tier the venue allows; None: all positions in the first maintenance tier.
         """
-        leverages = instrument.leverage_tiers
         slots = [
             (leverage, step)
-            for leverage, ladder in zip(leverages, of_tiers or ladders(instrument), strict=True)
+            for leverage, ladder in zip(instrument.leverage_tiers, of_tiers or ladders(instrument), strict=True)
             for step in ladder
         ]
+        ratios = [
+            [
+                liquidation_ratio(instrument, leverage, side, step.maintenance_tier, step.size)
+                for leverage, step in slots
+            ]
+            for side in PositionSide
+        ]
+        return cls._of_ratios([leverage for leverage, _ in slots], ratios)
+
+    @classmethod
+    def bankruptcy(cls, instrument: Instrument) -> RowMap:
+        """Build the map of the rule 1/L: a position ends when its initial margin is lost. A slot is a tier."""
+        tiers, inverse = instrument.leverage_tiers, instrument.is_inverse
+        return cls._of_ratios(
+            tiers, [[bankruptcy_ratio(leverage, side, inverse=inverse) for leverage in tiers] for side in PositionSide]
+        )
+
+    @classmethod
+    def _of_ratios(cls, leverages: Sequence[int], ratios: Sequence[Sequence[Fraction]]) -> RowMap:
         return cls(
-            tier_indices=np.array([LEVERAGE_TIERS.index(leverage) for leverage, _ in slots], np.int64),
-            multipliers=np.array(
-                [
-                    [
-                        row_multiplier(liquidation_ratio(instrument, leverage, side, step.maintenance_tier, step.size))
-                        for leverage, step in slots
-                    ]
-                    for side in PositionSide
-                ],
-                np.int64,
-            ),
+            tier_indices=np.array([LEVERAGE_TIERS.index(leverage) for leverage in leverages], np.int64),
+            multipliers=np.array([[row_multiplier(ratio) for ratio in of_side] for of_side in ratios], np.int64),
         )
 
     def liquidation_rows(self, entry_rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,11 +7,24 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class PositionModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POSITION_MODEL_UNSPECIFIED: _ClassVar[PositionModel]
+    POSITION_MODEL_NET_OF_CLOSES: _ClassVar[PositionModel]
+    POSITION_MODEL_OPEN_ONLY: _ClassVar[PositionModel]
+
 class PositionSide(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     POSITION_SIDE_UNSPECIFIED: _ClassVar[PositionSide]
     POSITION_SIDE_LONG: _ClassVar[PositionSide]
     POSITION_SIDE_SHORT: _ClassVar[PositionSide]
+
+class MapBreakdown(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MAP_BREAKDOWN_UNSPECIFIED: _ClassVar[MapBreakdown]
+    MAP_BREAKDOWN_VENUE: _ClassVar[MapBreakdown]
+    MAP_BREAKDOWN_INSTRUMENT: _ClassVar[MapBreakdown]
+    MAP_BREAKDOWN_LEVERAGE: _ClassVar[MapBreakdown]
 
 class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -20,9 +33,16 @@ class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENGINE_STATE_SERVING: _ClassVar[EngineState]
     ENGINE_STATE_ENDED: _ClassVar[EngineState]
     ENGINE_STATE_FAILED: _ClassVar[EngineState]
+POSITION_MODEL_UNSPECIFIED: PositionModel
+POSITION_MODEL_NET_OF_CLOSES: PositionModel
+POSITION_MODEL_OPEN_ONLY: PositionModel
 POSITION_SIDE_UNSPECIFIED: PositionSide
 POSITION_SIDE_LONG: PositionSide
 POSITION_SIDE_SHORT: PositionSide
+MAP_BREAKDOWN_UNSPECIFIED: MapBreakdown
+MAP_BREAKDOWN_VENUE: MapBreakdown
+MAP_BREAKDOWN_INSTRUMENT: MapBreakdown
+MAP_BREAKDOWN_LEVERAGE: MapBreakdown
 ENGINE_STATE_UNSPECIFIED: EngineState
 ENGINE_STATE_BUILDING: EngineState
 ENGINE_STATE_SERVING: EngineState
@@ -30,7 +50,7 @@ ENGINE_STATE_ENDED: EngineState
 ENGINE_STATE_FAILED: EngineState
 
 class GetGridRequest(_message.Message):
-    __slots__ = ("symbol", "timeframe", "venues", "leverages", "side", "leverage_shares", "as_of_minute", "column_minutes", "columns", "base_steps_per_row", "price_low", "price_high")
+    __slots__ = ("symbol", "timeframe", "venues", "leverages", "side", "leverage_shares", "as_of_minute", "column_minutes", "columns", "base_steps_per_row", "price_low", "price_high", "model")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     VENUES_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +63,7 @@ class GetGridRequest(_message.Message):
     BASE_STEPS_PER_ROW_FIELD_NUMBER: _ClassVar[int]
     PRICE_LOW_FIELD_NUMBER: _ClassVar[int]
     PRICE_HIGH_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     timeframe: str
     venues: _containers.RepeatedScalarFieldContainer[str]
@@ -55,7 +76,8 @@ class GetGridRequest(_message.Message):
     base_steps_per_row: int
     price_low: float
     price_high: float
-    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., as_of_minute: _Optional[int] = ..., column_minutes: _Optional[int] = ..., columns: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ...) -> None: ...
+    model: PositionModel
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., as_of_minute: _Optional[int] = ..., column_minutes: _Optional[int] = ..., columns: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ..., model: _Optional[_Union[PositionModel, str]] = ...) -> None: ...
 
 class LeverageShare(_message.Message):
     __slots__ = ("leverage", "share_ppm")
@@ -74,7 +96,7 @@ class GetGridResponse(_message.Message):
     def __init__(self, header: _Optional[_Union[GridHeader, _Mapping]] = ..., fragment: _Optional[_Union[GridFragment, _Mapping]] = ...) -> None: ...
 
 class GridHeader(_message.Message):
-    __slots__ = ("symbol", "timeframe", "epoch", "tick", "generation", "axes", "newest_column", "lot_decimals", "weight_one", "usd_per_weighted_lot", "candles", "mark_price", "source_watermark_unix_ns", "states", "coverage", "cells_bytes", "meaning", "as_of_minute", "reconciled")
+    __slots__ = ("symbol", "timeframe", "epoch", "tick", "generation", "axes", "newest_column", "lot_decimals", "weight_one", "usd_per_weighted_lot", "candles", "mark_price", "source_watermark_unix_ns", "states", "coverage", "cells_bytes", "meaning", "as_of_minute", "reconciled", "model")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +116,7 @@ class GridHeader(_message.Message):
     MEANING_FIELD_NUMBER: _ClassVar[int]
     AS_OF_MINUTE_FIELD_NUMBER: _ClassVar[int]
     RECONCILED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     timeframe: str
     epoch: int
@@ -113,7 +136,8 @@ class GridHeader(_message.Message):
     meaning: str
     as_of_minute: int
     reconciled: bool
-    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., generation: _Optional[int] = ..., axes: _Optional[_Union[_stream_pb2.Axes, _Mapping]] = ..., newest_column: _Optional[int] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., candles: _Optional[_Union[_stream_pb2.Candles, _Mapping]] = ..., mark_price: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., meaning: _Optional[str] = ..., as_of_minute: _Optional[int] = ..., reconciled: bool = ...) -> None: ...
+    model: PositionModel
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., generation: _Optional[int] = ..., axes: _Optional[_Union[_stream_pb2.Axes, _Mapping]] = ..., newest_column: _Optional[int] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., candles: _Optional[_Union[_stream_pb2.Candles, _Mapping]] = ..., mark_price: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., meaning: _Optional[str] = ..., as_of_minute: _Optional[int] = ..., reconciled: bool = ..., model: _Optional[_Union[PositionModel, str]] = ...) -> None: ...
 
 class GridFragment(_message.Message):
     __slots__ = ("column_index", "columns", "cells")
@@ -124,6 +148,140 @@ class GridFragment(_message.Message):
     columns: int
     cells: bytes
     def __init__(self, column_index: _Optional[int] = ..., columns: _Optional[int] = ..., cells: _Optional[bytes] = ...) -> None: ...
+
+class GetLiquidationMapRequest(_message.Message):
+    __slots__ = ("symbol", "venues", "leverages", "side", "leverage_shares", "base_steps_per_row", "price_low", "price_high", "breakdown", "model")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    VENUES_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGES_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_SHARES_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEPS_PER_ROW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_LOW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_HIGH_FIELD_NUMBER: _ClassVar[int]
+    BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    venues: _containers.RepeatedScalarFieldContainer[str]
+    leverages: _containers.RepeatedScalarFieldContainer[int]
+    side: PositionSide
+    leverage_shares: _containers.RepeatedCompositeFieldContainer[LeverageShare]
+    base_steps_per_row: int
+    price_low: float
+    price_high: float
+    breakdown: _containers.RepeatedScalarFieldContainer[MapBreakdown]
+    model: PositionModel
+    def __init__(self, symbol: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ..., breakdown: _Optional[_Iterable[_Union[MapBreakdown, str]]] = ..., model: _Optional[_Union[PositionModel, str]] = ...) -> None: ...
+
+class GetLiquidationMapResponse(_message.Message):
+    __slots__ = ("header", "fragment")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    FRAGMENT_FIELD_NUMBER: _ClassVar[int]
+    header: MapHeader
+    fragment: MapFragment
+    def __init__(self, header: _Optional[_Union[MapHeader, _Mapping]] = ..., fragment: _Optional[_Union[MapFragment, _Mapping]] = ...) -> None: ...
+
+class MapHeader(_message.Message):
+    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "weight_one", "usd_per_weighted_lot", "mark_price", "price_row", "source_watermark_unix_ns", "states", "coverage", "meaning", "model", "reconciled", "series", "cells_bytes", "long_cumulative_weighted_lots", "short_cumulative_weighted_lots", "long_cumulative_usd", "short_cumulative_usd", "by_side", "by_venue", "by_leverage")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    AXIS_FIELD_NUMBER: _ClassVar[int]
+    LOT_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_ONE_FIELD_NUMBER: _ClassVar[int]
+    USD_PER_WEIGHTED_LOT_FIELD_NUMBER: _ClassVar[int]
+    MARK_PRICE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_ROW_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_WATERMARK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MEANING_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    RECONCILED_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    CELLS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LONG_CUMULATIVE_WEIGHTED_LOTS_FIELD_NUMBER: _ClassVar[int]
+    SHORT_CUMULATIVE_WEIGHTED_LOTS_FIELD_NUMBER: _ClassVar[int]
+    LONG_CUMULATIVE_USD_FIELD_NUMBER: _ClassVar[int]
+    SHORT_CUMULATIVE_USD_FIELD_NUMBER: _ClassVar[int]
+    BY_SIDE_FIELD_NUMBER: _ClassVar[int]
+    BY_VENUE_FIELD_NUMBER: _ClassVar[int]
+    BY_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    epoch: int
+    tick: int
+    axis: RowAxis
+    lot_decimals: int
+    weight_one: int
+    usd_per_weighted_lot: _containers.RepeatedScalarFieldContainer[float]
+    mark_price: int
+    price_row: int
+    source_watermark_unix_ns: int
+    states: _containers.RepeatedScalarFieldContainer[_stream_pb2.DataState]
+    coverage: _containers.RepeatedCompositeFieldContainer[_stream_pb2.VenueChunk]
+    meaning: str
+    model: PositionModel
+    reconciled: bool
+    series: _containers.RepeatedCompositeFieldContainer[MapSeries]
+    cells_bytes: int
+    long_cumulative_weighted_lots: _containers.RepeatedScalarFieldContainer[int]
+    short_cumulative_weighted_lots: _containers.RepeatedScalarFieldContainer[int]
+    long_cumulative_usd: _containers.RepeatedScalarFieldContainer[float]
+    short_cumulative_usd: _containers.RepeatedScalarFieldContainer[float]
+    by_side: _containers.RepeatedCompositeFieldContainer[MapSeries]
+    by_venue: _containers.RepeatedCompositeFieldContainer[MapSeries]
+    by_leverage: _containers.RepeatedCompositeFieldContainer[MapSeries]
+    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., mark_price: _Optional[int] = ..., price_row: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., reconciled: bool = ..., series: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., long_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., short_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., long_cumulative_usd: _Optional[_Iterable[float]] = ..., short_cumulative_usd: _Optional[_Iterable[float]] = ..., by_side: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_venue: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ...) -> None: ...
+
+class RowAxis(_message.Message):
+    __slots__ = ("first_row", "rows", "base_steps_per_row", "base_step", "price_decimals")
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEPS_PER_ROW_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEP_FIELD_NUMBER: _ClassVar[int]
+    PRICE_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    first_row: int
+    rows: int
+    base_steps_per_row: int
+    base_step: int
+    price_decimals: int
+    def __init__(self, first_row: _Optional[int] = ..., rows: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., base_step: _Optional[int] = ..., price_decimals: _Optional[int] = ...) -> None: ...
+
+class MapSeries(_message.Message):
+    __slots__ = ("venue", "instrument", "leverage", "side", "inside", "below", "above")
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    INSIDE_FIELD_NUMBER: _ClassVar[int]
+    BELOW_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    instrument: str
+    leverage: int
+    side: PositionSide
+    inside: MapAmount
+    below: MapAmount
+    above: MapAmount
+    def __init__(self, venue: _Optional[str] = ..., instrument: _Optional[str] = ..., leverage: _Optional[int] = ..., side: _Optional[_Union[PositionSide, str]] = ..., inside: _Optional[_Union[MapAmount, _Mapping]] = ..., below: _Optional[_Union[MapAmount, _Mapping]] = ..., above: _Optional[_Union[MapAmount, _Mapping]] = ...) -> None: ...
+
+class MapAmount(_message.Message):
+    __slots__ = ("weighted_lots", "usd")
+    WEIGHTED_LOTS_FIELD_NUMBER: _ClassVar[int]
+    USD_FIELD_NUMBER: _ClassVar[int]
+    weighted_lots: int
+    usd: float
+    def __init__(self, weighted_lots: _Optional[int] = ..., usd: _Optional[float] = ...) -> None: ...
+
+class MapFragment(_message.Message):
+    __slots__ = ("series_index", "series", "cells")
+    SERIES_INDEX_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    series_index: int
+    series: int
+    cells: bytes
+    def __init__(self, series_index: _Optional[int] = ..., series: _Optional[int] = ..., cells: _Optional[bytes] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

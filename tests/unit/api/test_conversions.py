@@ -10,7 +10,7 @@ import pytest
 from liqscape.api.conversions import grid_fragments, grid_header, status_response
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
-from liqscape.grid.updates import EngineStatus, SymbolStatus
+from liqscape.grid.updates import EngineStatus, PositionModel, SymbolStatus
 from liqscape.v1 import query_pb2, stream_pb2
 from tests.fake_engine import EPOCH, FakeEngine, candle_columns, describe, grid_answer
 
@@ -43,6 +43,16 @@ def test_header_of_a_grid_without_a_price_leaves_candles_out() -> None:
 
     assert not header.HasField("candles")
     assert list(header.states) == []
+
+
+def test_header_of_a_grid_names_its_model_and_what_that_means() -> None:
+    ours = grid_header(grid_answer(2, 3), []).header
+    theirs = grid_header(replace(grid_answer(2, 3), model=PositionModel.OPEN_ONLY, reconciled=False), []).header
+
+    assert (ours.model, theirs.model) == (query_pb2.POSITION_MODEL_NET_OF_CLOSES, query_pb2.POSITION_MODEL_OPEN_ONLY)
+    assert (ours.reconciled, theirs.reconciled) == (True, False)
+    assert "open-only" not in ours.meaning
+    assert "estimate by the open-only model" in theirs.meaning
 
 
 def test_status_joins_engine_and_streams() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from liqscape.api.requests import channels_of, grid_of, parse, resume_points_of
+from liqscape.api.requests import channels_of, grid_of, map_of, parse, resume_points_of
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
-from liqscape.grid.updates import GridQuery
+from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel
 from liqscape.v1 import query_pb2, stream_pb2
 
 
@@ -77,6 +79,7 @@ def test_grid_query_carries_every_field() -> None:
         base_steps_per_row=5,
         price_low=1.5,
         price_high=2.5,
+        model=query_pb2.POSITION_MODEL_OPEN_ONLY,
     )
 
     query = grid_of(request)
@@ -93,7 +96,58 @@ def test_grid_query_carries_every_field() -> None:
         row_multiple=5,
         price_low=1.5,
         price_high=2.5,
+        model=PositionModel.OPEN_ONLY,
     )
+
+
+def test_map_query_carries_every_field() -> None:
+    request = query_pb2.GetLiquidationMapRequest(
+        symbol="BTC",
+        venues=["binance"],
+        leverages=[10, 20],
+        side=query_pb2.POSITION_SIDE_LONG,
+        leverage_shares=[query_pb2.LeverageShare(leverage=10, share_ppm=1_000_000)],
+        base_steps_per_row=5,
+        price_low=1.5,
+        price_high=2.5,
+        breakdown=[query_pb2.MAP_BREAKDOWN_LEVERAGE, query_pb2.MAP_BREAKDOWN_VENUE, query_pb2.MAP_BREAKDOWN_VENUE],
+        model=query_pb2.POSITION_MODEL_OPEN_ONLY,
+    )
+
+    query = map_of(request)
+
+    assert query == MapQuery(
+        symbol="BTC",
+        venues=("binance",),
+        leverages=(10, 20),
+        side=PositionSide.LONG,
+        leverage_shares=((10, 1_000_000),),
+        row_multiple=5,
+        price_low=1.5,
+        price_high=2.5,
+        breakdown=frozenset({Breakdown.VENUE, Breakdown.LEVERAGE}),
+        model=PositionModel.OPEN_ONLY,
+    )
+    assert map_of(query_pb2.GetLiquidationMapRequest(symbol="BTC")) == MapQuery("BTC")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "symbol is empty; name a base coin"),
+        ({"symbol": "B" * 65}, "symbol has 65 characters; at most 64"),
+        ({"symbol": "BTC", "venues": ["x"] * 65}, "venues has 65 entries; at most 64"),
+        ({"symbol": "BTC", "venues": ["x" * 65]}, r"venues\[0\] has 65 characters; at most 64"),
+        ({"symbol": "BTC", "leverages": [10] * 17}, "leverages has 17 entries; at most 16"),
+        ({"symbol": "BTC", "side": 9}, "side 9 is unknown; use long, short or none"),
+        ({"symbol": "BTC", "model": 9}, "model 9 is unknown; use net of closes, open only or none"),
+        ({"symbol": "BTC", "breakdown": [0]}, "breakdown has 0; use venue, instrument, leverage or none"),
+        ({"symbol": "BTC", "breakdown": [1] * 4}, "breakdown has 4 entries; at most 3"),
+    ],
+)
+def test_bad_map_request_names_field_and_limit(fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidArgument, match=text):
+        map_of(query_pb2.GetLiquidationMapRequest(**fields))
 
 
 def test_grid_refuses_too_many_filters_and_an_unknown_side() -> None:
@@ -103,6 +157,8 @@ def test_grid_refuses_too_many_filters_and_an_unknown_side() -> None:
         grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y", leverages=[10] * 17))
     with pytest.raises(InvalidArgument, match="side 9 is unknown"):
         grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y", side=9))  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="model 9 is unknown"):
+        grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="1y", model=9))  # type: ignore[arg-type]
 
 
 def test_grid_needs_a_symbol_and_a_known_timeframe() -> None:

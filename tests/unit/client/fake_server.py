@@ -38,6 +38,9 @@ class FakeServer:
         refuses_questions: whether to questions too, or only to streams.
         requests: every SubscribeRequest so far.
         grid_parts: what GetGrid answers.
+        map_parts: what GetLiquidationMap answers.
+        map_requests: every GetLiquidationMapRequest so far.
+        grid_requests: every GetGridRequest so far.
         left: set once a stream was open and is not any more.
     """
 
@@ -47,6 +50,9 @@ class FakeServer:
         self.refuses_questions = True
         self.requests: list[stream_pb2.SubscribeRequest] = []
         self.grid_parts: Callable[[], list[query_pb2.GetGridResponse]] = lambda: grid_parts(engine.channels[0])
+        self.map_parts: Callable[[], list[query_pb2.GetLiquidationMapResponse]] = map_parts
+        self.map_requests: list[query_pb2.GetLiquidationMapRequest] = []
+        self.grid_requests: list[query_pb2.GetGridRequest] = []
         self.port = 0
         self.left = asyncio.Event()
         self._streams: set[asyncio.Queue[bytes]] = set()
@@ -74,6 +80,11 @@ class FakeServer:
             request_deserializer=query_pb2.GetGridRequest.FromString,
             response_serializer=query_pb2.GetGridResponse.SerializeToString,
         )
+        get_map = grpc.unary_stream_rpc_method_handler(
+            self._get_map,
+            request_deserializer=query_pb2.GetLiquidationMapRequest.FromString,
+            response_serializer=query_pb2.GetLiquidationMapResponse.SerializeToString,
+        )
         get_status = grpc.unary_unary_rpc_method_handler(
             self._get_status,
             request_deserializer=query_pb2.GetStatusRequest.FromString,
@@ -86,6 +97,7 @@ class FakeServer:
         )
         questions: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "GetGrid": get_grid,
+            "GetLiquidationMap": get_map,
             "GetStatus": get_status,
             "ListInstruments": instruments,
         }
@@ -137,9 +149,19 @@ class FakeServer:
     async def _get_grid(
         self, request: query_pb2.GetGridRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[query_pb2.GetGridResponse]:
+        self.grid_requests.append(request)
         if self.refusal is not None and self.refuses_questions:
             await self.refusal.abort(context)
         for part in self.grid_parts():
+            yield part
+
+    async def _get_map(
+        self, request: query_pb2.GetLiquidationMapRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[query_pb2.GetLiquidationMapResponse]:
+        self.map_requests.append(request)
+        if self.refusal is not None and self.refuses_questions:
+            await self.refusal.abort(context)
+        for part in self.map_parts():
             yield part
 
     async def _get_status(
@@ -167,6 +189,7 @@ def grid_parts(channel: ModelChannel) -> list[query_pb2.GetGridResponse]:
     """Return the answer to GetGrid in a header and fragments of at most two columns."""
     header = query_pb2.GridHeader(
         symbol=channel.symbol,
+        as_of_minute=channel.newest_column * channel.column_minutes,
         timeframe=channel.timeframe,
         epoch=0xABCDEF,
         tick=channel.tick,
@@ -189,4 +212,49 @@ def grid_parts(channel: ModelChannel) -> list[query_pb2.GetGridResponse]:
         some = cells[start : start + 2]
         fragment = query_pb2.GridFragment(column_index=start, columns=len(some), cells=some.tobytes())
         parts.append(query_pb2.GetGridResponse(fragment=fragment))
+    return parts
+
+
+MAP_CELLS = np.array([[5, 7, 0], [0, 0, 11], [2, 0, 0], [0, 1, 13]], np.int64) * 4096
+"""Made-up weighted lots, int64[series, row]: longs and shorts of 10x, then of 20x."""
+
+
+def map_parts() -> list[query_pb2.GetLiquidationMapResponse]:
+    """Return the answer to GetLiquidationMap in a header and a fragment for each leverage."""
+    long, short = query_pb2.POSITION_SIDE_LONG, query_pb2.POSITION_SIDE_SHORT
+    outside = query_pb2.MapAmount(weighted_lots=3 * 4096, usd=1.5)
+
+    def series(leverage: int, side: query_pb2.PositionSide, lots: int) -> query_pb2.MapSeries:
+        inside = query_pb2.MapAmount(weighted_lots=lots * 4096, usd=float(lots))
+        return query_pb2.MapSeries(leverage=leverage, side=side, inside=inside, below=outside)
+
+    header = query_pb2.MapHeader(
+        symbol="BTC",
+        epoch=0xABCDEF,
+        tick=9,
+        axis=query_pb2.RowAxis(first_row=2225, rows=3, base_steps_per_row=2, base_step=200, price_decimals=1),
+        lot_decimals=5,
+        weight_one=4096,
+        usd_per_weighted_lot=[0.25, 0.5, 1.0],
+        mark_price=890_406,
+        price_row=2226,
+        source_watermark_unix_ns=1_765_809_000_000_000_000,
+        states=[stream_pb2.DATA_STATE_SIMULATED],
+        coverage=[stream_pb2.VenueChunk(symbol="BTC", instrument="binance:BTCUSDT", live_long_lots=20)],
+        meaning="weighted lots; an estimate",
+        model=query_pb2.POSITION_MODEL_NET_OF_CLOSES,
+        reconciled=True,
+        series=[series(10, long, 12), series(10, short, 11), series(20, long, 2), series(20, short, 14)],
+        cells_bytes=96,
+        long_cumulative_weighted_lots=[14 * 4096, 7 * 4096, 0],
+        short_cumulative_weighted_lots=[6 * 4096, 7 * 4096, 31 * 4096],
+        long_cumulative_usd=[14.0, 7.0, 0.0],
+        short_cumulative_usd=[3.0, 4.0, 28.0],
+        by_side=[series(0, long, 14), series(0, short, 25)],
+    )
+    parts = [query_pb2.GetLiquidationMapResponse(header=header)]
+    for start in (0, 2):
+        cells = MAP_CELLS[start : start + 2].astype("<i8").tobytes()
+        fragment = query_pb2.MapFragment(series_index=start, series=2, cells=cells)
+        parts.append(query_pb2.GetLiquidationMapResponse(fragment=fragment))
     return parts

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,9 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from liqscape.v1 import stream_pb2
+from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.decoding import LEVEL_USD, decode_delta, decode_keyframe, level_bounds_usd, window_to_ring
 from liqscape_client.errors import DecodeError
+from liqscape_client.grid_options import MapOptions, map_request
+from liqscape_client.liquidation_maps import assemble_map
 from liqscape_client.replica import Outcome, Replica
 from liqscape_client.replica_set import ReplicaSet
 from tests.unit.client.wire_model import checksum, encode_keyframe
@@ -135,3 +139,39 @@ def test_golden_stream_is_followed_to_its_gap() -> None:
             assert replica.tick == expected["tick"], step["what"]
             assert replica.heatmap().newest_column == expected["newest_column"]
             assert in_ring_order(replica).tobytes() == bytes.fromhex(expected["ring"]), step["what"]
+
+
+def test_golden_map_is_asked_for_in_the_golden_bytes() -> None:
+    options = MapOptions(
+        leverages=[10, 20], base_steps_per_row=5, price_low=88_900, price_high=89_250, breakdown=["leverage"]
+    )
+
+    assert map_request("BTC", options).SerializeToString().hex() == read("liquidation_map")["request"]
+
+
+async def test_golden_map_becomes_cells_curves_and_totals() -> None:
+    golden = read("liquidation_map")
+
+    async def parts() -> AsyncIterator[query_pb2.GetLiquidationMapResponse]:
+        for part in golden["parts"]:
+            yield query_pb2.GetLiquidationMapResponse.FromString(bytes.fromhex(part))
+
+    found = await assemble_map(parts())
+
+    for name in (
+        "cells",
+        "long_cumulative",
+        "short_cumulative",
+        "long_cumulative_usd",
+        "short_cumulative_usd",
+        "usd_per_weighted_lot",
+    ):
+        assert getattr(found, name).tolist() == golden[name], name
+    for name in ("series", "by_side", "by_venue", "by_leverage"):
+        assert [asdict(series) for series in getattr(found, name)] == golden[name], name
+    assert found.price_low().tolist() == golden["price_low"]
+    assert (found.first_row, found.price_row, found.tick) == (golden["first_row"], golden["price_row"], golden["tick"])
+    assert str(found.epoch) == golden["epoch"]
+    assert (found.mark_price, found.states, found.model) == (89_040.6, ("SIMULATED",), "net of closes")
+    assert (found.meaning, found.reconciled) == (golden["meaning"], True)
+    assert str(found.source_watermark_unix_ns) == golden["source_watermark_unix_ns"]

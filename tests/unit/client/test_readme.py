@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
 
 from liqscape.v1 import stream_pb2
@@ -19,11 +21,15 @@ from liqscape_client.decoding import (
     runs_limit_bytes,
 )
 from liqscape_client.replica import Outcome, Replica
+from tests.unit.client.fake_server import FakeServer
+from tests.unit.client.wire_model import ModelEngine
 
 TEXT: Final = (Path(__file__).parents[3] / "clients" / "README.md").read_text("utf-8")
 BYTES: Final = {
     name: bytes.fromhex(digits) for name, digits in re.findall(r"^([a-z ]+): ((?:[0-9a-f]{2} ?)+)$", TEXT, re.MULTILINE)
 }
+
+PROGRAMS: Final = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def keyframe() -> stream_pb2.ChannelChunk:
@@ -96,3 +102,22 @@ def test_levels_named_stand_for_what_is_said(level: int, usd: float) -> None:
 def test_bound_of_runs_is_what_is_said() -> None:
     for cells in (1, 128, 12_800, 1 << 20):
         assert runs_limit_bytes(cells) == cells * 3 + cells // 128 + 6
+
+
+def test_cells_of_a_map_are_what_is_said() -> None:
+    cells = np.frombuffer(BYTES["map cells"], "<i8").reshape(2, 3)
+
+    assert (cells // 4096).tolist() == [[1, 2, 0], [2, 4, 0]]
+
+
+async def test_program_that_asks_for_a_map_and_compares_models_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = [text for text in PROGRAMS if "liquidation_map" in text]
+    async with FakeServer(ModelEngine()) as server:
+        code = compile(program.replace("127.0.0.1:50051", server.address), "clients/README.md", "exec")
+
+        await asyncio.to_thread(exec, code, {})
+
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "(4, 3) 89000.0 49152"
+    assert said[1] == "14.0 USD of longs are gone once the price has fallen to 89000.0"
+    assert said[-1] == "0 False False"

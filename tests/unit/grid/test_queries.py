@@ -16,7 +16,8 @@ from liqscape.errors import InvalidArgument, NotFound, OutOfRange, QueryError
 from liqscape.events import PositionSide
 from liqscape.feeds.simulate import PastSpan, SimulateSource
 from liqscape.grid.queries import plan_grid
-from liqscape.grid.shard import Shard, SymbolView
+from liqscape.grid.shard import Shard
+from liqscape.grid.symbol_model import SymbolView
 from liqscape.grid.updates import GridQuery
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions.mix import prior_inflow_mix
@@ -34,8 +35,8 @@ def simulated_view(*, compacted: bool) -> SymbolView:
     for event in source.iterate(1):
         shard.accept(event)
     if compacted:
-        for symbol, work in shard.compactions():
-            shard.engine(symbol).adopt(work())
+        for log, work in shard.compactions():
+            log.adopt(work())
     return shard.view()["BTC"]
 
 
@@ -135,8 +136,8 @@ def test_as_of_equals_what_was_rendered_then() -> None:
     for event in source.iterate(100):  # fifty minutes of live ticks
         output = shard.accept(event)
         if output is not None and output.tick % 7 == 0:
-            for symbol, work in shard.compactions():
-                shard.engine(symbol).adopt(work())
+            for log, work in shard.compactions():
+                log.adopt(work())
         if output is not None:
             now = shard.view()["BTC"]
             for name, channel in now.channels.items():

@@ -11,8 +11,9 @@ from liqscape.errors import ConfigError, ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions import hazard
-from liqscape.positions.account import InstrumentAccount, Opening
+from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.flow import Flow
+from liqscape.positions.inflow import Opening
 from liqscape.positions.margin import MAX_BASE_ROW, RowMap
 from liqscape.positions.weights import make_key
 from tests.unit.synthetic_market import BTC, make_bar, make_instrument

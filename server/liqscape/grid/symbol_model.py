@@ -1,0 +1,213 @@
+"""The model of one symbol: its books and grids, and how it looks from outside at a tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from liqscape.axes import SymbolScale
+from liqscape.device.backend import Backend, LedgerView
+from liqscape.events import PositionSide
+from liqscape.grid.engine import GridEngine
+from liqscape.grid.event_log import EventLog
+from liqscape.grid.queries import AxesSince
+from liqscape.grid.updates import (
+    CandleColumns,
+    Channel,
+    ChannelAxes,
+    Coverage,
+    PositionModel,
+    SymbolStatus,
+    SymbolUpdate,
+)
+from liqscape.instruments import Instrument
+from liqscape.market.bars import Bar
+from liqscape.market.state import MarketState
+from liqscape.positions.account import InstrumentAccount
+from liqscape.positions.book import BookStep, Cause, PositionBook, batches_of
+from liqscape.positions.cohort_book import CohortBook
+from liqscape.positions.open_only import OpenOnlyBook
+
+COARSEN_AFTER_MINUTES: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """A default channel as it stood at a rendered tick."""
+
+    channel: Channel
+    history: tuple[AxesSince, ...]
+    candles: CandleColumns
+    newest_column: int
+
+    @property
+    def axes(self) -> ChannelAxes:
+        """Return the axes in force."""
+        return self.history[-1].axes
+
+    @property
+    def generation(self) -> int:
+        """Return the generation in force."""
+        return self.history[-1].generation
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolView:
+    """A symbol as it stood at a rendered tick: immutable, may be read from another thread."""
+
+    symbol: str
+    instruments: tuple[Instrument, ...]
+    mixes: tuple[tuple[int, ...], ...]
+    scale: SymbolScale
+    tick: int
+    now_minute: int
+    mark_price: int
+    source_watermark_ns: int
+    ledger: LedgerView
+    open_only: LedgerView
+    engine: GridEngine
+    channels: dict[str, ChannelView]
+    coverage: tuple[Coverage, ...]
+
+
+class SymbolModel:
+    """Books and grids of one symbol; beside its own book an open-only one, with a log of its own, to compare with.
+
+    Args:
+        symbol: base coin.
+        instruments: in the order in which keys number them.
+        channels: the default channels of the symbol.
+        scale: integer units.
+        backend: where tables and grids live.
+        mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
+        size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        instruments: Sequence[Instrument],
+        channels: tuple[Channel, ...],
+        scale: SymbolScale,
+        backend: Backend,
+        mixes: Mapping[str, Sequence[int]] | None,
+        size_mixes: Mapping[str, Sequence[int]] | None,
+    ) -> None:
+        self.symbol = symbol
+        self.book = PositionBook(symbol, instruments, scale, backend, mixes, size_mixes)
+        self.engine = GridEngine(channels, scale, len(instruments), backend)
+        self.open_only = OpenOnlyBook(symbol, instruments, scale, backend, mixes)
+        self.open_only_log = EventLog(backend)
+        self.mark_price = 0
+        self.watermark_ns = 0
+        self.render_ms = 0.0
+        self._too_fine_since: int | None = None
+        self._channels = channels
+
+    @property
+    def logs(self) -> tuple[EventLog, ...]:
+        """Return every log that grows with the market."""
+        return self.engine.log, self.open_only_log
+
+    def live_book(self, model: PositionModel) -> CohortBook:
+        """Return the book of a model."""
+        return self.open_only if model is PositionModel.OPEN_ONLY else self.book
+
+    def step(self, bars: list[Bar]) -> BookStep:
+        """Take bars of one minute, at most one an instrument; return what they did to the model's book."""
+        step = self.book.apply(bars)
+        self.engine.record(step, bars)
+        self.open_only_log.record(self.open_only.apply(bars))
+        for bar in reversed(bars):
+            self.watermark_ns = max(self.watermark_ns, bar.watermark_ns)
+            if bar.trigger is not None:
+                self.mark_price = bar.trigger.close
+        return step
+
+    def coarsening_is_due(self, minute: int) -> bool:
+        """Return whether the base step has been too fine for an hour: one absurd price must not cost the rows."""
+        if not self.mark_price or not self.book.scale.is_too_fine(self.mark_price):
+            self._too_fine_since = None
+            return False
+        if self._too_fine_since is None:
+            self._too_fine_since = minute
+        return minute - self._too_fine_since >= COARSEN_AFTER_MINUTES
+
+    def coarsen_rows(self, scale: SymbolScale, minute: int) -> None:
+        """Take over units whose base step is a multiple of that of now. Grids keep their sums, on higher rows.
+
+        Args:
+            scale: the units from now on.
+            minute: of the newest event.
+        """
+        multiple = scale.base_step // self.book.scale.base_step
+        self.engine.coarsen_rows(scale, multiple)
+        self.open_only_log.coarsen_rows(multiple)
+        for book, log in ((self.book, self.engine.log), (self.open_only, self.open_only_log)):
+            restated = book.coarsen_rows(scale, multiple)
+            causes = {Cause.RESTATED_DOWN: restated.down, Cause.RESTATED_UP: restated.up}
+            log.record(BookStep(batches_of(minute, causes), ()))
+        self._too_fine_since = None
+
+    def update(self) -> SymbolUpdate:
+        """Return the price now."""
+        return SymbolUpdate(self.symbol, self.mark_price, self.book.scale.price_decimals, self.watermark_ns)
+
+    def coverage(self, market: MarketState) -> tuple[Coverage, ...]:
+        """Return how much of the open interest of each instrument the model explains."""
+        return tuple(self._coverage(self.book.account(i.instrument_id), market) for i in self.book.instruments)
+
+    def _coverage(self, account: InstrumentAccount, market: MarketState) -> Coverage:
+        def lots(quantity: int) -> int:
+            return account.in_lots(quantity, self.book.scale, self.mark_price)
+
+        return Coverage(
+            symbol=self.symbol,
+            venue=account.instrument.venue,
+            instrument_id=account.instrument.instrument_id,
+            watermark_ns=account.watermark_ns,
+            live_lots=(lots(account.live[PositionSide.LONG]), lots(account.live[PositionSide.SHORT])),
+            uncovered_lots=(lots(account.uncovered[PositionSide.LONG]), lots(account.uncovered[PositionSide.SHORT])),
+            model_error_lots=lots(account.model_error_lots),
+            rejected_events=market.rejected_events(account.instrument.instrument_id),
+            lot_decimals=self.book.scale.lot_decimals,
+        )
+
+    def view(self, tick: int, minute: int, market: MarketState) -> SymbolView:
+        """Return everything as of the last render."""
+        channels: dict[str, ChannelView] = {}
+        for channel in self._channels:
+            history = self.engine.history(channel.channel_id)
+            if history:
+                candles = self.engine.candles(channel.channel_id, channel.timeframe.column_of(minute))
+                newest = self.engine.newest_column(channel.channel_id)
+                channels[channel.timeframe.name] = ChannelView(channel, history, candles, newest)
+        return SymbolView(
+            symbol=self.symbol,
+            instruments=self.book.instruments,
+            mixes=tuple(self.book.account(i.instrument_id).mix for i in self.book.instruments),
+            scale=self.book.scale,
+            tick=tick,
+            now_minute=minute,
+            mark_price=self.mark_price,
+            source_watermark_ns=self.watermark_ns,
+            ledger=self.engine.capture(),
+            open_only=self.open_only_log.capture(),
+            engine=self.engine,
+            channels=channels,
+            coverage=self.coverage(market),
+        )
+
+    def status(self, market: MarketState) -> SymbolStatus:
+        """Return sizes and coverage."""
+        return SymbolStatus(
+            symbol=self.symbol,
+            mark_price=self.mark_price,
+            price_decimals=self.book.scale.price_decimals,
+            source_watermark_ns=self.watermark_ns,
+            live_cohorts=self.book.live_cohorts,
+            ledger_events=self.engine.ledger_events,
+            coverage=self.coverage(market),
+            tick_compute_ms=self.render_ms,
+        )

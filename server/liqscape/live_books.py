@@ -1,0 +1,88 @@
+"""The live books of a shard as questions see them: captured between ticks, at most once a tick, then summed elsewhere.
+
+A book changes with every tick and is not copied unless somebody asks. Whoever asks within the same tick shares a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from liqscape.device.backend import CohortBatch
+from liqscape.grid.book_profile import BookProfile, profile_of
+from liqscape.grid.liquidation_map import MapAnswer, liquidation_map
+from liqscape.grid.shard import Shard
+from liqscape.grid.symbol_model import SymbolView
+from liqscape.grid.updates import MapQuery, PositionModel
+
+
+class CapturedBook:
+    """A book as it stood after a tick, and what was known then.
+
+    Args:
+        view: the symbol after that tick. Not kept: it would hold on to a whole ledger.
+        cohorts: returns them in lots; let go once they are summed.
+        model: which book.
+    """
+
+    def __init__(self, view: SymbolView, cohorts: Callable[[], CohortBatch], model: PositionModel) -> None:
+        self.tick = view.tick
+        self._symbol = view.symbol
+        self._model = model
+        self._instruments = view.instruments
+        self._mixes = view.mixes
+        self._scale = view.scale
+        self._mark_price = view.mark_price
+        self._source_watermark_ns = view.source_watermark_ns
+        self._coverage = view.coverage
+        self._cohorts: Callable[[], CohortBatch] | None = cohorts
+        self._profile: BookProfile | None = None
+
+    def answer(self, query: MapQuery, epoch: int) -> MapAnswer:
+        """Return a map. The first call sums the cohorts; one thread makes all calls.
+
+        Raises:
+            InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
+        """
+        return MapAnswer(
+            symbol=self._symbol,
+            epoch=epoch,
+            tick=self.tick,
+            scale=self._scale,
+            mark_price=self._mark_price,
+            source_watermark_ns=self._source_watermark_ns,
+            coverage=self._coverage,
+            model=self._model,
+            map=liquidation_map(
+                query,
+                self._summed(),
+                instruments=self._instruments,
+                mixes=self._mixes,
+                scale=self._scale,
+                mark_price=self._mark_price,
+            ),
+        )
+
+    def _summed(self) -> BookProfile:
+        if self._cohorts is not None:
+            self._profile = profile_of(self._cohorts())
+            self._cohorts = None
+        assert self._profile is not None
+        return self._profile
+
+
+class LiveBooks:
+    """The newest capture of each book of a shard."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+        self._captured: dict[tuple[str, PositionModel], CapturedBook] = {}
+
+    def capture(self, symbol: str, model: PositionModel) -> CapturedBook:
+        """Return a book as it stands now. Between ticks, on the thread that steps the shard."""
+        known = self._captured.get((symbol, model))
+        if known is not None and known.tick == self._shard.tick:
+            return known
+        cohorts = self._shard.live_book(symbol, model).capture()
+        captured = CapturedBook(self._shard.view()[symbol], cohorts, model)
+        self._captured[symbol, model] = captured
+        return captured

@@ -1,0 +1,89 @@
+"""Liquidation maps as messages: every number in its place, fragments within their size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from liqscape.api.map_conversions import map_fragments, map_header
+from liqscape.axes import WEIGHT_ONE
+from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, MAX_MAP_ROWS, MAX_MAP_SERIES
+from liqscape.grid.updates import PositionModel
+from liqscape.v1 import query_pb2, stream_pb2
+from tests.fake_engine import EPOCH, map_answer
+
+
+@pytest.mark.parametrize(("series", "rows"), [(1, 1), (396, 2260), (2, MAX_MAP_ROWS), (256, MAX_MAP_ROWS), (2048, 7)])
+def test_fragments_hold_whole_series_and_make_up_the_map(series: int, rows: int) -> None:
+    answer = map_answer(series, rows)
+
+    parts = list(map_fragments(answer))
+
+    assert [p.fragment.series_index for p in parts] == [0, *np.cumsum([p.fragment.series for p in parts])[:-1].tolist()]
+    assert b"".join(p.fragment.cells for p in parts) == answer.map.cells.astype("<i8").tobytes()
+    assert all(part.ByteSize() <= 1 << 20 for part in parts)
+
+
+def test_largest_header_fits_a_message() -> None:
+    answer = map_answer(MAX_MAP_SERIES, MAX_MAP_ROWS)
+
+    assert map_header(answer, []).ByteSize() <= 1 << 20
+
+
+def test_map_without_series_has_no_fragment() -> None:
+    answer = map_answer(0, 5)
+
+    assert list(map_fragments(answer)) == []
+    assert map_header(answer, []).header.cells_bytes == 0
+
+
+def test_header_tells_how_to_read_the_cells() -> None:
+    answer = map_answer(3, 5)
+
+    header = map_header(answer, [stream_pb2.DATA_STATE_REPLAY]).header
+
+    assert (header.symbol, header.epoch, header.tick) == ("BTC", EPOCH, 9)
+    assert header.axis == query_pb2.RowAxis(
+        first_row=2900, rows=5, base_steps_per_row=2, base_step=1000, price_decimals=2
+    )
+    assert (header.lot_decimals, header.weight_one, header.mark_price) == (5, WEIGHT_ONE, 6_500_000)
+    assert (header.price_row, header.source_watermark_unix_ns) == (3250, 9 * 10**9)
+    assert list(header.usd_per_weighted_lot) == answer.map.usd_per_weighted_lot.tolist()
+    assert list(header.states) == [stream_pb2.DATA_STATE_REPLAY]
+    assert [coverage.instrument for coverage in header.coverage] == ["binance:BTCUSDT"]
+    assert (header.model, header.reconciled) == (query_pb2.POSITION_MODEL_NET_OF_CLOSES, True)
+    assert header.cells_bytes == 3 * 5 * 8
+    assert list(header.long_cumulative_weighted_lots) == answer.map.curves[0].tolist()
+    assert list(header.short_cumulative_weighted_lots) == answer.map.curves[1].tolist()
+    assert list(header.long_cumulative_usd) == answer.map.curves_usd[0].tolist()
+    assert list(header.short_cumulative_usd) == answer.map.curves_usd[1].tolist()
+    assert [len(part) for part in (header.series, header.by_side, header.by_venue, header.by_leverage)] == [3, 2, 3, 5]
+
+
+def test_series_tell_what_they_are_and_all_they_hold() -> None:
+    answer = map_answer(2, 5)
+
+    second = map_header(answer, []).header.series[1]
+
+    lots, usd = answer.map.series.weighted_lots[1], answer.map.series.usd[1]
+    assert second == query_pb2.MapSeries(
+        venue="venue1",
+        instrument="venue1:BTCUSDT",
+        leverage=11,
+        side=query_pb2.POSITION_SIDE_SHORT,
+        inside=query_pb2.MapAmount(weighted_lots=int(lots[INSIDE]), usd=usd[INSIDE]),
+        below=query_pb2.MapAmount(weighted_lots=int(lots[BELOW]), usd=usd[BELOW]),
+        above=query_pb2.MapAmount(weighted_lots=int(lots[ABOVE]), usd=usd[ABOVE]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "words"), [(m, w) for m, w in zip(PositionModel, ("by a model", "open-only model"), strict=True)]
+)
+def test_every_model_says_that_it_is_an_estimate(model: PositionModel, words: str) -> None:
+    header = map_header(replace(map_answer(1, 1), model=model), []).header
+
+    assert header.meaning.startswith("estimate by")
+    assert words in header.meaning
