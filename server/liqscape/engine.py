@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,8 +23,8 @@ from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
-from liqscape.events import PositionSide
 from liqscape.feeds.source import EventSource
+from liqscape.grid.instrument_view import instrument_view
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard
@@ -39,11 +39,8 @@ from liqscape.grid.updates import (
     MapQuery,
     PositionModel,
     TickOutput,
-    TierView,
 )
-from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.live_books import CapturedBook, LiveBooks
-from liqscape.positions.margin import bankruptcy_ratio, liquidation_ratio
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 0.2
@@ -56,6 +53,18 @@ class _Finished:
 
     status: EngineStatus
     views: dict[str, SymbolView]
+
+
+class _Asker:
+    """Whoever waits for an answer: past the deadline, or with the call cancelled, nobody needs the rest of the work."""
+
+    def __init__(self) -> None:
+        self.has_gone = False
+
+    def check(self) -> None:
+        """Raise if nobody waits any more. On the query thread."""
+        if self.has_gone:
+            raise CancelledError
 
 
 class EngineThread:
@@ -129,7 +138,8 @@ class EngineThread:
 
     async def instruments(self) -> tuple[InstrumentView, ...]:
         """Return every instrument with the rules in force."""
-        return tuple(self._instrument_view(i) for i in self._shard.instruments)
+        shard = self._shard
+        return tuple(instrument_view(i, shard.market.scale(i.symbol), shard.mix(i)) for i in shard.instruments)
 
     async def get_grid(self, query: GridQuery) -> GridAnswer:
         """Return an exact grid as of the newest rendered tick, or of a minute before it; see QueryPort."""
@@ -137,7 +147,11 @@ class EngineThread:
             find_timeframe(query.timeframe)
         view = self._view(query.symbol)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._query_thread, self._answer, view, query)
+        asker = _Asker()
+        try:
+            return await loop.run_in_executor(self._query_thread, self._answer, view, query, asker.check)
+        finally:
+            asker.has_gone = True
 
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Return a map of the live book, captured between two ticks; see QueryPort."""
@@ -162,7 +176,8 @@ class EngineThread:
             raise Unavailable(f"the engine has failed: {status.message}")
         return self._live_books.capture(query.symbol, query.model)
 
-    def _answer(self, view: SymbolView, query: GridQuery) -> GridAnswer:
+    def _answer(self, view: SymbolView, query: GridQuery, checkpoint: Callable[[], None]) -> GridAnswer:
+        checkpoint()
         channel = view.channels.get(query.timeframe)
         ledger = view.open_only if query.model is PositionModel.OPEN_ONLY else view.ledger
         plan = plan_grid(
@@ -186,7 +201,7 @@ class EngineThread:
             generation=plan.generation,
             axes=plan.axes,
             newest_column=newest,
-            cells=view.engine.project(ledger, frame, plan.minute, rows, plan.weights, newest),
+            cells=view.engine.project(ledger, frame, plan.minute, rows, plan.weights, newest, checkpoint),
             usd_per_weighted_lot=np.array(view.scale.usd_per_weighted_lot(rows), np.float64),
             candles=channel.candles.until(newest) if channel is not None else CandleColumns.none(),
             mark_price=view.mark_price,
@@ -280,35 +295,3 @@ class EngineThread:
             },
         )
         self._finished = replace(self._finished, status=status)
-
-    def _instrument_view(self, instrument: Instrument) -> InstrumentView:
-        scale = self._shard.market.scale(instrument.symbol)
-        tiers = instrument.leverage_tiers
-        return InstrumentView(
-            instrument_id=instrument.instrument_id,
-            venue=instrument.venue,
-            symbol=instrument.symbol,
-            contract=instrument.contract,
-            trigger=instrument.trigger,
-            price_decimals=instrument.price_decimals if scale is None else scale.price_decimals,
-            base_step=0 if scale is None else scale.base_step,
-            lot_decimals=0 if scale is None else scale.lot_decimals,
-            maintenance_margin_rate_ppm=round(instrument.maintenance_margin_rate * 1_000_000),
-            rules_date=instrument.rules_date,
-            tiers=tuple(
-                TierView(
-                    leverage=leverage,
-                    inflow_share_ppm=share,
-                    long_liquidation_ratio=float(liquidation_ratio(instrument, leverage, PositionSide.LONG)),
-                    short_liquidation_ratio=float(liquidation_ratio(instrument, leverage, PositionSide.SHORT)),
-                    long_bankruptcy_ratio=float(
-                        bankruptcy_ratio(leverage, PositionSide.LONG, inverse=instrument.is_inverse)
-                    ),
-                    short_bankruptcy_ratio=float(
-                        bankruptcy_ratio(leverage, PositionSide.SHORT, inverse=instrument.is_inverse)
-                    ),
-                )
-                for leverage, share in zip(tiers, self._shard.mix(instrument), strict=True)
-                if leverage in LEVERAGE_TIERS
-            ),
-        )

@@ -6,6 +6,7 @@ ledgers and grids stay where the backend keeps them. Groups are instrument numbe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -260,6 +261,7 @@ class Backend(Protocol):
         rows: RowRange,
         weights: NDArray[np.uint16],
         newest_column: int | None = None,
+        checkpoint: Callable[[], None] | None = None,
     ) -> NDArray[np.int64]:
         """Compute a grid from every event of the window: the full recompute.
 
@@ -275,6 +277,7 @@ class Backend(Protocol):
             weights: uint16[key].
             newest_column: absolute; that of now_minute by default. Below it the axes are behind (a roll that waits for
                 its turn): minutes after the newest column count in it.
+            checkpoint: called about every 10 ms of work; what it raises ends the work.
 
         Returns:
             int64[column, row] weighted lots, oldest column first.

@@ -156,10 +156,14 @@ class GridEngine:
         rows: RowRange,
         weights: NDArray[np.uint16] | None = None,
         newest_column: int | None = None,
+        checkpoint: Callable[[], None] | None = None,
     ) -> NDArray[np.int64]:
-        """Return the exact grid of a captured ledger: int64[column, row] weighted lots; all cohorts without weights."""
+        """Return the exact grid of a captured ledger: int64[column, row] weighted lots; all cohorts without weights.
+
+        See Backend.project.
+        """
         weights = self.weights if weights is None else weights
-        return self._backend.project(view, frame, now_minute, rows, weights, newest_column)
+        return self._backend.project(view, frame, now_minute, rows, weights, newest_column, checkpoint)
 
     def _must_move(self, axes: ChannelAxes, mark_price: int) -> bool:
         return not axes.rows.holds_in_middle_half(self.scale.base_row(mark_price))

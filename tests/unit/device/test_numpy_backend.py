@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
+from liqscape.device import numpy_backend
 from liqscape.device.numpy_backend import NumpyBackend, levels_of
 from liqscape.device.numpy_ledger import NumpyLedger
 from tests.unit.synthetic_market import make_batch
@@ -310,3 +311,21 @@ def test_column_numbers_and_ring_positions_agree_over_many_rolls() -> None:
         open_minute, row = opened[int(generator.integers(len(opened)))]
         channel.end(minute, open_minute, row, 1)
         channel.advance(minute)
+
+
+def test_project_can_be_ended_at_a_checkpoint_and_is_the_same_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numpy_backend, "_SLICE_EVENTS", 3)
+    events = [(990 + n // 2, 990, 20 + n, 0, n + 1) for n in range(10)]
+    view = ledger_of(events).capture()
+    calls: list[int] = []
+
+    grid = NumpyBackend().project(view, FRAME, NOW, ROWS, IN_FULL, checkpoint=lambda: calls.append(1))
+
+    assert grid.tolist() == project(events).tolist() == brute_force(events, NOW, IN_FULL)
+    assert len(calls) == 4
+
+    def stop() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        NumpyBackend().project(view, FRAME, NOW, ROWS, IN_FULL, checkpoint=stop)

@@ -1,9 +1,11 @@
-"""Maps asked of an engine: before it has a price, when its input has ended, and when it has failed."""
+"""Questions to an engine: before it has a price, when its input has ended, when it has failed, when nobody waits."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
@@ -99,3 +101,28 @@ async def test_book_of_an_engine_that_has_failed_is_not_shown_while_its_last_gri
             await engine.get_liquidation_map(MapQuery("BTC"))
 
         assert (await engine.get_grid(GridQuery("BTC", "24h"))).cells.any()
+
+
+async def test_a_grid_that_nobody_waits_for_any_more_frees_the_query_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+    project = NumpyBackend.project
+
+    def endless(*arguments: object, **_: object) -> object:
+        checkpoint = arguments[-1]
+        assert callable(checkpoint)
+        begun.set()
+        while True:
+            checkpoint()
+            time.sleep(0.001)
+
+    with engine_of(EXAMPLE) as engine:
+        monkeypatch.setattr(NumpyBackend, "project", endless)
+        asking = asyncio.create_task(engine.get_grid(GridQuery("BTC", "24h")))
+        assert await asyncio.to_thread(begun.wait, WAIT_S)
+        asking.cancel()
+        monkeypatch.setattr(NumpyBackend, "project", project)
+
+        answer = await asyncio.wait_for(engine.get_grid(GridQuery("BTC", "24h")), WAIT_S)
+
+    assert answer.cells.any()
+    assert asking.cancelled()
