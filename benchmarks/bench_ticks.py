@@ -1,60 +1,53 @@
 """Does a server keep up at four ticks a second? 1, 3 and 10 symbols of three instruments, ten minutes across midnight.
 
-    python -m benchmarks.bench_ticks                       stored
-    python -m benchmarks.bench_ticks --no-store            the same, only printed
+    python -m benchmarks.bench_ticks                        each number of symbols stored as soon as it is measured
+    python -m benchmarks.bench_ticks --symbols 10           this one alone, stored
+    python -m benchmarks.bench_ticks --no-store             only printed
     python -m benchmarks.bench_ticks --symbols 1 --minutes 2    smaller, nothing stored
-    python -m benchmarks.bench_ticks --past shipped        with the past a simulated server builds; not stored
+    python -m benchmarks.bench_ticks --past shipped         with the past a simulated server builds; not stored
 
 One shard holds all symbols. The simulator knows BTC and ETH: further symbols are the same two from other seeds, under
-other names. Where it speaks for fewer than three instruments of a symbol, the others are copies of it under the name of
-another venue, with the same prices and a half, a third of the quantities.
+other names. The instruments are the largest venues it knows (see many_markets).
 
-The past is a whole year but in coarse steps, so that a run ends within three minutes. It leaves about half as much to
-recompute as the past a simulated server builds (--past shipped), and so flatters the ticks in which a column rolls;
-bench_grid measures those on a dense year. The past is merged before the first tick, as a server has done seconds after
-its start. The ten minutes cross midnight, where a column of every timeframe rolls.
+The past is a whole year but in coarse steps, so that building ten symbols takes no longer than running them. It leaves
+less to recompute than the past a simulated server builds (--past shipped), and so flatters the ticks in which columns
+roll; bench_grid measures those on a dense year. The past is merged before the first tick, as a server has done seconds
+after its start. The ten minutes cross midnight, where a column of every timeframe rolls.
 
-Ticks follow each other without pause, on one thread. Timed is what the engine's thread does between the last event of a
-tick and the next one: close the bars, bring book and grids to now, encode, renew what queries see. Taking in the events
-beforehand is reported apart; merging and self-checks, which have a thread of their own, are not running. After the last
-tick every grid is compared with its full recompute, and its levels with those the encoder has emitted.
+Ticks follow each other without pause, on one thread. A tick is what the engine's thread does between the last event of
+a tick and the next one: close the bars, bring books and grids to now, renew what queries see. Apart from it are named:
+taking in the events, which come one by one in the 250 ms before; and what has threads of its own, encoding (each tick),
+self-checks (each ten seconds) and merging (each hour). These run here after the tick, on the same thread, so no time
+has the wait for another in it; a server on two cores or more runs them beside its ticks, but for Python's lock. "All
+together" is the upper bound: everything one after the other. After the last tick every grid is compared with its full
+recompute, and its levels with those the encoder has emitted. A default run takes three to five minutes and 5.5 GB.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import resource
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import report
-from benchmarks.many_markets import Market
-from benchmarks.year_book import MIDNIGHT_MINUTE, MINUTES_PER_DAY
-from liqscape.axes import MINUTE_NS, TIMEFRAMES, minute_of
-from liqscape.broadcast.encoder import StreamEncoder
-from liqscape.broadcast.ports import ShardDescription
-from liqscape.clock import SystemClock
-from liqscape.device.numpy_backend import NumpyBackend
-from liqscape.events import Event, TickEnd
+from benchmarks.tick_work import BESIDE, PARTS, TICK_MS, WATCHED, Server, Stopwatch
+from benchmarks.year_book import MINUTES_PER_DAY
+from liqscape.axes import TIMEFRAMES
 from liqscape.feeds.simulate import PAST_SCHEDULE, PastSpan
-from liqscape.grid.engine import GridEngine
-from liqscape.grid.shard import Shard
-from liqscape.market.state import MarketState
-from liqscape.positions.book import PositionBook
 
 QUESTION: Final = "does a server keep up at four ticks a second?"
 SYMBOLS: Final = (1, 3, 10)
 INSTRUMENTS: Final = 3
 MINUTES: Final = 10
-TICK_MS: Final = 250
 COARSE_PAST: Final = (
     PastSpan(365 * MINUTES_PER_DAY, 1440),
     PastSpan(30 * MINUTES_PER_DAY, 240),
@@ -62,141 +55,73 @@ COARSE_PAST: Final = (
     PastSpan(3 * MINUTES_PER_DAY, 15),
     PastSpan(1 * MINUTES_PER_DAY, 3),
 )
-"""A seventh of the shipped steps."""
+"""A sixth of the shipped steps."""
 PASTS: Final = {"coarse": COARSE_PAST, "shipped": PAST_SCHEDULE}
-PARTS: Final = ("market", "book", "log", "grids", "encode", "view")
-WATCHED: Final = (
-    (MarketState, "close_tick", "market"),
-    (PositionBook, "apply", "book"),
-    (GridEngine, "record", "log"),
-    (GridEngine, "render", "grids"),
-)
-"""The parts that lie inside Shard.accept."""
+
+Times: TypeAlias = dict[str, NDArray[np.float64]]
+"""Milliseconds by tick, float64[tick]: "tick", "events", and each of PARTS and BESIDE."""
 
 
-class Stopwatch:
-    """Seconds spent in parts of a tick; methods are watched while a with-block lasts."""
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Milliseconds: of how many, mean, quantiles and the most."""
 
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+    count: int
+    mean: float
+    p50: float
+    p99: float
+    most: float
 
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Count the time of a with-block."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - started
+    @classmethod
+    def of(cls, milliseconds: NDArray[np.float64]) -> Spread:
+        """Return the figures of some times, zeros of none."""
+        if not len(milliseconds):
+            return cls(0, 0.0, 0.0, 0.0, 0.0)
+        p50, p99 = np.quantile(milliseconds, [0.5, 0.99], method="higher").tolist()
+        return cls(len(milliseconds), float(milliseconds.mean()), p50, p99, float(milliseconds.max()))
 
-    @contextmanager
-    def watching(self, owner: type, method: str, name: str) -> Iterator[None]:
-        """Count the time of every call of a method of a class."""
-        original = getattr(owner, method)
-
-        def watched(*arguments: Any, **named: Any) -> Any:
-            with self.part(name):
-                return original(*arguments, **named)
-
-        setattr(owner, method, watched)
-        try:
-            yield
-        finally:
-            setattr(owner, method, original)
+    def __str__(self) -> str:
+        return f"{self.p50:.1f} / {self.p99:.1f} / {self.most:.0f} ms"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Ticks of one number of symbols; milliseconds.
+    """Ticks of one number of symbols; milliseconds where nothing else is said.
 
     Attributes:
         instruments: of all symbols together.
-        ledger_events, live_cohorts: at the end, of all symbols.
+        ledger_events, live_cohorts: at the end, of all symbols, without the open-only books.
         build_seconds: past, its merging and the first tick, outside every other figure.
-        late_share: of all ticks, those of TICK_MS and more.
-        rolls, late_rolls: ticks that begin a minute, in which columns roll; those of them that are late.
-        part_ms: mean of a tick by part; rest is what none of the parts covers.
-        part_roll_ms: mean of a tick that begins a minute.
-        events_ms: mean of taking in a tick's events, outside the tick.
+        peak_mib: memory of the process so far.
+        late: ticks of TICK_MS and more.
+        rolling: ticks in which a column of some grid rolls; late_rolling of them are late.
+        most_rolls: columns that roll in one tick.
+        part_ms, part_rolling_ms: mean of all ticks and of the rolling ones by part; rest is what no part covers.
+        beside: what has threads of its own; self-checks by check, not by tick.
+        events: taking in a tick's events.
+        together_share: of TICK_MS, what all of this takes on average, one after the other; merging is left out.
+        merge_seconds: of every log, once an hour.
         wrong: grids that differ from what they must be, in words.
     """
 
     symbols: int
     instruments: int
-    ticks: int
     ledger_events: int
     live_cohorts: int
     build_seconds: float
-    late_share: float
-    p50: float
-    p99: float
-    most: float
-    rolls: int
-    late_rolls: int
-    roll_p50: float
+    peak_mib: float
+    ticks: Spread
+    late: int
+    rolling: Spread
+    late_rolling: int
+    most_rolls: int
     part_ms: dict[str, float]
-    part_roll_ms: dict[str, float]
-    events_ms: float
+    part_rolling_ms: dict[str, float]
+    beside: dict[str, Spread]
+    events: Spread
+    together_share: float
+    merge_seconds: float
     wrong: list[str]
-
-
-class Server:
-    """What the engine's thread owns, and the market that feeds it."""
-
-    def __init__(self, symbols: int, instruments: int, past: tuple[PastSpan, ...], minutes: int) -> None:
-        start_ns = (MIDNIGHT_MINUTE - minutes // 2) * MINUTE_NS
-        self.live_ticks = minutes * 60_000 // TICK_MS
-        markets = [Market(number, instruments, past, TICK_MS, start_ns) for number in range(symbols)]
-        self.shard = Shard([i for m in markets for i in m.instruments], NumpyBackend(), SystemClock().now_ns)
-        self.encoder = StreamEncoder(
-            ShardDescription("bench", 1, TICK_MS, True, False, "simulated markets", self.shard.channels)
-        )
-        # One more than is timed: the first tick computes every grid from nothing.
-        self._steps = zip(*(market.ticks(self.live_ticks + 1) for market in markets), strict=True)
-
-    def build(self) -> None:
-        """Pass on the past, merge it, and take the first tick."""
-        for step in self._steps:
-            end = self.take_events(step)
-            if end.render:
-                break
-            self.shard.accept(end)
-        for symbol, work in self.shard.compactions():
-            self.shard.engine(symbol).adopt(work())
-        self.finish(end, Stopwatch())
-
-    def steps(self) -> Iterator[tuple[tuple[list[Event], TickEnd], ...]]:
-        """Yield what is left: for each tick, events and end from every market."""
-        yield from self._steps
-
-    def take_events(self, step: tuple[tuple[list[Event], TickEnd], ...]) -> TickEnd:
-        """Give the events of a tick to the shard; return the end all markets share."""
-        for said, _ in step:
-            for event in said:
-                self.shard.accept(event)
-        return step[0][1]
-
-    def finish(self, end: TickEnd, watch: Stopwatch) -> None:
-        """Do what the engine's thread does at the end of a tick."""
-        output = self.shard.accept(end)
-        assert output is not None
-        with watch.part("encode"):
-            self.encoder.encode(output)
-        with watch.part("view"):
-            self.shard.view()
-            self.shard.status()
-
-    def differences(self) -> list[str]:
-        """Return which grids differ from their full recompute, and which levels from the ones emitted."""
-        found: list[str] = []
-        for number, channel in enumerate(self.shard.channels):
-            compare = self.shard.self_check(number)
-            difference = None if compare is None else compare()
-            found += [] if difference is None else [difference]
-            levels = self.shard.engine(channel.symbol).levels(channel.channel_id)
-            if not np.array_equal(levels, self.encoder.levels(channel.channel_id)):
-                found.append(f"levels of {channel.symbol} {channel.timeframe.name} differ from what was emitted")
-        return found
 
 
 def run(symbols: int, instruments: int, past: tuple[PastSpan, ...], minutes: int) -> Run:
@@ -206,83 +131,89 @@ def run(symbols: int, instruments: int, past: tuple[PastSpan, ...], minutes: int
     server.build()
     build_seconds = time.perf_counter() - started
     gc.collect()
-    parts, rolled = time_ticks(server)
+    times, rolls = time_ticks(server)
     status = server.shard.status()
     return summarise(
-        parts,
-        rolled,
+        times,
+        rolls,
         symbols=symbols,
         instruments=symbols * instruments,
         ledger_events=sum(s.ledger_events for s in status),
         live_cohorts=sum(s.live_cohorts for s in status),
         build_seconds=build_seconds,
+        merge_seconds=server.merge_seconds(),
         wrong=server.differences(),
+        peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
 
 
-def time_ticks(server: Server) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Run a server's ticks; return float64[tick, PARTS then whole tick then events], milliseconds, and bool[tick].
-
-    The second tells which ticks begin a minute.
-    """
-    parts = np.zeros((server.live_ticks, len(PARTS) + 2))
-    rolled = np.zeros(server.live_ticks, np.bool_)
-    minute = minute_of(server.shard.end_ns - 1)
+def time_ticks(server: Server) -> tuple[Times, NDArray[np.int64]]:
+    """Run a server's ticks; return their times, and int64[tick] how many columns rolled in each."""
+    times = {name: np.zeros(server.live_ticks) for name in ("tick", "events", *PARTS, *BESIDE)}
+    rolls = np.zeros(server.live_ticks, np.int64)
     watch = Stopwatch()
     with ExitStack() as stack:
         for owner, method, name in WATCHED:
             stack.enter_context(watch.watching(owner, method, name))
         for number, step in enumerate(server.steps()):
             watch.seconds.clear()
-            started = time.perf_counter()
-            end = server.take_events(step)
-            taken = time.perf_counter()
-            server.finish(end, watch)
-            finished = time.perf_counter()
-            seconds = [*(watch.seconds[part] for part in PARTS), finished - taken, taken - started]
-            parts[number] = np.array(seconds) * 1e3
-            rolled[number] = minute_of(end.time_ns - 1) != minute
-            minute = minute_of(end.time_ns - 1)
-    return parts, rolled
+            with watch.part("events"):
+                end = server.take_events(step)
+            with watch.part("tick"):
+                output, rolls[number] = server.tick(end, watch)
+            server.work_beside(output, watch)
+            for name, seconds in watch.seconds.items():
+                times[name][number] = seconds * 1e3
+    return times, rolls
 
 
-def summarise(parts: NDArray[np.float64], rolled: NDArray[np.bool_], **about: Any) -> Run:
+def summarise(times: Times, rolls: NDArray[np.int64], **about: Any) -> Run:
     """Turn times into figures.
 
     Args:
-        parts, rolled: of time_ticks.
+        times, rolls: of time_ticks.
         about: the fields of Run that are no times of ticks.
     """
-    whole = parts[:, len(PARTS)]
+    whole, rolling = times["tick"], rolls > 0
     late = whole >= TICK_MS
-    rest = whole - parts[:, : len(PARTS)].sum(axis=1)
-    columns = {**{name: parts[:, n] for n, name in enumerate(PARTS)}, "rest": rest}
+    parts = {name: times[name] for name in PARTS}
+    parts["rest"] = whole - sum(parts.values())
+    checks = times["self-check"]
+    beside = {name: Spread.of(times[name]) for name in BESIDE} | {"self-check": Spread.of(checks[checks > 0])}
+    together = sum(float(times[name].mean()) for name in ("tick", "events", *BESIDE))
     return Run(
-        ticks=len(whole),
-        late_share=float(late.mean()),
-        p50=float(np.quantile(whole, 0.5, method="higher")),
-        p99=float(np.quantile(whole, 0.99, method="higher")),
-        most=float(whole.max()),
-        rolls=int(rolled.sum()),
-        late_rolls=int((late & rolled).sum()),
-        roll_p50=float(np.quantile(whole[rolled], 0.5, method="higher")) if rolled.any() else 0.0,
-        part_ms={name: float(column.mean()) for name, column in columns.items()},
-        part_roll_ms={name: float(column[rolled].mean()) if rolled.any() else 0.0 for name, column in columns.items()},
-        events_ms=float(parts[:, -1].mean()),
+        ticks=Spread.of(whole),
+        late=int(late.sum()),
+        rolling=Spread.of(whole[rolling]),
+        late_rolling=int((late & rolling).sum()),
+        most_rolls=int(rolls.max()),
+        part_ms={name: float(part.mean()) for name, part in parts.items()},
+        part_rolling_ms={name: float(part[rolling].mean()) if rolling.any() else 0.0 for name, part in parts.items()},
+        beside=beside,
+        events=Spread.of(times["events"]),
+        together_share=together / TICK_MS,
         **about,
     )
 
 
 def figures_of(found: Run) -> dict[str, str]:
     """Return what a reader should see of a run."""
-    who = f"{found.symbols} symbol{'s' * (found.symbols > 1)} of {found.instruments // found.symbols} instruments"
+    encoding, check = found.beside["encoding"], found.beside["self-check"]
     return {
-        f"{who}, ticks over {TICK_MS} ms": f"{found.late_share:.2%} of {found.ticks:,}",
-        f"{who}, p50 / p99 / max": f"{found.p50:.1f} / {found.p99:.1f} / {found.most:.0f} ms",
-        f"{who}, a minute's first tick p50": f"{found.roll_p50:.0f} ms, {found.late_rolls} of {found.rolls} over",
-        f"{who}, mean by part": by_part(found.part_ms) + f"; events before it {found.events_ms:.2f} ms",
-        f"{who}, a minute's first tick by part": by_part(found.part_roll_ms),
-        f"{who}, size": f"{found.ledger_events / 1e6:.1f}M events, {found.live_cohorts / 1e6:.2f}M cohorts",
+        f"ticks over {TICK_MS} ms": f"{found.late / found.ticks.count:.2%} of {found.ticks.count:,}",
+        "a tick, p50 / p99 / max": str(found.ticks),
+        "a tick, mean by part": by_part(found.part_ms),
+        "ticks in which columns roll, p50 / p99 / max": (
+            f"{found.rolling}; {found.late_rolling} of {found.rolling.count} over, {found.most_rolls} columns at most"
+        ),
+        "such a tick, mean by part": by_part(found.part_rolling_ms),
+        "before a tick: its events, p50 / p99 / max": str(found.events),
+        "beside: encoding a tick, p50 / p99 / max": str(encoding),
+        "beside: a self-check (each 10 s), p50 / max": f"{check.p50:.0f} / {check.most:.0f} ms",
+        "beside: merging all logs (each hour)": f"{found.merge_seconds:.1f} s",
+        f"all together but merging, of {TICK_MS} ms": f"{found.together_share:.0%}",
+        "size": f"{found.ledger_events / 1e6:.1f}M events, {found.live_cohorts / 1e6:.2f}M cohorts",
+        "built in / peak memory": f"{found.build_seconds:.0f} s / {found.peak_mib:,.0f} MiB",
     }
 
 
@@ -306,20 +237,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if min(*options.symbols, options.instruments, options.minutes) < 1:
         parser.error("symbols, instruments and minutes are 1 or more")
-    runs: list[Run] = []
-    figures: dict[str, str] = {}
-    for symbols in options.symbols:
+    usual = (options.instruments, options.minutes, options.past) == (INSTRUMENTS, MINUTES, "coarse")
+    status = 0
+    for symbols in sorted(options.symbols):  # in this order the peak of memory is that of the newest run
         found = run(symbols, options.instruments, PASTS[options.past], options.minutes)
-        runs.append(found)
-        figures |= figures_of(found)
-        print(f"{symbols * len(TIMEFRAMES)} channels, built in {found.build_seconds:.0f} s")
+        who = f"{symbols} symbol{'s' * (symbols > 1)} of {options.instruments} instruments"
+        print(f"{who}, {symbols * len(TIMEFRAMES)} grids, {options.minutes} minutes")
         for measure, value in figures_of(found).items():
-            print(f"  {measure:52s} {value}", flush=True)
-    wrong = [text for found in runs for text in found.wrong]
-    print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
-    if options == parser.parse_args([]) and not wrong:
-        report.store("ticks", QUESTION, figures, {"past": options.past, "runs": [asdict(found) for found in runs]})
-    return 1 if wrong else 0
+            print(f"  {measure:48s} {value}", flush=True)
+        if found.wrong:
+            status = 1
+            print("\n".join(found.wrong), file=sys.stderr, flush=True)
+        elif usual and not options.no_store:
+            report.store(f"ticks_{symbols:02d}", f"{QUESTION} {who}", figures_of(found), asdict(found))
+    return status
 
 
 if __name__ == "__main__":

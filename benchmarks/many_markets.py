@@ -9,6 +9,7 @@ from typing import Final
 from liqscape.clock import SystemClock
 from liqscape.events import Candle, Event, Liquidation, OpenInterest, TickEnd, Trade
 from liqscape.feeds.simulate import PastSpan, SimulateSource
+from liqscape.feeds.simulated_venues import HABITS, many_venues
 from liqscape.instruments import Instrument
 
 BASES: Final = ("BTC", "ETH")
@@ -16,6 +17,9 @@ BASES: Final = ("BTC", "ETH")
 
 class Market:
     """One symbol of so many instruments, from a simulator of its own.
+
+    The instruments are the largest that can be simulated; beyond those they are copies under the name of another venue,
+    with the same prices and a half, a third of the quantities.
 
     Args:
         number: of the symbol; decides base, seed and name.
@@ -27,10 +31,16 @@ class Market:
     def __init__(self, number: int, instruments: int, past: tuple[PastSpan, ...], tick_ms: int, start_ns: int) -> None:
         base, self.seed = BASES[number % len(BASES)], 1 + number // len(BASES)
         self.symbol = base if self.seed == 1 else f"{base}{self.seed}"
+        native = largest_venues(base)[:instruments]
         self.source = SimulateSource(
-            clock=SystemClock(), seed=self.seed, symbols=(base,), tick_ms=tick_ms, past=past, start_ns=start_ns
+            clock=SystemClock(),
+            seed=self.seed,
+            symbols=(base,),
+            instruments=native,
+            tick_ms=tick_ms,
+            past=past,
+            start_ns=start_ns,
         )
-        native = self.source.description.instruments[:instruments]
         self._copies: dict[str, list[tuple[str, int]]] = {i.instrument_id: [] for i in native}
         self.instruments: list[Instrument] = []
         for position in range(instruments):
@@ -51,10 +61,24 @@ class Market:
                 said += [scaled(replace(event, instrument_id=name), divisor) for name, divisor in copies]
 
 
+def largest_venues(base: str) -> list[Instrument]:
+    """Return the instruments of a base coin that can be simulated, by their open interest."""
+
+    def share(instrument: Instrument) -> float:
+        habits = HABITS.get((instrument.venue, instrument.contract))
+        return 1.0 if habits is None else habits.open_interest_share  # the leader has no habits of its own
+
+    return sorted(many_venues((base,)), key=share, reverse=True)
+
+
 def renamed(instrument: Instrument, symbol: str, copy: int) -> Instrument:
     """Return an instrument under another symbol, and copies from the second one on under another venue."""
     venue = instrument.venue if copy == 1 else f"{instrument.venue}{copy}"
-    return replace(instrument, venue=venue, symbol=symbol, name=instrument.name.replace(instrument.symbol, symbol, 1))
+    name = instrument.name
+    if symbol != instrument.symbol:
+        # Some venues have a word of their own for a coin.
+        name = name.replace(instrument.symbol, symbol, 1) if instrument.symbol in name else f"{name}_{symbol}"
+    return replace(instrument, venue=venue, symbol=symbol, name=name)
 
 
 def scaled(event: Event, divisor: int) -> Event:

@@ -65,7 +65,13 @@ STEPS: Final = (
     Step(
         "properties",
         "the invariants hold for every generated case, at full counts",
-        (PYTHON, "-m", "pytest", "tests/property", "--timeout=1800"),
+        (PYTHON, "-m", "pytest", "tests/property", "--ignore=tests/property/test_as_of.py", "--timeout=1800"),
+        FULL_PROPERTIES,
+    ),
+    Step(
+        "as_of",
+        "1,000 grids of a live run, asked for up to a day later, are those that were served",
+        (PYTHON, "-m", "pytest", "tests/property/test_as_of.py", "--timeout=3000"),
         FULL_PROPERTIES,
     ),
     Step(
@@ -95,6 +101,22 @@ STEPS: Final = (
         "refresh",
         "clients are in sync, and how old what they applied is",
         (PYTHON, "-m", "benchmarks.bench_refresh"),
+    ),
+    Step(
+        "grid",
+        "a year's nine grids are the same from age tiers, from the raw log and from every peer",
+        (PYTHON, "-m", "benchmarks.bench_grid"),
+    ),
+    Step(
+        "ticks",
+        "grids and streamed levels of 1, 3 and 10 symbols are exact after ten minutes of ticks, and how many were late",
+        (PYTHON, "-m", "benchmarks.bench_ticks"),
+    ),
+    Step(
+        "mix",
+        "the inflow mix is fitted on first halves, and how it ranks liquidations of the second beside the prior",
+        (PYTHON, "-m", "benchmarks.fit_mix"),
+        RECORDINGS,
     ),
 )
 

@@ -93,6 +93,7 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", default=DEFAULT_LISTEN, help=f"HOST:PORT (default {DEFAULT_LISTEN}; port 0: any)")
     parser.add_argument("--insecure", action="store_true", help="allow an address other than loopback without TLS")
     parser.add_argument("--model", type=Path, help="file of your own leverage and size mixes (see server/README.md)")
+    parser.add_argument("--no-open-only", action="store_true", help="keep no vendor-like book to compare with")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation (default 1)")
     parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all the source has)")
     parser.add_argument("--venues", help="of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP")

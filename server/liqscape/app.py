@@ -107,6 +107,7 @@ async def serve(
         clock.now_ns,
         mixes=model.inflow_mixes,
         size_mixes=model.size_mixes,
+        with_open_only=config.with_open_only,
         rolls_per_tick=DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick,
     )
     description = ShardDescription(

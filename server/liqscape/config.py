@@ -53,6 +53,7 @@ class ServeConfig:
         insecure: allow an address other than loopback without TLS and tokens.
         at_end: stay (serve the last state) or exit when the input ends.
         model: file of assumptions about positions, see model_file; None = the shipped prior.
+        with_open_only: keep the vendor-like book that queries may compare with.
         rolls_per_tick: channels whose window moves on in one tick, at most; see grid.rolls. None = its default.
         source_id: name of this engine shard on the wire, stable over restarts.
         stop_grace_seconds: how long open streams may take to end: two heartbeats.
@@ -63,6 +64,7 @@ class ServeConfig:
     insecure: bool = False
     at_end: str = "stay"
     model: Path | None = None
+    with_open_only: bool = True
     rolls_per_tick: int | None = None
     source_id: str = "engine-0"
     stop_grace_seconds: float = 2.0

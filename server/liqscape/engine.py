@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from liqscape.axes import Timeframe
 from liqscape.axes import timeframe as find_timeframe
 from liqscape.background import BackgroundWork
 from liqscape.between_ticks import BetweenTicks
@@ -28,7 +29,7 @@ from liqscape.grid.instrument_view import instrument_view
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard
-from liqscape.grid.symbol_model import SymbolView
+from liqscape.grid.symbol_model import ChannelView, SymbolView
 from liqscape.grid.updates import (
     CandleColumns,
     Channel,
@@ -37,7 +38,6 @@ from liqscape.grid.updates import (
     GridQuery,
     InstrumentView,
     MapQuery,
-    PositionModel,
     TickOutput,
 )
 from liqscape.live_books import CapturedBook, LiveBooks
@@ -53,6 +53,17 @@ class _Finished:
 
     status: EngineStatus
     views: dict[str, SymbolView]
+
+
+def _candles(
+    channel: ChannelView | None, frame: Timeframe, as_of_minute: int | None, newest_column: int
+) -> CandleColumns:
+    """Return the prices of a default channel up to a column; of the past only what was final then."""
+    if channel is None:
+        return CandleColumns.none()
+    if as_of_minute is not None and (as_of_minute + 1) % frame.column_minutes:
+        newest_column -= 1
+    return channel.candles.until(newest_column)
 
 
 class _Asker:
@@ -179,7 +190,7 @@ class EngineThread:
     def _answer(self, view: SymbolView, query: GridQuery, checkpoint: Callable[[], None]) -> GridAnswer:
         checkpoint()
         channel = view.channels.get(query.timeframe)
-        ledger = view.open_only if query.model is PositionModel.OPEN_ONLY else view.ledger
+        ledger = view.ledger_of(query.model)
         plan = plan_grid(
             query,
             instruments=view.instruments,
@@ -203,7 +214,7 @@ class EngineThread:
             newest_column=newest,
             cells=view.engine.project(ledger, frame, plan.minute, rows, plan.weights, newest, checkpoint),
             usd_per_weighted_lot=np.array(view.scale.usd_per_weighted_lot(rows), np.float64),
-            candles=channel.candles.until(newest) if channel is not None else CandleColumns.none(),
+            candles=_candles(channel, frame, query.as_of_minute, newest),
             mark_price=view.mark_price,
             source_watermark_ns=view.source_watermark_ns,
             coverage=view.coverage,

@@ -39,6 +39,7 @@ def run_serve(namespace: argparse.Namespace) -> int:
         insecure=namespace.insecure,
         at_end=namespace.at_end,
         model=namespace.model,
+        with_open_only=not namespace.no_open_only,
     )
     return asyncio.run(_serve(config))
 

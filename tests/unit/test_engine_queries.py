@@ -15,11 +15,11 @@ from liqscape.axes import WEIGHT_ONE
 from liqscape.broadcast.ports import ShardDescription
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.engine import EngineThread
-from liqscape.errors import LiqscapeError, ModelError, NotFound, NotReady, Unavailable
+from liqscape.errors import InvalidArgument, LiqscapeError, ModelError, NotFound, NotReady, Unavailable
 from liqscape.events import Event
 from liqscape.feeds.source import Progress, SourceDescription
 from liqscape.grid.shard import Shard
-from liqscape.grid.updates import GridQuery, MapQuery
+from liqscape.grid.updates import GridQuery, MapQuery, PositionModel
 from tests.unit.synthetic_market import BTC, EXAMPLE_MINUTE, at, candle, mark, open_interest, tick_end
 
 MINUTE: Final = EXAMPLE_MINUTE
@@ -59,9 +59,12 @@ class ListedSource:
 
 
 @contextlib.contextmanager
-def engine_of(events: list[Event], error: LiqscapeError | None = None) -> Iterator[EngineThread]:
+def engine_of(
+    events: list[Event], error: LiqscapeError | None = None, *, with_open_only: bool = True
+) -> Iterator[EngineThread]:
     """Run an engine until its source has ended; it still answers then."""
-    shard, ended = Shard([BTC], NumpyBackend(), lambda: 0), threading.Event()
+    shard = Shard([BTC], NumpyBackend(), lambda: 0, with_open_only=with_open_only)
+    ended = threading.Event()
     engine = EngineThread(
         description=ShardDescription("test", 7, 1000, True, False, "a list", shard.channels),
         source=ListedSource(events, error),
@@ -126,3 +129,23 @@ async def test_a_grid_that_nobody_waits_for_any_more_frees_the_query_thread(monk
 
     assert answer.cells.any()
     assert asking.cancelled()
+
+
+async def test_open_only_book_is_refused_by_an_engine_that_keeps_none() -> None:
+    with engine_of(EXAMPLE, with_open_only=False) as engine:
+        assert (await engine.get_grid(GridQuery("BTC", "24h"))).cells.any()
+        with pytest.raises(InvalidArgument, match="not kept by this server"):
+            await engine.get_grid(GridQuery("BTC", "24h", model=PositionModel.OPEN_ONLY))
+        with pytest.raises(InvalidArgument, match="not kept by this server"):
+            await engine.get_liquidation_map(MapQuery("BTC", model=PositionModel.OPEN_ONLY))
+
+
+async def test_candle_that_was_not_final_at_the_minute_asked_for_is_left_out() -> None:
+    with engine_of(EXAMPLE) as engine:
+        whole, half = [
+            (await engine.get_grid(GridQuery("BTC", "24h", as_of_minute=minute))).candles.column.tolist()
+            for minute in (MINUTE + 1, MINUTE + 2)
+        ]
+
+    assert (MINUTE + 2) % 2 == 0, "a column of two minutes begins there"
+    assert whole == half == [MINUTE // 2 - 1, MINUTE // 2]

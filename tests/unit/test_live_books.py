@@ -107,7 +107,7 @@ def test_map_of_what_opened_within_a_year_is_the_newest_column_of_its_grid(shard
     rows = view.channels["1y"].axes.rows
     width = view.scale.base_step * rows.multiple / 10**view.scale.price_decimals
     low, high = rows.first * width, (rows.first + rows.count - 0.5) * width
-    ledger = view.open_only if model is PositionModel.OPEN_ONLY else view.ledger
+    ledger = view.ledger_of(model)
     plan = plan_grid(
         GridQuery("BTC", "1y", model=model),
         instruments=view.instruments,

@@ -41,6 +41,7 @@ class Shard:
         observe: called after each tick of each symbol.
         mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
         size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
+        with_open_only: keep the open-only book beside the model's, to compare with: a fifth of the work of a tick.
         rolls_per_tick: see RollQueue; part of what decides the ticks, so it is recorded with them.
     """
 
@@ -52,6 +53,7 @@ class Shard:
         observe: BarObserver | None = None,
         mixes: Mapping[str, Sequence[int]] | None = None,
         size_mixes: Mapping[str, Sequence[int]] | None = None,
+        with_open_only: bool = True,
         rolls_per_tick: int = DEFAULT_ROLLS_PER_TICK,
     ) -> None:
         self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
@@ -68,6 +70,7 @@ class Shard:
         self._observe = observe
         self._mixes = mixes
         self._size_mixes = size_mixes
+        self._with_open_only = with_open_only
         self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, SymbolModel] = {}
 
@@ -177,7 +180,14 @@ class Shard:
             instruments = [i for i in self.instruments if i.symbol == symbol]
             channels = tuple(c for c in self.channels if c.symbol == symbol)
             model = self._models[symbol] = SymbolModel(
-                symbol, instruments, channels, scale, self._backend, self._mixes, self._size_mixes
+                symbol,
+                instruments,
+                channels,
+                scale,
+                self._backend,
+                self._mixes,
+                self._size_mixes,
+                self._with_open_only,
             )
         step = model.step(bars)
         if self._observe is not None:

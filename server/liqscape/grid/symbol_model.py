@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from liqscape.axes import SymbolScale
 from liqscape.device.backend import Backend, LedgerView
+from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
 from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
@@ -30,6 +31,8 @@ from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.open_only import OpenOnlyBook
 
 COARSEN_AFTER_MINUTES: Final = 60
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,24 @@ class SymbolView:
     mark_price: int
     source_watermark_ns: int
     ledger: LedgerView
-    open_only: LedgerView
+    open_only: LedgerView | None
     engine: GridEngine
     channels: dict[str, ChannelView]
     coverage: tuple[Coverage, ...]
+
+    def ledger_of(self, model: PositionModel) -> LedgerView:
+        """Return the ledger of a model's book.
+
+        Raises:
+            InvalidArgument: it is not kept.
+        """
+        return self.ledger if model is PositionModel.NET_OF_CLOSES else _kept(self.open_only)
+
+
+def _kept(found: _T | None) -> _T:
+    if found is None:
+        raise InvalidArgument("model open only is not kept by this server, which was started without; leave model out")
+    return found
 
 
 class SymbolModel:
@@ -82,6 +99,7 @@ class SymbolModel:
         backend: where tables and grids live.
         mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
         size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
+        with_open_only: keep the open-only book.
     """
 
     def __init__(
@@ -93,12 +111,14 @@ class SymbolModel:
         backend: Backend,
         mixes: Mapping[str, Sequence[int]] | None,
         size_mixes: Mapping[str, Sequence[int]] | None,
+        with_open_only: bool,
     ) -> None:
         self.symbol = symbol
         self.book = PositionBook(symbol, instruments, scale, backend, mixes, size_mixes)
         self.engine = GridEngine(channels, scale, len(instruments), backend)
-        self.open_only = OpenOnlyBook(symbol, instruments, scale, backend, mixes)
-        self.open_only_log = EventLog(backend)
+        self._open_only: tuple[OpenOnlyBook, EventLog] | None = None
+        if with_open_only:
+            self._open_only = OpenOnlyBook(symbol, instruments, scale, backend, mixes), EventLog(backend)
         self.mark_price = 0
         self.watermark_ns = 0
         self.render_ms = 0.0
@@ -108,17 +128,25 @@ class SymbolModel:
     @property
     def logs(self) -> tuple[EventLog, ...]:
         """Return every log that grows with the market."""
-        return self.engine.log, self.open_only_log
+        return self.engine.log, *(() if self._open_only is None else (self._open_only[1],))
 
     def live_book(self, model: PositionModel) -> CohortBook:
-        """Return the book of a model."""
-        return self.open_only if model is PositionModel.OPEN_ONLY else self.book
+        """Return the book of a model.
+
+        Raises:
+            InvalidArgument: it is not kept.
+        """
+        if model is PositionModel.NET_OF_CLOSES:
+            return self.book
+        return _kept(self._open_only)[0]
 
     def step(self, bars: list[Bar]) -> BookStep:
         """Take bars of one minute, at most one an instrument; return what they did to the model's book."""
         step = self.book.apply(bars)
         self.engine.record(step, bars)
-        self.open_only_log.record(self.open_only.apply(bars))
+        if self._open_only is not None:
+            book, log = self._open_only
+            log.record(book.apply(bars))
         for bar in reversed(bars):
             self.watermark_ns = max(self.watermark_ns, bar.watermark_ns)
             if bar.trigger is not None:
@@ -143,8 +171,11 @@ class SymbolModel:
         """
         multiple = scale.base_step // self.book.scale.base_step
         self.engine.coarsen_rows(scale, multiple)
-        self.open_only_log.coarsen_rows(multiple)
-        for book, log in ((self.book, self.engine.log), (self.open_only, self.open_only_log)):
+        books: list[tuple[CohortBook, EventLog]] = [(self.book, self.engine.log)]
+        if self._open_only is not None:
+            self._open_only[1].coarsen_rows(multiple)
+            books.append(self._open_only)
+        for book, log in books:
             restated = book.coarsen_rows(scale, multiple)
             causes = {Cause.RESTATED_DOWN: restated.down, Cause.RESTATED_UP: restated.up}
             log.record(BookStep(batches_of(minute, causes), ()))
@@ -193,7 +224,7 @@ class SymbolModel:
             mark_price=self.mark_price,
             source_watermark_ns=self.watermark_ns,
             ledger=self.engine.capture(),
-            open_only=self.open_only_log.capture(),
+            open_only=None if self._open_only is None else self._open_only[1].capture(),
             engine=self.engine,
             channels=channels,
             coverage=self.coverage(market),
