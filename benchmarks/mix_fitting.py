@@ -29,7 +29,7 @@ FIRST_STEP: Final = 2.0
 LAST_STEP: Final = 1.15
 LEAST_GAIN: Final = 2e-4
 """A score rises by this or it has not risen: four other hashes for the clocks moved the mean score by 1.5e-4 (standard
-deviation)."""
+deviation). It keeps a climb from following the hashes and says nothing about other bars: for that see score_noise."""
 
 
 @dataclass(frozen=True, slots=True)

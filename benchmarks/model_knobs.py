@@ -1,10 +1,11 @@
 """What moves the model's score, and what does not? One setting at a time, on first halves.
 
     python -m benchmarks.model_knobs                 first halves of set B, as fit_mix takes them
-    python -m benchmarks.model_knobs --confirm       the few that --confirm names, on second halves too; stored
+    python -m benchmarks.model_knobs --confirm       the few that CONFIRMED names, on second halves too; stored
 
 Settings that the server fixes are replaced here for the length of a replay; nothing of this is served. Choose on first
-halves, look at second halves once.
+halves, look at second halves once. Beside each score stands the gain over the settings as shipped, mean of long and
+short, with its standard error.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import report
-from benchmarks.fit_mix import FITTED_ON, MODEL, Judge, hidden_minutes, show_set
+from benchmarks.fit_mix import FITTED_ON, MODEL, Judge, hidden_minutes, show_set, swept_usd
 from benchmarks.mix_fitting import Mix
 from benchmarks.model_scores import GUESSES, Score, periods, score, scored_bars
 from benchmarks.model_sets import SETS, Recorded, replay
+from benchmarks.score_noise import gain_and_noise
+from liqscape.feeds import candle_path
 from liqscape.feeds.history import recordings_folder
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions import flow, hazard
 from liqscape.positions.margin import RowMap
-from liqscape.positions.mix import normalised_mix, prior_inflow_mix
+from liqscape.positions.mix import PRIOR_STANDING_SHARES, normalised_mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +43,39 @@ class Variant:
 
     Attributes:
         phi: share of the traded quantity that takes positions.
-        turnover_power: turnover of a tier = (leverage / 10) to this power.
+        turnover_power: turnover of a tier = (leverage / 10) to this power; standing shares stay, inflow follows.
         dispersion: liquidation distances of neighbouring entry rows x (1 - d), 1, (1 + d) in turn.
-        walk: candles cut into the legs of their path.
-        standing: standing shares of the tiers, any unit; the inflow is these x leverage.
+        path: how hourly candles are walked: "parts", as shipped; "legs", not cut further; "reversed", the other turn
+            first; "whole", not at all.
+        standing: standing shares of the tiers, any unit; the inflow is these x turnover.
     """
 
     phi: Fraction = flow.POSITION_TAKING_SHARE
     turnover_power: float = 1.0
     dispersion: float = 0.0
-    walk: bool = False
-    standing: tuple[int, ...] | None = None
+    path: str = "parts"
+    standing: tuple[int, ...] = PRIOR_STANDING_SHARES
 
     def mix(self) -> Mix:
         """Return the inflow mix."""
-        if self.standing is None:
-            return prior_inflow_mix(LEVERAGE_TIERS)
-        return normalised_mix([Fraction(s * tier) for s, tier in zip(self.standing, LEVERAGE_TIERS, strict=True)])
+        turnover = [Fraction((tier / 10) ** self.turnover_power) for tier in LEVERAGE_TIERS]
+        return normalised_mix([share * speed for share, speed in zip(self.standing, turnover, strict=True)])
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Let books be built with these settings."""
+        """Let recordings be read and books be built with these settings."""
         with ExitStack() as stack:
             stack.enter_context(patch.object(flow, "POSITION_TAKING_SHARE", self.phi))
             if self.turnover_power != 1.0:
                 stack.enter_context(patch.object(hazard, "turnover_reciprocal", self._turnover_reciprocal))
             if self.dispersion:
                 stack.enter_context(patch.object(RowMap, "liquidation_rows", _dispersed(self.dispersion)))
+            if self.path == "whole":
+                stack.enter_context(patch.object(candle_path, "cut", candle_path.whole))
+            elif self.path == "legs":
+                stack.enter_context(patch.object(candle_path, "PART", 1))
+            elif self.path == "reversed":
+                stack.enter_context(patch.object(candle_path, "_turns", _other_turn_first))
             yield
 
     def _turnover_reciprocal(self, leverage: int) -> int:
@@ -74,66 +83,63 @@ class Variant:
 
 
 ONE: Final = Fraction(1)
-FITTED_STANDING: Final = (200, 200, 250, 150, 100, 50, 20, 20, 10)
-"""Standing shares that `fit_mix` found by rank, in per mille."""
-
+SHIPPED: Final = "as shipped"
 VARIANTS: Final = {
-    "as shipped": Variant(),
+    SHIPPED: Variant(),
+    "candles whole": Variant(path="whole"),
+    "candles whole, phi 1": Variant(path="whole", phi=ONE),
+    "three legs, no parts": Variant(path="legs"),
+    "path reversed": Variant(path="reversed"),
     "phi 0.3": Variant(phi=Fraction(3, 10)),
     "phi 1": Variant(phi=ONE),
-    "phi 1.5, more than was traded": Variant(phi=Fraction(3, 2)),
     "turnover ~ leverage^0.5": Variant(turnover_power=0.5),
     "turnover ~ leverage^1.5": Variant(turnover_power=1.5),
+    "phi 1, leverage^1.5": Variant(phi=ONE, turnover_power=1.5),
     "dispersion 20 %": Variant(dispersion=0.2),
     "dispersion 40 %": Variant(dispersion=0.4),
-    "walked": Variant(walk=True),
-    "walked, phi 1": Variant(walk=True, phi=ONE),
-    "walked, phi 1, leverage^1.5": Variant(walk=True, phi=ONE, turnover_power=1.5),
-    "fitted": Variant(standing=FITTED_STANDING),
-    "fitted, phi 1": Variant(standing=FITTED_STANDING, phi=ONE),
-    "fitted, walked": Variant(standing=FITTED_STANDING, walk=True),
-    "fitted, walked, phi 1": Variant(standing=FITTED_STANDING, walk=True, phi=ONE),
 }
-CONFIRMED: Final = (
-    "as shipped",
-    "phi 1",
-    "walked",
-    "walked, phi 1",
-    "fitted",
-    "fitted, phi 1",
-    "fitted, walked, phi 1",
-)
+CONFIRMED: Final = (SHIPPED, "candles whole", "phi 1", "phi 1, leverage^1.5")
 
 
-def first_halves(recordings: Path) -> dict[str, dict[str, Score]]:
-    """Return the first-half scores of every variant, by set."""
-    recorded = {name: Recorded.read(name, recordings) for name in FITTED_ON}
+def first_halves(recordings: Path) -> tuple[dict[str, dict[str, Score]], dict[str, dict[str, tuple[float, float]]]]:
+    """Return the first-half scores of every variant, by set, and gains over the first variant with their noise."""
     hidden = hidden_minutes(recordings)
-    found: dict[str, dict[str, Score]] = {}
+    scores: dict[str, dict[str, Score]] = {}
+    gains: dict[str, dict[str, tuple[float, float]]] = {}
+    shipped: dict[str, NDArray[np.float64]] = {}
     for title, variant in VARIANTS.items():
-        found[title] = {}
+        scores[title], gains[title] = {}, {}
         with variant.in_force():
+            recorded = {name: Recorded.read(name, recordings) for name in FITTED_ON}
             for name in FITTED_ON:
-                collector, bars = Judge(recorded, hidden, variant.walk).replay(name, variant.mix())
-                found[title][name] = score(collector, recorded[name].totals, bars, GUESSES[MODEL])
-        cells = "".join(f"{name:>8s} {got.long:.4f} / {got.short:.4f}" for name, got in found[title].items())
-        mean = np.mean([(got.long + got.short) / 2 for got in found[title].values()])
-        print(f"  {title:32s}{cells}   mean {mean:.4f}", flush=True)
-    return found
+                collector, bars = Judge(recorded, hidden).replay(name, variant.mix())
+                scores[title][name] = score(collector, recorded[name].totals, bars, GUESSES[MODEL])
+                swept, real = swept_usd(collector, bars), np.array([recorded[name].totals[n] for n in bars])
+                gains[title][name] = gain_and_noise(shipped.setdefault(name, swept), swept, real)
+        _show(title, scores[title], gains[title])
+    return scores, gains
+
+
+def _show(title: str, scores: dict[str, Score], gains: dict[str, tuple[float, float]]) -> None:
+    cells = [
+        f"{name} {got.long:.4f} / {got.short:.4f} ({gains[name][0]:+.4f} +- {gains[name][1]:.4f})"
+        for name, got in scores.items()
+    ]
+    mean = np.mean([(got.long + got.short) / 2 for got in scores.values()])
+    print(f"  {title:26s}{'   '.join(cells)}   mean {mean:.4f}", flush=True)
 
 
 def confirm(recordings: Path) -> dict[str, dict[str, dict[str, Score]]]:
-    """Return scores by set, period and variant, baselines first; every set is read once."""
-    found: dict[str, dict[str, dict[str, Score]]] = {}
-    for name in SETS:
-        recorded = Recorded.read(name, recordings)
-        found[name] = {}
+    """Return scores by set, period and variant, baselines first, of the sets that something was wanted of."""
+    found: dict[str, dict[str, dict[str, Score]]] = {name: {} for name in SETS if SETS[name].wanted}
+    for name in found:
         for title in CONFIRMED:
             variant, first = VARIANTS[title], title == CONFIRMED[0]
-            if variant.walk and recorded.bars_walked() == recorded.bars:
-                continue  # candles of a minute have no legs
+            if variant.path != "parts" and name not in FITTED_ON:
+                continue  # only the candles of B are cut
             with variant.in_force():
-                collector = replay(recorded, variant.mix(), baselines=first, walk=variant.walk)
+                recorded = Recorded.read(name, recordings)
+                collector = replay(recorded, variant.mix(), baselines=first)
             bars, _ = scored_bars(collector, recorded.totals)
             for period, numbers in periods(collector, bars).items():
                 cells = found[name].setdefault(period, {})
@@ -142,6 +148,10 @@ def confirm(recordings: Path) -> dict[str, dict[str, dict[str, Score]]]:
                 cells[title] = score(collector, recorded.totals, numbers, GUESSES[MODEL])
         show_set(name, found[name])
     return found
+
+
+def _other_turn_first(opened: int, high: int, low: int, close: int) -> tuple[int, int, int, int]:
+    return (opened, high, low, close) if close >= opened else (opened, low, high, close)
 
 
 def _dispersed(dispersion: float) -> Callable[[RowMap, NDArray[np.int64]], NDArray[np.int64]]:
@@ -163,25 +173,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recordings", type=Path, default=recordings_folder(), help="the folder above market/")
     options = parser.parse_args(arguments)
     print("first half of B without the second half of C, long / short")
-    chosen_on = first_halves(options.recordings)
-    if not options.confirm:
-        return 0
-    found = confirm(options.recordings)
+    chosen_on, gains = first_halves(options.recordings)
+    if options.confirm:
+        _store(chosen_on, gains, confirm(options.recordings))
+    return 0
+
+
+def _store(
+    chosen_on: dict[str, dict[str, Score]],
+    gains: dict[str, dict[str, tuple[float, float]]],
+    found: dict[str, dict[str, dict[str, Score]]],
+) -> None:
     figures = {
-        f"{name}, {title}, long / short": f"{got.long:.3f} / {got.short:.3f}"
+        f"first half of {name}, {title}, long / short": f"{got.long:.3f} / {got.short:.3f},"
+        f" mean {gains[title][name][0]:+.4f} with standard error {gains[title][name][1]:.4f}"
+        for title, by in chosen_on.items()
+        for name, got in by.items()
+    } | {
+        f"second half of {name}, {title}, long / short": f"{got.long:.3f} / {got.short:.3f}"
         for name, by_period in found.items()
         for title, got in by_period["second half"].items()
         if title not in GUESSES
     }
     result: dict[str, Any] = {
         "first_half": {t: {n: asdict(got) for n, got in by.items()} for t, by in chosen_on.items()},
+        "first_half_gain_and_standard_error": gains,
         "confirmed": {
             n: {p: {t: asdict(got) for t, got in by.items()} for p, by in periods_of.items()}
             for n, periods_of in found.items()
         },
     }
-    report.store("knobs", "What moves the model's score (second half)?", figures, result)
-    return 0
+    report.store("knobs", "What moves the model's score?", figures, result)
 
 
 if __name__ == "__main__":

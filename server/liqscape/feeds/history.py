@@ -3,7 +3,8 @@
 Everything is read and checked when the source is made; from then on it only passes events on. The order within one
 instant t, for each instrument by symbol: gaps in the candles, the candle that ends at t, gaps in the open interest, the
 open interest at t; then one TickEnd(t) for all. So a sample closes the bar that ends with it. A sample where the first
-candle opens comes before all candles, with a TickEnd of its own.
+candle opens comes before all candles, with a TickEnd of its own. Where the manifest says `path = "legs"`, the legs of a
+candle take its place, each at its own end.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from liqscape.clock import Clock
 from liqscape.errors import ConfigError
 from liqscape.events import Event, TickEnd
+from liqscape.feeds import candle_path
 from liqscape.feeds.manifest import CANDLES, OPEN_INTEREST, Manifest, Series, load_manifest
 from liqscape.feeds.recorded_events import EventStream, candle_streams, open_interest_streams
 from liqscape.feeds.recordings import read_candles, read_samples, stamp_text
@@ -29,6 +31,7 @@ from liqscape.feeds.recordings import recordings_folder as recordings_folder
 from liqscape.feeds.source import Progress, SourceDescription
 
 COUNTERS: Final = (
+    "candle_legs",
     "candles",
     "candles_without_end_sample",
     "gaps",
@@ -159,11 +162,13 @@ def _read_streams(chosen: list[Series], recordings: Path, counts: Counter[str]) 
         candle_series = by_kind[CANDLES]
         candles = read_candles(candle_series, recordings)
         counts["snapped_stamps"] += candles.snapped
-        streams += candle_streams(candle_series, candles, counts)
+        said = candle_path.cut if candle_series.legs else candle_path.whole
+        legs = said(candles, candle_series.step_ns)
+        streams += candle_streams(candle_series, candles, legs, counts)
         if OPEN_INTEREST in by_kind:
             samples = read_samples(by_kind[OPEN_INTEREST], recordings)
             counts["snapped_stamps"] += samples.snapped
-            streams += open_interest_streams(by_kind[OPEN_INTEREST], samples, candle_series, candles, counts)
+            streams += open_interest_streams(by_kind[OPEN_INTEREST], samples, candle_series, candles, legs, counts)
     return streams
 
 

@@ -29,6 +29,9 @@ _COLUMNS: Final = {
 }
 _STAMPS: Final = {CANDLES: "open", OPEN_INTEREST: "instant"}
 _INTERPOLATIONS: Final = {CANDLES: ("none",), OPEN_INTEREST: ("none", "linear")}
+_PATHS: Final = {CANDLES: ("range", "legs"), OPEN_INTEREST: ("range",)}
+LEAST_STEP_OF_LEGS_NS: Final = 15 * 60_000_000_000
+"""Shorter candles are not cut into legs: it changed nothing for those of 5 minutes, which say enough of the path."""
 _UNIT_NS: Final = {
     "ms": 1_000_000,
     "s": 1_000_000_000,
@@ -52,7 +55,7 @@ _REQUIRED: Final = (
     "from",
     "to",
 )
-_OPTIONAL: Final = ("tolerance", "interpolation")
+_OPTIONAL: Final = ("tolerance", "interpolation", "path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class Series:
         to_ns: last stamp used, inclusive.
         tolerance_ns: how far a stamp may lie beside the grid and still be moved onto it.
         linear: values between two neighbouring samples may be interpolated linearly.
+        legs: candles are said leg by leg of their likely path, see candle_path.
     """
 
     instrument: Instrument
@@ -84,6 +88,7 @@ class Series:
     to_ns: int
     tolerance_ns: int = 0
     linear: bool = False
+    legs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +226,9 @@ def _read_series(reader: _Reader) -> Series:
             raise reader.wrong(key, "a multiple of the step since 1970 UTC")
     if to_ns < from_ns:
         raise reader.wrong("to", "a stamp not before `from`")
+    legs = reader.one_of("path", _PATHS[kind], "range") == "legs"
+    if legs and step_ns < LEAST_STEP_OF_LEGS_NS:
+        raise reader.wrong("path", "'range' where the step is below 15m")
     return Series(
         instrument=instrument,
         kind=kind,
@@ -233,6 +241,7 @@ def _read_series(reader: _Reader) -> Series:
         to_ns=to_ns,
         tolerance_ns=tolerance_ns,
         linear=reader.one_of("interpolation", _INTERPOLATIONS[kind], "none") == "linear",
+        legs=legs,
     )
 
 

@@ -2,8 +2,8 @@
 
 Pure and without files or clocks. A stream is sorted by the instant at which its events are said: a candle at its end, a
 sample at its instant, a gap when the first stamp after it arrives (or, at the end of a series, when the series ends).
-What a consumer gets is what a live feed could have said, with one declared exception: linear interpolation looks ahead
-to the next sample.
+What a consumer gets is what a live feed could have said, with two declared exceptions: linear interpolation looks ahead
+to the next sample, and the legs of a candle are told one by one as if they had been seen (candle_path.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from liqscape.events import Candle, Event, Gap, OpenInterest
+from liqscape.feeds.candle_path import CandleLegs
 from liqscape.feeds.manifest import Series
 from liqscape.feeds.recordings import Flags, Integers, RecordedCandles, RecordedSamples
 
@@ -33,29 +34,37 @@ class EventStream:
     build: Callable[[], Iterator[Event]]
 
 
-def candle_streams(series: Series, candles: RecordedCandles, counters: Counter[str]) -> list[EventStream]:
-    """Return the gaps and the candles of an instrument; count what they hold."""
+def candle_streams(
+    series: Series, candles: RecordedCandles, legs: CandleLegs, counters: Counter[str]
+) -> list[EventStream]:
+    """Return the gaps and the candles of an instrument, said as these legs; count what they hold."""
     name, step = series.instrument.instrument_id, series.step_ns
     expected = np.concatenate(([series.from_ns - step], candles.open_ns, [series.to_ns + step]))
     holes = np.flatnonzero(np.diff(expected) > step)
     gaps = [Gap(name, int(expected[i]) + step, int(expected[i + 1]), "no candles") for i in holes]
     counters["candles"] += len(candles.open_ns)
+    counters["candle_legs"] += len(legs.open_ns) if series.legs else 0
     counters["gaps"] += len(gaps)
-    close_ns = candles.open_ns + step
-    columns = (candles.open_ns, close_ns, candles.open, candles.high, candles.low, candles.close, candles.quantity)
+    columns = (legs.open_ns, legs.close_ns, legs.open, legs.high, legs.low, legs.close, legs.quantity)
 
     def build() -> Iterator[Event]:
         return map(Candle, repeat(name), *(column.tolist() for column in columns))
 
-    return [_gap_stream([(gap.to_ns, gap) for gap in gaps]), EventStream(close_ns, build)]
+    return [_gap_stream([(gap.to_ns, gap) for gap in gaps]), EventStream(legs.close_ns, build)]
 
 
 def open_interest_streams(
-    series: Series, samples: RecordedSamples, candle_series: Series, candles: RecordedCandles, counters: Counter[str]
+    series: Series,
+    samples: RecordedSamples,
+    candle_series: Series,
+    candles: RecordedCandles,
+    legs: CandleLegs,
+    counters: Counter[str],
 ) -> list[EventStream]:
     """Return the gaps and the samples of an instrument; count what they hold.
 
-    Samples outside the span of the candles are used for interpolation, counted and not yielded.
+    Samples outside the span of the candles are used for interpolation, counted and not yielded. Where levels may be
+    interpolated, there is one at the end of each leg.
     """
     name = series.instrument.instrument_id
     begin, end = candle_series.from_ns, candle_series.to_ns + candle_series.step_ns
@@ -70,7 +79,7 @@ def open_interest_streams(
     inside = (time_ns >= begin) & (time_ns <= end)
     said_ns, said, interpolated = time_ns[inside], quantity[inside], np.zeros(int(inside.sum()), dtype=np.bool_)
     if series.linear:
-        wanted = candle_instants(candles.open_ns, candle_series.step_ns)
+        wanted = candle_instants(candles.open_ns, candle_series.step_ns, legs.close_ns)
         between_ns, between = interpolate(time_ns, quantity, wanted, series.step_ns)
         order = np.argsort(np.concatenate((said_ns, between_ns)), kind="stable")
         said_ns = np.concatenate((said_ns, between_ns))[order]
@@ -103,11 +112,11 @@ def accept_samples(quantity: Integers) -> Flags:
     return accepted
 
 
-def candle_instants(open_ns: Integers, step_ns: int) -> Integers:
-    """Return the ends of all candles, and the open of each candle that follows none: where a bar needs a level."""
+def candle_instants(open_ns: Integers, step_ns: int, leg_ends_ns: Integers) -> Integers:
+    """Return the ends of all legs, and the open of each candle that follows none: where a bar needs a level."""
     after_none = np.ones(len(open_ns), dtype=np.bool_)
     after_none[1:] = np.diff(open_ns) != step_ns
-    return np.union1d(open_ns + step_ns, open_ns[after_none])
+    return np.union1d(leg_ends_ns, open_ns[after_none])
 
 
 def interpolate(time_ns: Integers, quantity: Integers, wanted_ns: Integers, step_ns: int) -> tuple[Integers, Integers]:

@@ -40,7 +40,13 @@ class Recording:
         self._series: list[str] = []
 
     def candles(
-        self, hours: Iterable[float], *, symbol: str = "BTC", span: tuple[int, int] | None = None, **changed: Any
+        self,
+        hours: Iterable[float],
+        *,
+        symbol: str = "BTC",
+        span: tuple[int, int] | None = None,
+        keys: str = "",
+        **changed: Any,
     ) -> Recording:
         """Add candles at these hours; changed replaces whole columns."""
         hours = list(hours)
@@ -53,7 +59,8 @@ class Recording:
             "v": [2.5] * len(hours),
         }
         columns = '{ open = "o", high = "h", low = "l", close = "c", volume = "v" }'
-        self._add(symbol, "candles", {**table, **changed}, "open", columns, 1, span or (int(hours[0]), int(hours[-1])))
+        whole = {**table, **changed}
+        self._add(symbol, "candles", whole, "open", columns, 1, span or (int(hours[0]), int(hours[-1])), keys)
         return self
 
     def samples(
@@ -236,6 +243,37 @@ def test_interpolation_is_floored_in_integers_and_marked(recording: Recording) -
         3: (COIN - 6, True),
         4: (COIN - 7, False),
     }
+
+
+def test_legs_are_said_one_by_one_with_a_level_at_the_end_of_each(recording: Recording) -> None:
+    recording.candles([0], keys='path = "legs"', o=[500.0], h=[502.0], l=[499.0], c=[501.0])
+    source = recording.samples({0: 1.0, 1: 1.2}, keys='interpolation = "linear"').source()
+
+    events = list(source.iterate())
+
+    assert said(events) == [
+        *("BTC sample 0", "tick 0"),
+        *("BTC candle 0.25", "BTC sample 0.25", "tick 0.25"),
+        *("BTC candle 0.5", "BTC sample 0.5", "tick 0.5"),
+        *("BTC candle 0.75", "BTC sample 0.75", "tick 0.75"),
+        *("BTC candle 1", "BTC sample 1", "tick 1"),
+    ]
+    found = [e for e in events if isinstance(e, Candle)]  # the leg of 30 is cut: 1/250 of the price is 20
+    assert [(c.open, c.close) for c in found] == [(5000, 4990), (4990, 5005), (5005, 5020), (5020, 5010)]
+    assert sum(c.quantity for c in found) == 2.5 * COIN
+    assert levels(events)[0.5] == (COIN * 11 // 10, True)
+    assert levels(events)[1] == (COIN * 12 // 10, False)
+    assert (source.counters["candles"], source.counters["candle_legs"]) == (1, 4)
+    assert source.counters["candles_without_end_sample"] == 0
+
+
+def test_legs_without_interpolation_have_the_sample_at_their_end_alone(recording: Recording) -> None:
+    recording.candles([0], keys='path = "legs"', o=[500.0], h=[502.0], l=[499.0], c=[501.0]).samples({0: 1.0, 1: 1.2})
+
+    events = list(recording.source().iterate())
+
+    assert list(levels(events)) == [0, 1]
+    assert len([e for e in events if isinstance(e, Candle)]) == 4
 
 
 def test_interpolation_does_not_overflow(recording: Recording) -> None:

@@ -64,9 +64,25 @@ def test_manifest_becomes_values_with_units(tmp_path: Path) -> None:
     assert candles.step_ns == 5 * MINUTE_NS
     assert candles.from_ns == MIDNIGHT_NS + 5 * MINUTE_NS
     assert candles.to_ns == MIDNIGHT_NS + 60 * MINUTE_NS
-    assert (candles.tolerance_ns, candles.linear) == (0, False)
+    assert (candles.tolerance_ns, candles.linear, candles.legs) == (0, False, False)
     assert (samples.from_ns, samples.to_ns) == (MIDNIGHT_NS, MIDNIGHT_NS + 1440 * MINUTE_NS)
     assert (samples.tolerance_ns, samples.linear) == (3_000_000_000, True)
+
+
+@pytest.mark.parametrize(("step", "stamp"), [("15m", "00:15"), ("1h", "01:00")])
+def test_candles_of_a_quarter_of_an_hour_or_longer_may_be_cut_into_legs(tmp_path: Path, step: str, stamp: str) -> None:
+    candles = CANDLES.replace("00:05:00Z", f"{stamp}:00Z").replace('"5m"', f'"{step}"\npath = "legs"')
+
+    (series,) = load_manifest(write(tmp_path, HEAD + candles)).series
+
+    assert series.legs
+
+
+def test_open_interest_has_no_legs(tmp_path: Path) -> None:
+    path = write(tmp_path, HEAD + CANDLES + OPEN_INTEREST + 'path = "legs"\n')
+
+    with pytest.raises(ConfigError, match="series 2: key 'path' is 'legs'; allowed is 'range'"):
+        load_manifest(path)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +108,8 @@ def test_manifest_becomes_values_with_units(tmp_path: Path) -> None:
         ('to = "2025-12-01T01:00"', 'to = "2025-11-01T01:00"', "to"),
         ('step = "5m"', 'step = "5m"\ntolerance = "150s"', "tolerance"),
         ('step = "5m"', 'step = "5m"\ninterpolation = "linear"', "interpolation"),
+        ('step = "5m"', 'step = "5m"\npath = "wick"', "path"),
+        ('step = "5m"', 'step = "5m"\npath = "legs"', "path"),
         ('step = "5m"', 'step = "5m"\ncolour = "red"', "colour"),
         ('step = "5m"\n', "", "step"),
     ],
