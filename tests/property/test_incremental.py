@@ -48,7 +48,11 @@ def test_incremental_tick_is_the_full_recompute(
     for step, count, rolls, compact_late in ticks:
         minute += step
         for _ in range(count):
-            opened = np.array([minute - int(10 ** rng.uniform(0, 6)) + 1], np.int32)
+            age = int(10 ** rng.uniform(0, 6)) - 1
+            if rng.random() < 0.5:  # about where a window begins
+                frame = TIMEFRAMES[int(rng.choice(sorted(numbers)))]
+                age = frame.columns * frame.column_minutes - int(rng.integers(-1, 3) * frame.column_minutes)
+            opened = np.array([minute - age], np.int32)
             row, key = np.array([rng.integers(0, 250)], np.int32), np.array([rng.integers(0, KEYS)], np.uint16)
             batch = CohortBatch(opened, row, key, rng.integers(1, 1 << 40, 1))
             ledger.append(minute, batch, int(rng.choice((-1, 1))), int(rng.integers(0, 3)))

@@ -1,6 +1,14 @@
 """The near set decides how long an operation takes and never what it returns: near set = exhaustive = plain Python.
 
-BROKEN_LIST
+Seen to fail when broken on purpose, one at a time:
+- numpy_due.py, add: cohorts up to the reach left out; what was added thrown away instead of sorted in; due: `.any()` of
+  the exhausted groups set to `.all()`, ended cohorts kept, the order of sorted and added ones left as it is, or by
+  group alone; renumber: old places kept; _living_up_to: the first position of a group set beyond a living cohort, or
+  not filtered; _fetch: what a group held kept beside what is fetched, or reach below what is asked for; _merge: first
+  positions kept; _let_go: reach kept;
+- numpy_cohorts.py, drop_ended: `self.count` kept, or the order by lots;
+- numpy_live.py, append: an index not told; _drop_ended: an index not renumbered; sweep, close: result not in append
+  order; close: lots before a group counted from the start; _with_lowest_clocks: content when any group is covered.
 """
 
 from __future__ import annotations
