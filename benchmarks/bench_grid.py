@@ -5,50 +5,36 @@
     python -m benchmarks.bench_grid --days 40 --instruments 1 3    smaller, nothing stored
 
 The year is simulated (5-minute bars, the last two days by the minute) through market and book; the books of several
-instruments are derived from it (see year_book.py). Merging is the ledger's own. Measured, for each book:
+instruments are derived from it (see year_book.py) and merged while they grow, as a server's are. Merging is the
+ledger's own. Measured, for each book, the smallest first:
 
 - the full recompute of all nine grids from age tiers, and for one instrument from the raw log as well, beside
   histograms of others that get the same raw events (see grid_contenders.py); every result is compared, cell by cell;
 - the tick: nine channels brought to now after each of some hundred simulated seconds across a midnight, where columns
-  of all nine roll at once. Ticks in which any column rolls are reported apart. Afterwards every grid is compared with a
-  full recompute;
+  of all nine roll, a few a tick (see grid_ticks.py). Ticks in which any column rolls are reported apart. Afterwards
+  every grid is compared with a full recompute;
 - merging what is older than a day: the whole past, and one more hour of it as a running server does;
 - memory: the events themselves, without spare capacity.
 
-A default run takes about a quarter of an hour and 12 GB; most of it is deriving and merging twenty instruments' year.
-Everything runs on one thread.
+Figures are printed, and those of a default run stored, as soon as they are there. Everything runs on one thread. A
+default run needs 8 GB, nearly all of it for deriving and merging twenty instruments' year. Its last day holds twice
+the events of the days before: bars by the minute open more cohorts than bars of five.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import resource
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from benchmarks import report
 from benchmarks.grid_contenders import Contender, Window, recompute_contenders
-from benchmarks.year_book import (
-    LiveTick,
-    Year,
-    append_derived,
-    build_year,
-    bytes_of,
-    derived_ledger,
-    merge,
-    schedule,
-)
+from benchmarks.grid_ticks import Ticks, time_ticks
+from benchmarks.year_book import Year, build_year, bytes_of, derived_ledger, merge, schedule
 from liqscape.axes import TIMEFRAMES, SymbolScale
-from liqscape.device.numpy_backend import NumpyBackend
-from liqscape.device.numpy_ledger import NumpyLedger
-from liqscape.positions.weights import default_weights
 
 QUESTION: Final = "how fast are the nine grids of a year, recomputed and kept up to date?"
 DAYS: Final = 365
@@ -60,34 +46,22 @@ TICK_MS: Final = 1000
 four ticks a second it would not be."""
 
 REPEATS: Final = 3
-MERGE_AT_EVENTS: Final = 1 << 26
-"""Raw events of a derived book that gather before they are merged: fewer merges of a year, at 5 GB of temporaries."""
+MERGE_AT_EVENTS: Final = 1 << 25
+"""Raw events of a derived book that gather before they are merged, 0.8 GB: twice what a server waits for, because every
+merge rewrites the tiers."""
 
 HOUR: Final = 60
+NEVER: Final = 1 << 62
 TICK_MEDIAN_LIMIT_MS: Final = {1: 5.0, 20: 50.0}
 TICK_P99_LIMIT_MS: Final = {1: 20.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Ticks:
-    """Milliseconds of bringing nine channels to now; rolls_by_timeframe are those of one channel, median and count."""
-
-    count: int
-    p50: float
-    p99: float
-    most: float
-    plain_count: int
-    plain_p50: float
-    plain_p99: float
-    roll_p50: float
-    roll_most: float
-    rolls_by_timeframe: dict[str, tuple[float, int]]
-    wrong_grids: list[str]
-
-
 @dataclass(slots=True)
 class Book:
-    """Everything measured of one book; bytes and counts are of its ledger as a server would hold it."""
+    """Everything measured of one book; bytes and counts are of its ledger as a server would hold it.
+
+    missing: why a peer is not among the contenders.
+    """
 
     instruments: int
     year_events: int
@@ -101,6 +75,7 @@ class Book:
     merge_seconds: list[float]
     merge_hour_seconds: float
     contenders: list[Contender] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     ticks: Ticks | None = None
 
 
@@ -109,87 +84,17 @@ def windows_of(scale: SymbolScale, mark_price: int, minute: int) -> list[Window]
     return [Window(frame, minute, scale.row_range(frame, mark_price)) for frame in TIMEFRAMES]
 
 
-def time_ticks(
-    ledger: NumpyLedger, ticks: Sequence[LiveTick], windows: Sequence[Window], scale: SymbolScale, instruments: int
-) -> Ticks:
-    """Log the ticks one by one and time how long nine channels take to follow; compare them afterwards."""
-    backend, weights = NumpyBackend(), default_weights(instruments)
-    buffers = [
-        backend.channel_buffer(w.frame, w.rows, weights, np.array(scale.usd_per_weighted_lot(w.rows), np.float64))
-        for w in windows
-    ]
-    minute = windows[0].now_minute
-    for buffer in buffers:
-        buffer.advance(ledger.capture(), minute)
-    spent = np.zeros((len(ticks), len(windows)))  # milliseconds
-    rolled = np.zeros(spent.shape, np.bool_)
-    gc.collect()
-    for number, tick in enumerate(ticks):
-        append_derived(ledger, tick, instruments)
-        view = ledger.capture()
-        for position, (window, buffer) in enumerate(zip(windows, buffers, strict=True)):
-            rolled[number, position] = window.frame.column_of(tick.minute) != window.frame.column_of(minute)
-            started = time.perf_counter()
-            buffer.advance(view, tick.minute)
-            spent[number, position] = (time.perf_counter() - started) * 1e3
-        minute = tick.minute
-    wrong = []
-    for window, buffer in zip(windows, buffers, strict=True):
-        if not np.array_equal(buffer.cells(), backend.project(view, window.frame, minute, window.rows, weights)):
-            wrong.append(window.frame.name)
-    return summarise_ticks(spent, rolled, [w.frame.name for w in windows], wrong)
-
-
-def summarise_ticks(
-    spent: NDArray[np.float64], rolled: NDArray[np.bool_], names: Sequence[str], wrong_grids: list[str]
-) -> Ticks:
-    """Put plain ticks and ticks with a roll apart.
-
-    Args:
-        spent: float64[tick, channel], milliseconds.
-        rolled: bool[tick, channel], whether a column rolled.
-        names: timeframe of each channel.
-        wrong_grids: passed on.
-    """
-    total, rolling = spent.sum(axis=1), rolled.any(axis=1)
-    plain, rolls = total[~rolling], total[rolling]
-    by_timeframe = {
-        name: (float(np.median(spent[rolled[:, n], n])), int(rolled[:, n].sum()))
-        for n, name in enumerate(names)
-        if rolled[:, n].any()
-    }
-    return Ticks(
-        count=len(total),
-        p50=_quantile(total, 0.5),
-        p99=_quantile(total, 0.99),
-        most=_quantile(total, 1.0),
-        plain_count=len(plain),
-        plain_p50=_quantile(plain, 0.5),
-        plain_p99=_quantile(plain, 0.99),
-        roll_p50=_quantile(rolls, 0.5),
-        roll_most=_quantile(rolls, 1.0),
-        rolls_by_timeframe=by_timeframe,
-        wrong_grids=wrong_grids,
-    )
-
-
-def measure(year: Year, instruments: int, repeats: int) -> tuple[Book, list[str]]:
-    """Measure a book; return it and why a peer is missing.
-
-    The year's own ledger is used up by the book of one instrument; ask for it last.
-    """
-    raw = year.ledger.capture()
-    if instruments == 1:
-        ledger, merges = year.ledger, list[float]()
-    else:
-        ledger, merges = derived_ledger(raw.columns(), instruments, MERGE_AT_EVENTS)
+def measure(year: Year, instruments: int, repeats: int) -> Iterator[Book]:
+    """Measure a book; yield it each time it holds more, and a last time when nothing is missing."""
+    ledger, merges = derived_ledger(year.raw.columns(), instruments, MERGE_AT_EVENTS if instruments > 1 else NEVER)
+    raw = ledger.capture() if instruments == 1 else None
     merges.append(merge(ledger, year.minute - HOUR))
     hour_seconds = merge(ledger, year.minute)
     windows = windows_of(year.scale, year.mark_price, year.minute)
     merged = ledger.capture()
     book = Book(
         instruments=instruments,
-        year_events=len(raw) * instruments,
+        year_events=len(year.raw) * instruments,
         raw_events=len(merged.columns().lots),
         raw_bytes=bytes_of(merged.columns()),
         tier_events=tuple(len(tier.lots) for tier in merged.tiers()),
@@ -200,18 +105,23 @@ def measure(year: Year, instruments: int, repeats: int) -> tuple[Book, list[str]
         merge_seconds=merges,
         merge_hour_seconds=hour_seconds,
     )
-    at_hand = raw if instruments == 1 else None
-    book.contenders, missing = recompute_contenders(at_hand, merged, windows, instruments, repeats)
-    del raw, at_hand, merged
+    yield book
+    for found in recompute_contenders(raw, merged, windows, instruments, repeats):
+        if isinstance(found, str):
+            book.missing.append(found)
+        else:
+            book.contenders.append(found)
+        yield book
+    del raw, merged
     book.ticks = time_ticks(ledger, year.ticks, windows, year.scale, instruments)
-    return book, missing
+    yield book
 
 
 def figures_of(book: Book) -> dict[str, str]:
     """Return what a reader should see of a book."""
     who = "1 instrument" if book.instruments == 1 else f"{book.instruments} instruments"
     figures: dict[str, str] = {}
-    best = book.contenders[0].milliseconds
+    best = book.contenders[0].milliseconds if book.contenders else 0.0
     for contender in book.contenders:
         ratio = "" if contender is book.contenders[0] else f", {contender.milliseconds / best:.1f} x"
         figures[f"{who}, nine grids {contender.name}"] = f"{contender.milliseconds:,.0f} ms{ratio}"
@@ -238,8 +148,8 @@ def figures_of(book: Book) -> dict[str, str]:
 def missed(book: Book) -> list[str]:
     """Return which of the wanted speeds a book does not reach."""
     found = []
-    first, *others = book.contenders
-    for other in others:
+    for other in book.contenders[1:]:
+        first = book.contenders[0]
         if other.milliseconds <= first.milliseconds:
             found.append(f"{other.name}: {other.milliseconds:,.0f} ms, tiers take {first.milliseconds:,.0f} ms")
     if book.ticks is not None:
@@ -261,29 +171,32 @@ def wrong_grids(book: Book) -> list[str]:
     return [f"{book.instruments} instruments, {text}" for text in found]
 
 
-def show(figures: Mapping[str, str]) -> None:
-    """Print figures below each other."""
-    for measure_, value in figures.items():
-        print(f"  {measure_:58s} {value}", flush=True)
-
-
-def measure_all(options: argparse.Namespace) -> tuple[list[Book], dict[str, str], dict[str, Any]]:
-    """Measure every book, the largest first; return them, what a reader should see, and the rest of the record."""
+def measure_all(options: argparse.Namespace) -> Iterator[list[Book]]:
+    """Yield every book so far each time more is known, and print it then."""
     year = build_year(schedule(options.step_minutes, options.days), options.ticks, TICK_MS)
-    print(f"{options.days} days, {len(year.ledger):,} events, built in {year.build_seconds:.0f} s", flush=True)
-    books: list[Book] = []
-    notes: list[str] = []
-    for count in sorted(set(options.instruments), reverse=True):
-        book, missing = measure(year, count, options.repeats)
-        books.insert(0, book)
-        notes += missing
-        show(figures_of(book))
+    print(f"{options.days} days, {len(year.raw):,} events, built in {year.build_seconds:.0f} s", flush=True)
+    done: list[Book] = []
+    for count in sorted(set(options.instruments)):
+        shown: set[str] = set()
+        for book in measure(year, count, options.repeats):
+            for what, value in figures_of(book).items():
+                if what not in shown:
+                    print(f"  {what:58s} {value}", flush=True)
+                    shown.add(what)
+            yield [*done, book]
+        print("\n".join((*book.missing, *missed(book))) or "  every speed that was wanted", flush=True)
+        done.append(book)
+
+
+def store(books: Sequence[Book], *, whole: bool) -> None:
+    """Keep what has been measured so far; the last figure says what is still missing or was not reached."""
     figures = {what: value for book in books for what, value in figures_of(book).items()}
-    figures["wanted and not reached"] = "; ".join(text for book in books for text in missed(book)) or "nothing"
-    print("\n".join([*notes, f"wanted and not reached: {figures['wanted and not reached']}"]))
+    if whole:
+        figures["wanted and not reached"] = "; ".join(text for book in books for text in missed(book)) or "nothing"
+    else:
+        figures["measured so far"] = "the run was stopped here, or is still going on"
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = {"books": [asdict(book) for book in books], "notes": notes, "peak_mib": peak_mib}
-    return books, figures, {**result, "build_seconds": year.build_seconds}
+    report.store("grid", QUESTION, figures, {"books": [asdict(book) for book in books], "peak_mib": peak_mib})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -298,17 +211,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if min(options.instruments) < 1 or options.ticks < 2 * HOUR:
         parser.error("instruments are 1 or more, ticks 120 or more: both sides of midnight")
-    books, figures, result = measure_all(options)
-    wrong = [text for book in books for text in wrong_grids(book)]
-    print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
-    if options == parser.parse_args([]) and not wrong:
-        report.store("grid", QUESTION, figures, result)
-    return 1 if wrong else 0
-
-
-def _quantile(values: NDArray[np.float64], share: float) -> float:
-    """Return a value that was measured, the next higher one; 0 where there is none."""
-    return float(np.quantile(values, share, method="higher")) if len(values) else 0.0
+    stores = options == parser.parse_args([])
+    books: list[Book] = []
+    for books in measure_all(options):
+        wrong = [text for book in books for text in wrong_grids(book)]
+        if wrong:
+            print("\n".join(wrong), file=sys.stderr)
+            return 1
+        if stores:
+            store(books, whole=False)
+    if stores:
+        store(books, whole=True)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+    return 0
 
 
 def _milli(*values: float) -> str:

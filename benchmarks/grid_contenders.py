@@ -8,7 +8,7 @@ running sum along time, in lots. Float64 results are exact here: every partial s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -130,27 +130,31 @@ def time_contender(
 
 def recompute_contenders(
     raw: LedgerView | None, merged: LedgerView, windows: Sequence[Window], instruments: int, repeats: int
-) -> tuple[list[Contender], list[str]]:
-    """Time the full recompute from tiers, and where the raw log is at hand from it and by the peers."""
+) -> Iterator[Contender | str]:
+    """Time the full recompute from tiers, and where the raw log is at hand from it and by the peers.
+
+    Yields:
+        Each contender as soon as it is timed, the tiers first, or a line about a peer that is not compared.
+    """
     backend, weights = NumpyBackend(), default_weights(instruments)
 
     def ours(view: LedgerView, window: Window) -> NDArray[np.int64]:
         return backend.project(view, window.frame, window.now_minute, window.rows, weights)
 
     truth = {w.frame.name: ours(merged if raw is None else raw, w) for w in windows}
-    found = [time_contender("from age tiers", windows, partial(ours, merged), truth, repeats)]
+    yield time_contender("from age tiers", windows, partial(ours, merged), truth, repeats)
     if raw is None:
-        return found, []
-    found.append(time_contender("from the raw log", windows, partial(ours, raw), truth, repeats))
+        return
+    yield time_contender("from the raw log", windows, partial(ours, raw), truth, repeats)
     events = raw.columns()
     peers, missing = find_peers()
+    yield from missing
     for peer in peers:
         if peer.sums_in == "float64" and not is_exact_in_float64(events):
-            missing.append(f"{peer.name} is not compared: it sums in float64, and these lots pass 2^53")
-            continue
-        name = f"{peer.name}, {peer.sums_in}, raw"
-        found.append(time_contender(name, windows, partial(peer.project, events), truth, repeats, WEIGHT_ONE))
-    return found, missing
+            yield f"{peer.name} is not compared: it sums in float64, and these lots pass 2^53"
+        else:
+            name = f"{peer.name}, {peer.sums_in}, raw"
+            yield time_contender(name, windows, partial(peer.project, events), truth, repeats, WEIGHT_ONE)
 
 
 def with_histogram2d(events: LedgerColumns, window: Window) -> Grid:

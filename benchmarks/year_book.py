@@ -11,7 +11,7 @@ book is at the dense end of real ones, whose small instruments have fewer.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from liqscape.axes import MINUTE_NS, SymbolScale, last_minute_before
 from liqscape.clock import SystemClock
-from liqscape.device.backend import CohortBatch, LedgerColumns
+from liqscape.device.backend import CohortBatch, LedgerColumns, LedgerView
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.device.numpy_ledger import NumpyLedger
 from liqscape.events import Event, TickEnd
 from liqscape.feeds.simulate import PastSpan, SimulateSource
-from liqscape.grid.shard import Shard
-from liqscape.market.bars import Bar
-from liqscape.positions.book import BookStep, EventBatch
+from liqscape.instruments import Instrument
+from liqscape.market.state import MarketState
+from liqscape.positions.book import EventBatch, PositionBook
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT
 
 MINUTES_PER_DAY: Final = 1440
@@ -53,6 +53,7 @@ class LiveTick:
     """What a tick after the year did to the book."""
 
     minute: int
+    end_ns: int
     batches: tuple[EventBatch, ...]
 
 
@@ -61,7 +62,7 @@ class Year:
     """One instrument's year.
 
     Attributes:
-        ledger: every event of the year, nothing merged.
+        raw: every event of the year, nothing merged.
         minute: the last one of the year.
         mark_price: at its end, in units of scale.
         ticks: what follows, not logged yet.
@@ -70,7 +71,7 @@ class Year:
     """
 
     scale: SymbolScale
-    ledger: NumpyLedger
+    raw: LedgerView
     minute: int
     mark_price: int
     ticks: tuple[LiveTick, ...]
@@ -86,44 +87,35 @@ def schedule(step_minutes: int, days: int = 365) -> tuple[PastSpan, ...]:
 
 
 def build_year(past: tuple[PastSpan, ...], ticks: int, tick_ms: int, seed: int = 1) -> Year:
-    """Run the model over a past and the ticks after it; half of the ticks come before midnight."""
+    """Run market and book over a past and the ticks after it; half of the ticks come before midnight."""
     half_minutes = ticks * tick_ms // 2 // 60_000
     start_ns = (MIDNIGHT_MINUTE - half_minutes) * MINUTE_NS
     source = SimulateSource(
         clock=SystemClock(), seed=seed, symbols=("BTC",), tick_ms=tick_ms, past=past, start_ns=start_ns
     )
-    ledger, batches = NumpyLedger(), list[EventBatch]()
-    live: list[LiveTick] = []
-    live_cohorts, live_bytes, mark_price = 0, 0, 0
-
-    def keep(symbol: str, bars: list[Bar], step: BookStep) -> None:
-        batches.extend(step.events)
-
-    instrument = source.description.instruments[0]
-    shard = Shard([instrument], NumpyBackend(), SystemClock().now_ns, keep)
     started = time.perf_counter()
-    for event in _without_render(source.iterate(ticks), instrument.instrument_id):
-        shard.accept(event)
-        if isinstance(event, TickEnd):
-            if event.time_ns <= start_ns:
-                for batch in batches:
-                    ledger.append(batch.minute, batch.cohorts, batch.sign, int(batch.cause))
-                if event.time_ns == start_ns:
-                    cohorts, clocks = shard.book("BTC").cohorts()
-                    live_cohorts, live_bytes = len(cohorts), _batch_bytes(cohorts) + clocks.nbytes
-                    mark_price = shard.status()[0].mark_price
-            else:
-                live.append(LiveTick(last_minute_before(event.time_ns), tuple(batches)))
-            batches.clear()
+    model = _Model(source.description.instruments[0])
+    ledger, live = NumpyLedger(), list[LiveTick]()
+    live_cohorts, live_bytes, mark_price, spent = 0, 0, 0, 0.0
+    for end_ns, batches in model.ticks(source.iterate(ticks)):
+        if end_ns > start_ns:
+            live.append(LiveTick(last_minute_before(end_ns), end_ns, batches))
+            continue
+        for batch in batches:
+            ledger.append(batch.minute, batch.cohorts, batch.sign, int(batch.cause))
+        if end_ns == start_ns:
+            cohorts, clocks = model.book.cohorts()
+            live_cohorts, live_bytes = len(cohorts), _batch_bytes(cohorts) + clocks.nbytes
+            mark_price, spent = model.mark_price, time.perf_counter() - started
     return Year(
-        scale=shard.book("BTC").scale,
-        ledger=ledger,
+        scale=model.book.scale,
+        raw=ledger.capture(),
         minute=last_minute_before(start_ns),
         mark_price=mark_price,
         ticks=tuple(live),
         live_cohorts=live_cohorts,
         live_bytes=live_bytes,
-        build_seconds=time.perf_counter() - started,
+        build_seconds=spent,
     )
 
 
@@ -149,19 +141,17 @@ def append_derived(ledger: NumpyLedger, tick: LiveTick, instruments: int) -> Non
 
 
 def derived_ledger(raw: LedgerColumns, instruments: int, merge_at_events: int) -> tuple[NumpyLedger, list[float]]:
-    """Return a ledger of many instruments' year, merged whenever so many events have been added.
+    """Return a ledger of many instruments' year, merged as a server does it: whenever so many raw events are held.
 
     Returns:
         The ledger, and the seconds of each merge.
     """
-    ledger, merges, added = NumpyLedger(), list[float](), 0
+    ledger, merges = NumpyLedger(), list[float]()
     for minute, cause, batch in _runs(raw, instruments):
         # The log holds signed lots; appending wants them positive.
         ledger.append(minute, batch, 1 if cause == 0 else -1, cause)
-        added += len(batch)
-        if added >= merge_at_events:
+        if ledger.raw_events >= merge_at_events:
             merges.append(merge(ledger, minute))
-            added = 0
     return ledger, merges
 
 
@@ -181,13 +171,40 @@ def bytes_of(columns: LedgerColumns) -> int:
     return sum(array.nbytes for array in arrays)
 
 
-def _without_render(events: Iterator[Event], instrument_id: str) -> Iterator[Event]:
-    """Pass on what concerns one instrument; grids are not computed while the year is made."""
-    for event in events:
-        if isinstance(event, TickEnd):
-            yield TickEnd(event.time_ns, render=False)
-        elif event.instrument_id == instrument_id:
-            yield event
+class _Model:
+    """Market and book of one instrument."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self._instrument = instrument
+        self._market = MarketState([instrument])
+        self._book: PositionBook | None = None
+        self.mark_price = 0
+
+    @property
+    def book(self) -> PositionBook:
+        """Return the book; it exists from the first price on."""
+        assert self._book is not None
+        return self._book
+
+    def ticks(self, events: Iterable[Event]) -> Iterator[tuple[int, tuple[EventBatch, ...]]]:
+        """Yield the end of each tick and what it did to the book."""
+        for event in events:
+            if isinstance(event, TickEnd):
+                yield event.time_ns, self._step(event.time_ns)
+            else:
+                self._market.apply(event)
+
+    def _step(self, end_ns: int) -> tuple[EventBatch, ...]:
+        said: list[EventBatch] = []
+        for bar in self._market.close_tick(end_ns):
+            if self._book is None:
+                scale = self._market.scale(self._instrument.symbol)
+                assert scale is not None  # there is no bar before the first price
+                self._book = PositionBook(self._instrument.symbol, [self._instrument], scale, NumpyBackend())
+            said += self._book.apply([bar]).events
+            if bar.trigger is not None:
+                self.mark_price = bar.trigger.close
+        return tuple(said)
 
 
 def _runs(raw: LedgerColumns, instruments: int) -> Iterator[tuple[int, int, CohortBatch]]:

@@ -23,10 +23,12 @@ NOTHING: Final = -2 * VALUE_LIMIT
 
 _VALUE_BITS = 48
 _NEAR_SHARE = 16
-_SOON = 2
-_AHEAD = 8
 """Fetching brings at least the lowest 1 / _NEAR_SHARE of a group's values; it has to look at all of them."""
 _MIN_NEAR = 1024
+_AHEAD = 8
+"""Fetching brings what so many more questions like the present one will ask for."""
+_SOON = 2
+"""Groups that so many more such questions will exhaust are fetched together: most of the work is common."""
 _MIN_TAIL = 2048
 _TAIL_SHARE = 4
 """What was added is sorted in once it is 1 / _TAIL_SHARE of the near set: sorting in copies it, asking scans these."""
@@ -45,7 +47,7 @@ class DueScan:
     def add(self, places: slice) -> None:
         """Do nothing: the columns hold what was added."""
 
-    def due(self, limit: NDArray[np.int64], _spare: NDArray[np.int64] | int = 0) -> NDArray[np.int64]:
+    def due(self, limit: NDArray[np.int64], _step: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the places of the live cohorts whose value is at most the limit of their group, by group and value."""
         places = self._columns.alive()
         group, value = self._columns.group[places], self._values(places)
@@ -87,20 +89,20 @@ class DueIndex:
             self._sort_in()
             self._let_go()
 
-    def due(self, limit: NDArray[np.int64], spare: NDArray[np.int64] | int = 0) -> NDArray[np.int64]:
+    def due(self, limit: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the places of the live cohorts whose value is at most the limit of their group.
 
         Args:
             limit: int64[group]; NOTHING where none is asked for.
-            spare: how far beyond the limit to fetch where it reaches beyond the near set; decides only the time taken.
+            step: int64[group], how far beyond this limit the next one is expected; decides only the time taken.
 
         Returns:
             int64[n], by group, then value, then append order.
         """
         limit = np.minimum(limit, VALUE_LIMIT - 1)
         if (limit > self._reach).any():
-            soon = np.minimum(limit + _SOON * spare, VALUE_LIMIT - 1)
-            self._fetch(soon > self._reach, np.minimum(limit + _AHEAD * spare, VALUE_LIMIT - 1))
+            soon = np.minimum(limit + _SOON * step, VALUE_LIMIT - 1)
+            self._fetch(soon > self._reach, np.minimum(limit + _AHEAD * step, VALUE_LIMIT - 1))
         highest = self._base + np.maximum(limit + VALUE_LIMIT, -1)
         lots = self._columns.lots
         positions = self._living_up_to(highest)
@@ -121,7 +123,7 @@ class DueIndex:
         end = np.searchsorted(self._code, highest, side="right")
         length = np.maximum(end - self._first, 0)
         before = np.cumsum(length) - length
-        positions = np.arange(int(length.sum())) + np.repeat(self._first - before, length)
+        positions: NDArray[np.int64] = np.arange(int(length.sum())) + np.repeat(self._first - before, length)
         positions = positions[self._columns.lots[self._place[positions]] > 0]
         if len(positions):  # what ended at the head of a group need not be looked at again
             following = positions[np.minimum(np.searchsorted(positions, self._first), len(positions) - 1)]

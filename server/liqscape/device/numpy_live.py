@@ -123,7 +123,7 @@ class NumpyLiveTable:
 
     def _rows_of(self, places: slice | NDArray[np.int64]) -> NDArray[np.int64]:
         """Return rows that fall toward the trigger price, for longs and shorts alike."""
-        return self._columns.row[places] * self._row_sign[self._columns.group[places]]
+        return self._columns.row[places].astype(np.int64) * self._row_sign[self._columns.group[places]]
 
     def _clocks_of(self, places: slice | NDArray[np.int64]) -> NDArray[np.int64]:
         return self._columns.clock[places]

@@ -98,29 +98,24 @@ def _refilled(number: int, moving: LedgerColumns, past: CompactedPast, limits: t
     """
     tier, held, low = AGE_TIERS[number], past.tiers[number], limits[number]
     high = limits[number - 1] if number else _NEVER
-    sources = [(t, old) for t, old in zip(past.tiers[:number], past.limits[:number], strict=True) if old < high]
-    sources = [(source, old) for source, old in sources if len(source.lots)]
-    first_minutes = [old for _, old in sources]
+    younger = zip(past.tiers[:number], past.limits[:number], strict=True)
+    arriving = [(source, old) for source, old in younger if old < high and len(source.lots)]
     if _is_between(moving.open_minute, low, high).any():
-        sources.append((moving, int(moving.minute[0])))
-        first_minutes.append(int(moving.minute[0]))
-    if past.unmerged:
-        first_minutes.append(0)
-    if not first_minutes and past.limits[number] == low:
+        arriving.append((moving, int(moving.minute[0])))
+    changed_from = 0 if past.unmerged else min((first for _, first in arriving), default=_NEVER)
+    if changed_from == _NEVER and past.limits[number] == low:
         return held
-    changed_from = min(first_minutes, default=_NEVER) // tier.bin_minutes * tier.bin_minutes
+    changed_from -= changed_from % tier.bin_minutes
     cut = int(np.searchsorted(held.minute, np.int32(changed_from)))
-    parts = [_taken(held, slice(0, cut))]
+    kept = _taken(held, slice(0, cut))
     if past.limits[number] < low:
-        parts = [_taken(parts[0], parts[0].open_minute >= low)]
-    from_where = [_taken(held, slice(cut, None)), *(source for source, _ in sources)]
-    for begin_minute, end_minute in pairwise(_span_bounds(from_where, changed_from)):
-        chosen: list[LedgerColumns] = []
-        for source in from_where:
-            span = _taken(source, slice(*np.searchsorted(source.minute, np.array([begin_minute, end_minute], np.int32))))
-            chosen.append(_taken(span, _is_between(span.open_minute, low, high)))
-        parts.append(_merged(_joined(chosen), tier))
-    return _joined(parts)
+        kept = _taken(kept, kept.open_minute >= low)
+    sources = [_taken(held, slice(cut, None)), *(source for source, _ in arriving)]
+    merged = [
+        _merged(_joined([_opened_between(_within(source, span), low, high) for source in sources]), tier)
+        for span in pairwise(_span_bounds(sources, changed_from))
+    ]
+    return _joined([kept, *merged])
 
 
 def _span_bounds(sources: list[LedgerColumns], first_minute: int) -> list[int]:
@@ -136,6 +131,16 @@ def _span_bounds(sources: list[LedgerColumns], first_minute: int) -> list[int]:
     before = sum(np.searchsorted(minutes, edges) for minutes in filled)
     chosen = np.unique(before // _SPAN_EVENTS, return_index=True)[1][1:]
     return [first_minute, *edges[chosen].tolist(), int(edges[-1])]
+
+
+def _within(events: LedgerColumns, span: tuple[int, int]) -> LedgerColumns:
+    """Return what happened in the minutes of a half-open span."""
+    begin, end = np.searchsorted(events.minute, np.array(span, np.int32)).tolist()
+    return _taken(events, slice(begin, end))
+
+
+def _opened_between(events: LedgerColumns, low: int, high: int) -> LedgerColumns:
+    return _taken(events, _is_between(events.open_minute, low, high))
 
 
 def _is_between(open_minute: NDArray[np.int32], low: int, high: int) -> NDArray[np.bool_]:

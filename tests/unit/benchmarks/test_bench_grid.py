@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks import bench_grid, report
-from benchmarks.bench_grid import Book, Ticks, summarise_ticks
+from benchmarks.bench_grid import Book
 from benchmarks.grid_contenders import Contender
+from benchmarks.grid_ticks import Ticks, summarise_ticks
 
 
 def some_ticks(p50: float = 1.0, p99: float = 2.0, wrong: list[str] | None = None) -> Ticks:
@@ -74,6 +75,31 @@ def test_every_difference_is_named() -> None:
         "20 instruments, other: 3d, 1y differ",
         "20 instruments, after the ticks 12h differ",
     ]
+
+
+def test_default_run_keeps_what_it_has_each_time_it_knows_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = some_book(1, [contender("from age tiers", 40.0)]), some_book(20, [])
+    stored: list[dict[str, str]] = []
+    monkeypatch.setattr(report, "store", lambda name, question, figures, result: stored.append(figures))
+    monkeypatch.setattr(bench_grid, "measure_all", lambda options: iter([[first], [first, second]]))
+
+    assert bench_grid.main([]) == 0
+
+    assert ["measured so far" in figures for figures in stored] == [True, True, False]
+    assert "20 instruments, merge one more hour" not in stored[0]
+    assert "20 instruments, merge one more hour" in stored[1]
+    assert stored[2]["wanted and not reached"] == "nothing"
+
+
+def test_run_ends_at_the_first_difference_and_does_not_store_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = some_book(1, [contender("from age tiers", 1.0), contender("other", 2.0, ["3d"])])
+    monkeypatch.setattr(report, "store", lambda *_: pytest.fail("a wrong grid was stored"))
+    monkeypatch.setattr(bench_grid, "measure_all", lambda options: iter([[wrong]]))
+
+    assert bench_grid.main([]) == 1
+    assert "other: 3d differ" in capsys.readouterr().err
 
 
 @pytest.mark.slow
