@@ -1,10 +1,10 @@
 """I1: a grid is the sum of its events by definition, whatever their order, their batches and their blocks.
 
-Seen to fail when broken on purpose, one at a time, in numpy_backend.py:
-- _accumulate: `np.add.at(cells, ...)` set to `cells[...] += ...`; weights read as float32;
+Seen to fail when broken on purpose, one at a time, in numpy_grid.py:
+- accumulate: `np.add.at(cells, ...)` set to `cells[...] += ...`; weights read as float32;
   `min(start + _BLOCK_EVENTS, end)` one event short; `events.open_minute[block] >= first_minute` set to `>`;
-- NumpyBackend.project: `now_minute + 1` set to `now_minute`; the running sum stopped one column early; what came after
-  an older newest column left out (the second _accumulate dropped).
+- project: `now_minute + 1` set to `now_minute`; the running sum stopped one column early; what came after
+  an older newest column left out (the second accumulate dropped).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
-from liqscape.device import numpy_backend
+from liqscape.device import numpy_grid
 from liqscape.device.numpy_backend import NumpyBackend
 from tests.unit.synthetic_market import make_batch
 
@@ -157,7 +157,7 @@ def test_grid_does_not_depend_on_order_in_a_minute_or_on_blocks(
     whole = project(events, frame, START + 70, IN_FULL)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_backend, "_BLOCK_EVENTS", block)
+        patch.setattr(numpy_grid, "_BLOCK_EVENTS", block)
         in_blocks = project(shuffled, frame, START + 70, IN_FULL)
 
     assert in_blocks == whole

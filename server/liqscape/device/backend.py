@@ -152,8 +152,8 @@ class LedgerView(Protocol):
         """Return the open minute below which events have been dropped."""
         ...
 
-    def tiers_from(self, first_minute: int) -> range:
-        """Return the numbers of the tiers that may hold something opened at first_minute or later."""
+    def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
+        """Return the numbers of the tiers that may hold something opened from first_minute to before until_minute."""
         ...
 
     def compacted(self, now_minute: int) -> CompactedPast:

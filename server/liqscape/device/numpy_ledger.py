@@ -46,8 +46,8 @@ class NumpyLedgerView:
     def held_from_minute(self) -> int:
         return self._past.limits[-1]
 
-    def tiers_from(self, first_minute: int) -> range:
-        return self._past.tiers_from(first_minute)
+    def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
+        return self._past.tiers_from(first_minute, until_minute)
 
     def compacted(self, now_minute: int) -> CompactedPast:
         return compact(self.columns(), self._first_event, self._past, now_minute)

@@ -49,14 +49,15 @@ class CompactedPast:
         """Return the number of merged events."""
         return sum(len(tier.lots) for tier in self.tiers)
 
-    def tiers_from(self, first_minute: int) -> range:
-        """Return the numbers of the tiers that may hold something opened at first_minute or later.
+    def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
+        """Return the numbers of the tiers that may hold something opened from first_minute on, and before until_minute.
 
-        Tier k holds what was opened below limits[k - 1]; a window that begins above it need not read the tier.
+        Tier k holds what was opened below limits[k - 1] and not below limits[k]; others need not be read.
         """
         if self.until_minute < 0:
             return range(0)
-        return range(1 + sum(limit > first_minute for limit in self.limits[:-1]))
+        too_new = 0 if until_minute is None else sum(limit >= until_minute for limit in self.limits)
+        return range(too_new, 1 + sum(limit > first_minute for limit in self.limits[:-1]))
 
     def on_coarser_rows(self, multiple: int) -> CompactedPast:
         """Return the same events on rows multiple times as high; those that now agree are merged the next time."""

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
-from liqscape.device import numpy_backend
+from liqscape.device import numpy_grid
 from liqscape.device.numpy_backend import NumpyBackend, levels_of
 from liqscape.device.numpy_ledger import NumpyLedger
 from tests.unit.synthetic_market import make_batch
@@ -174,7 +174,7 @@ def test_projection_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.Mo
     events = [(970 + i // 3, 970 + i // 5, 18 + i % 20, i % 64, 1 + i) for i in range(90)]
     whole = project(events)
 
-    monkeypatch.setattr("liqscape.device.numpy_backend._BLOCK_EVENTS", 7)
+    monkeypatch.setattr("liqscape.device.numpy_grid._BLOCK_EVENTS", 7)
 
     assert project(events).tolist() == whole.tolist() == brute_force(events, NOW, IN_FULL)
 
@@ -314,7 +314,7 @@ def test_column_numbers_and_ring_positions_agree_over_many_rolls() -> None:
 
 
 def test_project_can_be_ended_at_a_checkpoint_and_is_the_same_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numpy_backend, "_SLICE_EVENTS", 3)
+    monkeypatch.setattr(numpy_grid, "_SLICE_EVENTS", 3)
     events = [(990 + n // 2, 990, 20 + n, 0, n + 1) for n in range(10)]
     view = ledger_of(events).capture()
     calls: list[int] = []
