@@ -2,6 +2,7 @@
 
     python -m benchmarks.prove              all steps, stored as benchmarks/results/prove.json
     python -m benchmarks.prove NAME ...     only these, nothing stored
+    python -m benchmarks.prove --but NAME ...    all others, stored with the names of those left out
     python -m benchmarks.prove --list       what there is
 
 Every step runs to its end even when an earlier one has failed, so that one run tells everything; the exit status is 1
@@ -155,8 +156,8 @@ def choose(names: Sequence[str], steps: Sequence[Step]) -> list[Step]:
     return [step for step in steps if not names or step.name in names]
 
 
-def store(outcomes: Sequence[Outcome]) -> None:
-    """Keep the outcome of a whole run."""
+def store(outcomes: Sequence[Outcome], left_out: Sequence[str]) -> None:
+    """Keep the outcome of a run, and say what it left out."""
     passed = sum(outcome.passed for outcome in outcomes)
     steps = [
         {
@@ -169,6 +170,8 @@ def store(outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes
     ]
     figures = {"claims that held": f"{passed} of {len(outcomes)}"}
+    if left_out:
+        figures["not run"] = ", ".join(left_out)
     report.store("prove", "Do the claims hold at full size?", figures, {"steps": steps})
 
 
@@ -176,10 +179,12 @@ def main(arguments: Sequence[str] | None = None, steps: Sequence[Step] = STEPS) 
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(description="run every claim of the project at full size")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these steps; nothing is stored then")
+    parser.add_argument("--but", nargs="+", default=[], metavar="NAME", help="all steps but these")
     parser.add_argument("--list", action="store_true", help="name the steps and stop")
     options = parser.parse_args(arguments)
     try:
-        chosen = choose(options.names, steps)
+        left_out = [step.name for step in choose(options.but, steps)] if options.but else []
+        chosen = [step for step in choose(options.names, steps) if step.name not in left_out]
     except ValueError as error:
         parser.error(str(error))
     if options.list:
@@ -187,7 +192,7 @@ def main(arguments: Sequence[str] | None = None, steps: Sequence[Step] = STEPS) 
         return 0
     outcomes = [run(step) for step in chosen]
     if not options.names:
-        store(outcomes)
+        store(outcomes, left_out)
     print("\n" + "\n".join(describe(outcome) for outcome in outcomes))
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 

@@ -16,6 +16,8 @@ _BLOCK_EVENTS = 1 << 18
 _SLICE_EVENTS = 2 * _BLOCK_EVENTS
 """Events between two checkpoints: some 5 ms."""
 
+_MOST_USD = 2.0**62
+
 
 def project(
     view: LedgerView,
@@ -86,7 +88,8 @@ def levels_of(cells: NDArray[np.int64], usd_per_weighted_lot: NDArray[np.float64
     x = trunc(USD) >> 6; below 8 the level is x; from 8 on it is three bits of mantissa under the exponent. A float64
     has both ready in its bits, exactly, for every x below 2^53.
     """
-    usd = (cells * usd_per_weighted_lot).astype(np.int64)
+    # What passes int64 would be turned into anything, and on each machine into something else.
+    usd = np.minimum(cells * usd_per_weighted_lot, _MOST_USD).astype(np.int64)
     x = np.clip(usd >> 6, 0, (1 << 34) - 1)
     bits = x.astype(np.float64).view(np.int64)
     exponent_and_mantissa = (bits >> 49) - ((1023 + 2) << 3)

@@ -50,6 +50,13 @@ def test_part_of_the_steps_is_run_but_not_stored(stored: list[dict[str, Any]]) -
     assert stored == []
 
 
+def test_what_is_left_out_of_a_stored_run_is_named(stored: list[dict[str, Any]]) -> None:
+    status = prove.main(["--but", "fails"], [FAILS, PASSES])
+
+    assert status == 0
+    assert stored[0]["figures"] == {"claims that held": "1 of 1", "not run": "fails"}
+
+
 def test_unknown_step_is_refused_with_those_that_exist() -> None:
     with pytest.raises(ValueError, match="step 'pass' is unknown; use one of fails, passes"):
         prove.choose(["pass"], [FAILS, PASSES])

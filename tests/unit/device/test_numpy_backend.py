@@ -329,3 +329,9 @@ def test_project_can_be_ended_at_a_checkpoint_and_is_the_same_with_them(monkeypa
 
     with pytest.raises(TimeoutError):
         NumpyBackend().project(view, FRAME, NOW, ROWS, IN_FULL, checkpoint=stop)
+
+
+def test_level_of_what_passes_64_bits_is_the_highest() -> None:
+    cells = np.array([2**62, 2**63 - 1], np.int64)
+
+    assert levels_of(cells, np.array([3.0, 1e200])).tolist() == [255, 255]

@@ -1,0 +1,32 @@
+"""The kernels as the CPU runs them, compiled once a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from liqscape.device.nvrtc import kernel_source
+from tests.cuda import cpu_module
+from tests.cuda.cpu_module import CpuModule
+
+
+@pytest.fixture(scope="session")
+def build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that holds what was compiled, or skip."""
+    if cpu_module.compiler() is None:
+        pytest.skip("no g++ on this machine")
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture(scope="session")
+def kernel_library(build_folder: Path) -> Path:
+    return cpu_module.build(kernel_source(), build_folder)
+
+
+@pytest.fixture
+def kernels(kernel_library: Path) -> CpuModule:
+    """Return the kernels this package ships, in forward order."""
+    module = CpuModule(kernel_library)
+    module.set_order("forward")
+    return module
