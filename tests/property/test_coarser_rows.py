@@ -65,9 +65,9 @@ def grid(view: LedgerView, minute: int, rows: RowRange) -> NDArray[np.int64]:
 def check_ledger(shard: Shard) -> None:
     """Compare what each ledger still holds with the live cohorts of its book."""
     view = shard.view()["BTC"]
-    for model, ledger in ((PositionModel.NET_OF_CLOSES, view.ledger), (PositionModel.OPEN_ONLY, view.open_only)):
+    for model in PositionModel:
         held: Counter[tuple[int, int, int]] = Counter()
-        columns = ledger.columns()
+        columns = view.ledger_of(model).columns()
         parts = (columns.open_minute, columns.row, columns.key, columns.lots)
         for minute, row, key, lots in zip(*(part.tolist() for part in parts), strict=True):
             held[minute, row, key] += lots
