@@ -71,7 +71,7 @@ def run(name: str, recordings: Path) -> Outcome:
     (instrument,) = source.description.instruments
     # The scale is asked for only once the shard has seen a price, so the two may know each other.
     collector = Collector(instrument, lambda symbol: shard.market.scale(symbol))
-    shard = Shard((instrument,), NumpyBackend(), SystemClock().now_ns, collector.observe)
+    shard = Shard((instrument,), NumpyBackend(), SystemClock().now_ns, collector.observe, with_open_only=False)
     started = time.monotonic()
     for event in source.iterate():
         shard.accept(TickEnd(event.time_ns, render=False) if isinstance(event, TickEnd) else event)

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from liqscape.axes import SymbolScale
+from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import PositionSide
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
-from liqscape.market.bars import Bar, TradedRows
+from liqscape.market.bars import Bar
 from liqscape.positions.book import BookStep, Cause, EventBatch, Reconciliation
-from liqscape.positions.margin import RowMap
-from liqscape.positions.mix import TierSplit, prior_inflow_mix, spread_over_rows
+from liqscape.positions.open_only import OpenOnlyBook
 from liqscape.positions.weights import KEY_TIER_SIDE_MASK
 
 BAR_MINUTES: Final = 240
@@ -85,54 +85,13 @@ GUESSES: Final[dict[str, Guess]] = {
 """The last one is judged; the others are what it is judged beside."""
 
 
-class OpenOnlyBook:
-    """The model this one is measured against: rising open interest opens cohorts, and only a sweep ends them.
-
-    Tiers, mix, margin rules and entry rows are those of the shipped model.
-    """
-
-    def __init__(self, instrument: Instrument) -> None:
-        mix = prior_inflow_mix(instrument.leverage_tiers)
-        self._row_map = RowMap.of(instrument)
-        self._splits = [TierSplit(mix) for _ in PositionSide]
-        self._lots = [np.zeros(1, np.int64) for _ in PositionSide]  # by liquidation row
-        self._last: int | None = None
-        self._traded: TradedRows | None = None
-
-    def step(self, bar: Bar, scale: SymbolScale) -> tuple[float, float]:
-        """Take a bar and return the USD it swept, long and short."""
-        swept = (0.0, 0.0)
-        if bar.trigger is not None:
-            low, high = scale.base_row(bar.trigger.low), scale.base_row(bar.trigger.high)
-            longs, shorts = self._lots
-            swept = _end(longs, low, len(longs), scale), _end(shorts, 0, high + 1, scale)
-        if bar.traded is not None and self._last is not None:
-            self._traded = bar.traded if self._traded is None else self._traded.plus(bar.traded)
-        if bar.open_interest_lots is not None:
-            if self._last is not None and self._traded is not None and self._traded.total:
-                self._open(max(0, bar.open_interest_lots - self._last), self._traded)
-            self._last, self._traded = bar.open_interest_lots, None
-        return swept
-
-    def _open(self, lots: int, traded: TradedRows) -> None:
-        entry_rows = np.arange(traded.first_row, traded.first_row + len(traded.lots), dtype=np.int64)
-        rows = self._row_map.liquidation_rows(entry_rows)
-        for side in PositionSide:
-            parts = spread_over_rows(np.array(self._splits[side].split(lots), np.int64), traded.lots)
-            if int(rows[side].max()) >= len(self._lots[side]):
-                grown = np.zeros(2 * int(rows[side].max()), np.int64)
-                grown[: len(self._lots[side])] = self._lots[side]
-                self._lots[side] = grown
-            np.add.at(self._lots[side], rows[side], parts)
-
-
 class Collector:
     """Watches a shard of one instrument and fills the 4-hour bars; checks the accounts on the way.
 
     Args:
         instrument: the only one of the symbol.
         scale_of: the symbol's scale, known from the first bar on.
-        open_only: run the open-only model beside it.
+        open_only: run the book beside it that only adds.
     """
 
     def __init__(
@@ -144,7 +103,9 @@ class Collector:
         self.first_minute: int | None = None
         self.end_minute = 0
         self._scale_of = scale_of
-        self._open_only = OpenOnlyBook(instrument) if open_only else None
+        self._instrument = instrument
+        self._with_open_only = open_only
+        self._open_only: OpenOnlyBook | None = None
         self._live = [0, 0]
         self._uncovered: dict[PositionSide, int] = {}
 
@@ -152,8 +113,8 @@ class Collector:
         """Take what a tick did."""
         scale = self._scale_of(symbol)
         assert scale is not None
+        swept = self._step_open_only(symbol, bars, scale) if self._with_open_only else (0.0, 0.0)
         for bar in bars:
-            swept = (0.0, 0.0) if self._open_only is None else self._open_only.step(bar, scale)
             if bar.trigger is None:
                 continue
             if self.first_minute is None:
@@ -170,6 +131,18 @@ class Collector:
                 self._add_swept(batch, scale)
         for sample in step.samples:
             self._check(sample)
+
+    def _step_open_only(self, symbol: str, bars: list[Bar], scale: SymbolScale) -> tuple[float, float]:
+        """Return the USD that the open-only book swept, long and short."""
+        if self._open_only is None:
+            self._open_only = OpenOnlyBook(symbol, [self._instrument], scale, NumpyBackend())
+        usd = [0.0, 0.0]
+        for batch in self._open_only.apply(bars).events:
+            if batch.cause is Cause.SWEPT:
+                for side in PositionSide:
+                    chosen = (batch.cohorts.key & 1) == side
+                    usd[side] += _notional(batch.cohorts.lots[chosen], batch.cohorts.row[chosen], scale)
+        return usd[0], usd[1]
 
     def _add_prices(self, bar: Bar) -> FourHourBar:
         price = bar.trigger
@@ -266,14 +239,6 @@ def read_totals(path: Path, time_column: str, long_column: str, short_column: st
         if not row.get("partial", False):
             totals[int(seconds) // (60 * BAR_MINUTES)] = (row[long_column], row[short_column])
     return totals
-
-
-def _end(lots: NDArray[np.int64], begin: int, end: int, scale: SymbolScale) -> float:
-    """Clear rows begin..end-1 and return what they held in USD."""
-    part = lots[begin:end]
-    usd = _notional(part, np.arange(begin, begin + len(part)), scale)
-    part[:] = 0
-    return usd
 
 
 def _notional(lots: NDArray[np.int64], rows: NDArray[np.signedinteger], scale: SymbolScale) -> float:
