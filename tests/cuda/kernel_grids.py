@@ -66,12 +66,12 @@ class KernelGrids:
         self._channel_of_column = np.repeat(np.arange(len(self._specs), dtype=np.uint32), self._table["columns"])
         self._all_cells = np.zeros(all_cells, np.int64)
         self._rings = np.zeros(all_cells, np.uint8)
-        self._tile_sums = _poisoned(tiles * MAX_GRID_ROWS, np.int64)
-        self._changed = _poisoned(self._columns * job_tables.WORDS_OF_COLUMN, np.uint32)
-        self._offsets = _poisoned(self._columns, np.uint32)
-        self._totals = _poisoned(len(self._specs), np.uint32)
-        self._indices = _poisoned(all_cells, np.uint32)
-        self._levels = _poisoned(all_cells, np.uint8)
+        self._tile_sums = poisoned(tiles * MAX_GRID_ROWS, np.int64)
+        self._changed = poisoned(self._columns * job_tables.WORDS_OF_COLUMN, np.uint32)
+        self._offsets = poisoned(self._columns, np.uint32)
+        self._totals = poisoned(len(self._specs), np.uint32)
+        self._indices = poisoned(all_cells, np.uint32)
+        self._levels = poisoned(all_cells, np.uint8)
 
     def advance(self, now: Sequence[tuple[LedgerView, int, int | None]]) -> list[Changes]:
         """Bring every channel to its now, as ChannelBuffer.advance does.
@@ -160,5 +160,6 @@ class KernelGrids:
         self._module.get_function(name)((blocks,), (threads,), arguments)
 
 
-def _poisoned(size: int, dtype: type) -> NDArray[Any]:
+def poisoned(size: int, dtype: type) -> NDArray[Any]:
+    """Return memory for results that a kernel must write in full."""
     return np.full(size * np.dtype(dtype).itemsize, POISON, np.uint8).view(dtype)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from liqscape.device import nvrtc
-from liqscape.device.nvrtc import KernelCompileError, Nvrtc, NvrtcUnavailable, kernel_source, load_nvrtc
+from liqscape.device.nvrtc import (
+    LIVE_KERNEL_FILE,
+    KernelCompileError,
+    Nvrtc,
+    NvrtcUnavailable,
+    kernel_source,
+    load_nvrtc,
+)
 from liqscape.errors import LiqscapeError
 
 EMPTY = 'extern "C" __global__ void empty() {}'
@@ -70,6 +77,7 @@ def test_multiplication_and_addition_stay_apart(library: Nvrtc) -> None:
 def test_source_of_the_package_is_ascii() -> None:
     """So that it means the same to every compiler."""
     assert kernel_source().isascii()
+    assert kernel_source(LIVE_KERNEL_FILE).isascii()
 
 
 def test_file_that_is_not_the_compiler_is_refused(tmp_path: Path) -> None:

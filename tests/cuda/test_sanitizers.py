@@ -21,8 +21,10 @@ pytestmark = pytest.mark.slow
 _RUNTIME: Final[dict[Sanitizer, str]] = {"thread": "libtsan.so", "address": "libasan.so"}
 
 
-def watched(source: str, folder: Path, sanitizer: Sanitizer) -> subprocess.CompletedProcess[str]:
-    """Run the small market on a source under a sanitizer, or skip where that cannot be."""
+def watched(
+    source: str, folder: Path, sanitizer: Sanitizer, program: str = "tests.cuda.small_market"
+) -> subprocess.CompletedProcess[str]:
+    """Run a small case on a source under a sanitizer, or skip where that cannot be."""
     compiler = cpu_module.compiler()
     assert compiler is not None
     name = _RUNTIME[sanitizer]
@@ -35,11 +37,11 @@ def watched(source: str, folder: Path, sanitizer: Sanitizer) -> subprocess.Compl
         **os.environ,
         "LD_PRELOAD": str(runtime),  # it must be in the process before Python itself
         "OPENBLAS_NUM_THREADS": "1",
-        "TSAN_OPTIONS": "exitcode=66",
+        "TSAN_OPTIONS": "exitcode=66:halt_on_error=1",  # one race says it
         "ASAN_OPTIONS": "detect_leaks=0:exitcode=66",  # Python frees little when it ends
         "UBSAN_OPTIONS": "exitcode=66",
     }
-    command = [sys.executable, "-m", "tests.cuda.small_market", str(library)]
+    command = [sys.executable, "-m", program, str(library)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=100)
     if "unexpected memory mapping" in run.stderr:
         pytest.skip("the thread sanitizer cannot work with this kernel's address layout")

@@ -14,7 +14,7 @@ typedef long long i64;
 
 constexpr u32 WARP = 32;
 constexpr u32 ALL_LANES = 0xffffffffu;
-constexpr u32 WORDS_OF_TILE = WARP;  // so that the lanes of a warp hold the bits of a tile
+constexpr u32 WORDS_OF_TILE = WARP;  // at most, as the lanes of a warp hold the bits of a tile
 constexpr u32 TILE_PLACES = WORDS_OF_TILE * WARP;
 constexpr u32 NO_PLACE = 0xffffffffu;
 constexpr u64 NO_CODE = ~0ull;
@@ -175,7 +175,7 @@ extern "C" __global__ void __launch_bounds__(256) take_marked(
     const u16* __restrict__ key, i64* __restrict__ lots, i32* __restrict__ out_open_minute, i32* __restrict__ out_row,
     u16* __restrict__ out_key, i64* __restrict__ out_taken, i64* __restrict__ out_left) {
     const u32 lane = threadIdx.x % WARP, tile = blockIdx.x;
-    const u32 own_word = marked[(i64)tile * WORDS_OF_TILE + lane];
+    const u32 own_word = lane < WORDS_OF_TILE ? marked[(i64)tile * WORDS_OF_TILE + lane] : 0;
     if (__ballot_sync(ALL_LANES, own_word != 0) == 0) return;  // most tiles of most ticks
     const u32 before_word = sum_up_to_here((u32)__popc(own_word), lane) - __popc(own_word);
 
@@ -317,7 +317,7 @@ extern "C" __global__ void __launch_bounds__(256) append_cohorts(
     i32* __restrict__ row, u16* __restrict__ key, i64* __restrict__ lots, i64* __restrict__ clock,
     i64* __restrict__ held) {
     const u32 lane = threadIdx.x % WARP, tile = blockIdx.x;
-    const u32 own_word = marked[(i64)tile * WORDS_OF_TILE + lane];
+    const u32 own_word = lane < WORDS_OF_TILE ? marked[(i64)tile * WORDS_OF_TILE + lane] : 0;
     const u32 before_word = sum_up_to_here((u32)__popc(own_word), lane) - __popc(own_word);
     const u32 number = table_of_tile[tile];
     const Span batch = batches[number], table = tables[number];
@@ -356,7 +356,7 @@ extern "C" __global__ void __launch_bounds__(256) move_marked(
     const i64* __restrict__ clock, i32* __restrict__ to_open_minute, i32* __restrict__ to_row, u16* __restrict__ to_key,
     i64* __restrict__ to_lots, i64* __restrict__ to_clock) {
     const u32 lane = threadIdx.x % WARP, tile = blockIdx.x;
-    const u32 own_word = marked[(i64)tile * WORDS_OF_TILE + lane];
+    const u32 own_word = lane < WORDS_OF_TILE ? marked[(i64)tile * WORDS_OF_TILE + lane] : 0;
     const u32 before_word = sum_up_to_here((u32)__popc(own_word), lane) - __popc(own_word);
     const u32 number = table_of_tile[tile];
     const Span table = tables[number];

@@ -20,6 +20,7 @@ from typing import Final, Literal
 from liqscape.errors import LiqscapeError
 
 KERNEL_FILE: Final = "kernels.cu"
+LIVE_KERNEL_FILE: Final = "live_kernels.cu"
 
 KERNEL_OPTIONS: Final = ("--std=c++17", "--fmad=false")
 """A fused multiply-add rounds once where NumPy rounds twice; levels would then differ from the definition."""
@@ -58,9 +59,9 @@ class CompiledKernels:
     log: str
 
 
-def kernel_source() -> str:
-    """Return the source of the kernels this package ships."""
-    return (files("liqscape.device") / KERNEL_FILE).read_text("utf-8")
+def kernel_source(file: str = KERNEL_FILE) -> str:
+    """Return the source of the kernels this package ships: those of grids, or those of LIVE_KERNEL_FILE."""
+    return (files("liqscape.device") / file).read_text("utf-8")
 
 
 class Nvrtc:

@@ -31,6 +31,7 @@ from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.open_only import OpenOnlyBook
 
 COARSEN_AFTER_MINUTES: Final = 60
+"""How long a base step is too fine before it is made coarser, which cannot be undone."""
 
 _T = TypeVar("_T")
 
@@ -154,7 +155,7 @@ class SymbolModel:
         return step
 
     def coarsening_is_due(self, minute: int) -> bool:
-        """Return whether the base step has been too fine for an hour: one absurd price must not cost the rows."""
+        """Return whether the base step has been too fine for long enough: an absurd price must not cost the rows."""
         if not self.mark_price or not self.book.scale.is_too_fine(self.mark_price):
             self._too_fine_since = None
             return False
