@@ -118,7 +118,7 @@ def test_sums_are_native_atomics(architecture: int) -> None:
 def test_sums_by_group_are_native_atomics(name: str, architecture: int) -> None:
     opcodes = compiled(kernel_source(LIVE_KERNEL_FILE), architecture)[name].opcodes
 
-    (flush,) = (opcode for opcode in opcodes if opcode.startswith(("ATOM", "RED")))
+    (flush,) = {opcode for opcode in opcodes if opcode.startswith(("ATOM", "RED"))}
     assert flush.startswith(("RED.E.ADD.64", "REDG.E.ADD.64"))
 
 
