@@ -41,6 +41,7 @@ class GridEngine:
         self._backend = backend
         self.log = EventLog(backend)
         self._channels = tuple(_ChannelState(channel) for channel in channels)
+        self._by_id = {state.channel.channel_id: state for state in self._channels}
 
     @property
     def ledger_events(self) -> int:
@@ -123,30 +124,25 @@ class GridEngine:
 
     def axes(self, channel_id: int) -> tuple[int, ChannelAxes] | None:
         """Return generation and axes of a channel, or None before its first render."""
-        for state in self._channels:
-            if state.channel.channel_id == channel_id and state.axes is not None:
-                return state.generation, state.axes
-        return None
+        state = self._by_id.get(channel_id)
+        return None if state is None or state.axes is None else (state.generation, state.axes)
 
     def history(self, channel_id: int) -> tuple[AxesSince, ...]:
         """Return the axes a channel has had over the last day, oldest first."""
-        return tuple(next(s for s in self._channels if s.channel.channel_id == channel_id).history)
+        return tuple(self._by_id[channel_id].history)
 
     def newest_column(self, channel_id: int) -> int:
         """Return the newest column a channel has told of; behind that of now while its roll waits."""
-        return next(s for s in self._channels if s.channel.channel_id == channel_id).newest_column
+        return self._by_id[channel_id].newest_column
 
     def candles(self, channel_id: int, newest_column: int) -> CandleColumns:
         """Return the price by column of a channel's window."""
-        state = next(s for s in self._channels if s.channel.channel_id == channel_id)
-        return CandleColumns(*state.price_path.window(newest_column))
+        return CandleColumns(*self._by_id[channel_id].price_path.window(newest_column))
 
     def levels(self, channel_id: int) -> NDArray[np.uint8]:
         """Return the ring of levels a channel has emitted; for checks."""
-        state = next(s for s in self._channels if s.channel.channel_id == channel_id)
-        if state.buffer is None:
-            return np.zeros((0, 0), np.uint8)
-        return state.buffer.levels()
+        buffer = self._by_id[channel_id].buffer
+        return np.zeros((0, 0), np.uint8) if buffer is None else buffer.levels()
 
     def project(
         self,

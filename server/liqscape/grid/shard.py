@@ -107,7 +107,7 @@ class Shard:
             tick=self.tick,
             channels=tuple(updates),
             symbols=tuple(m.update() for m in self._models.values()),
-            venues=tuple(c for m in self._models.values() for c in m.coverage(self.market)),
+            venues=tuple(c for m in self._models.values() for c in m.coverage(self.market, self.tick)),
             bars_closed_unix_ns=closed_ns,
             grids_ready_unix_ns=self._now_ns(),
         )
@@ -139,7 +139,7 @@ class Shard:
 
     def status(self) -> tuple[SymbolStatus, ...]:
         """Return size and coverage of each symbol seen so far; call it between ticks."""
-        return tuple(model.status(self.market) for model in self._models.values())
+        return tuple(model.status(self.market, self.tick) for model in self._models.values())
 
     def book(self, symbol: str) -> PositionBook:
         """Return the book of a symbol; to be read, not changed."""

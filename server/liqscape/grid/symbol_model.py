@@ -124,6 +124,7 @@ class SymbolModel:
         self.watermark_ns = 0
         self.render_ms = 0.0
         self._too_fine_since: int | None = None
+        self._covered: tuple[int, tuple[Coverage, ...]] = (0, ())  # as of this tick; told three times in each
         self._channels = channels
 
     @property
@@ -186,9 +187,12 @@ class SymbolModel:
         """Return the price now."""
         return SymbolUpdate(self.symbol, self.mark_price, self.book.scale.price_decimals, self.watermark_ns)
 
-    def coverage(self, market: MarketState) -> tuple[Coverage, ...]:
-        """Return how much of the open interest of each instrument the model explains."""
-        return tuple(self._coverage(self.book.account(i.instrument_id), market) for i in self.book.instruments)
+    def coverage(self, market: MarketState, tick: int) -> tuple[Coverage, ...]:
+        """Return how much of the open interest of each instrument the model explains, as of the end of a tick."""
+        if self._covered[0] != tick:
+            accounts = (self.book.account(instrument.instrument_id) for instrument in self.book.instruments)
+            self._covered = tick, tuple(self._coverage(account, market) for account in accounts)
+        return self._covered[1]
 
     def _coverage(self, account: InstrumentAccount, market: MarketState) -> Coverage:
         def lots(quantity: int) -> int:
@@ -228,10 +232,10 @@ class SymbolModel:
             open_only=None if self._open_only is None else self._open_only[1].capture(),
             engine=self.engine,
             channels=channels,
-            coverage=self.coverage(market),
+            coverage=self.coverage(market, tick),
         )
 
-    def status(self, market: MarketState) -> SymbolStatus:
+    def status(self, market: MarketState, tick: int) -> SymbolStatus:
         """Return sizes and coverage."""
         return SymbolStatus(
             symbol=self.symbol,
@@ -240,6 +244,6 @@ class SymbolModel:
             source_watermark_ns=self.watermark_ns,
             live_cohorts=self.book.live_cohorts,
             ledger_events=self.engine.ledger_events,
-            coverage=self.coverage(market),
+            coverage=self.coverage(market, tick),
             tick_compute_ms=self.render_ms,
         )
