@@ -1,21 +1,9 @@
 // Grids on the GPU: signed events -> delta grid -> grid -> levels -> the cells whose level changed.
 //
-// Every stage is one launch over a table of jobs, for all symbols, timeframes and weight tables together. What a kernel
-// writes never depends on the order of its threads: sums are of integers modulo 2^64, lists are placed by prefix sums.
-// The definition of each result is numpy_grid.py. The file is compiled by NVRTC, without includes and with
-// --fmad=false, and for tests by g++ for the CPU; so it keeps to one-dimensional launches, blocks of whole warps, and
-// the *_sync forms of the warp functions.
-
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef int i32;
-typedef unsigned long long u64;
-typedef long long i64;
+// Every stage is one launch over a table of jobs, for all symbols, timeframes and weight tables together. The definition
+// of each result is numpy_grid.py; --fmad=false, because levels are of a float64 that NumPy rounds twice.
 
 constexpr u32 MAX_ROWS = 1024;
-constexpr u32 WARP = 32;
-constexpr u32 ALL_LANES = 0xffffffffu;
 constexpr u32 WORDS_OF_COLUMN = MAX_ROWS / WARP;  // a bit for each row of a column
 constexpr u32 TILE_COLUMNS = 32;
 constexpr u32 EVENTS_IN_FLIGHT = 4;  // loads of so many events are under way in each thread before the first is used
@@ -58,12 +46,6 @@ struct ScanJob {
 };
 
 // ---- events -> delta grid --------------------------------------------------------------------------------
-
-// Floor of row / multiple, for negative rows too: floor(-n / m) = -1 - floor((n - 1) / m).
-__device__ i32 coarse_row(i32 row, u32 magic, u32 shift) {
-    const i32 sign = row >> 31;
-    return (i32)((u64)(u32)(row ^ sign) * magic >> shift) ^ sign;
-}
 
 // Adds to the 64-bit number of which two arrays hold the halves. A 64-bit atomicAdd in shared memory is a loop of
 // compare-and-swap on every GPU so far; two of 32 bits are native. Exactly one of the additions that wrap the low word
@@ -212,7 +194,6 @@ extern "C" __global__ void __launch_bounds__(1024) offset_columns(
     __shared__ u32 warp_counts[WARP];
     const Channel channel = channels[blockIdx.x];
     const u32 words = (channel.rows + WARP - 1) / WARP;
-    const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     u32 total = 0;
     for (u32 begin = 0; begin < channel.columns; begin += blockDim.x) {
         const u32 column = channel.first_column + begin + threadIdx.x;
@@ -221,21 +202,9 @@ extern "C" __global__ void __launch_bounds__(1024) offset_columns(
         for (u32 word = 0; inside && word < words; word++) {
             count += __popc(changed[(i64)column * WORDS_OF_COLUMN + word]);
         }
-        u32 up_to_here = count;
-        for (u32 distance = 1; distance < WARP; distance *= 2) {
-            const u32 lower = __shfl_up_sync(ALL_LANES, up_to_here, distance);
-            if (lane >= distance) up_to_here += lower;
-        }
-        if (lane == WARP - 1) warp_counts[warp] = up_to_here;
-        __syncthreads();
-        u32 offset = total + up_to_here - count;
-        for (u32 other = 0; other < blockDim.x / WARP; other++) {
-            const u32 in_other = warp_counts[other];
-            if (other < warp) offset += in_other;
-            total += in_other;
-        }
+        const u32 in_earlier = total;
+        const u32 offset = in_earlier + sum_before_here(count, warp_counts, total);
         if (inside) column_offsets[column] = offset;
-        __syncthreads();  // warp_counts is written again
     }
     if (threadIdx.x == 0) totals[blockIdx.x] = total;
 }

@@ -3,19 +3,8 @@
 // Every launch serves the tables of all symbols. Their cohorts lie in common columns, one span of places a table; their
 // groups are numbered through. What is selected becomes bits, a word for each 32 places; prefix sums of the bits place
 // it, so that results are in append order whatever the order of threads. The definition of each result is
-// numpy_live.py. The rules of kernels.cu hold here too: one-dimensional launches, blocks of whole warps whose number of
-// threads divides TILE_PLACES, no includes.
+// numpy_live.py. The number of threads of a block divides TILE_PLACES.
 
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef int i32;
-typedef unsigned long long u64;
-typedef long long i64;
-
-constexpr u32 WARP = 32;
-constexpr u32 ALL_LANES = 0xffffffffu;
-constexpr u32 WORDS_OF_TILE = WARP;  // at most, as the lanes of a warp hold the bits of a tile
-constexpr u32 TILE_PLACES = WORDS_OF_TILE * WARP;
 constexpr u32 NO_PLACE = 0xffffffffu;
 constexpr u64 NO_CODE = ~0ull;
 
@@ -24,13 +13,6 @@ constexpr u32 DIGITS = 1u << DIGIT_BITS;
 constexpr u32 DIGITS_OF_LANE = DIGITS / WARP;
 constexpr u32 CLOCK_PASSES = 6;  // clocks are within +-2^47
 constexpr u32 PLACE_PASSES = 4;
-
-// What one table has in an array of all tables: its cohorts in the columns, or its new ones in a batch.
-struct Span {
-    u32 first;
-    u32 count;
-    u32 first_tile;  // number of its first tile, of TILE_PLACES, among those of all tables
-};
 
 // The search for the last cohort that a group closes, in order (clock, place).
 struct Search {
@@ -47,16 +29,6 @@ __device__ u32 group_of(u32 key) { return (key >> 5) * 2 + (key & 1); }
 __device__ u64 unsigned_clock(i64 clock) { return (u64)clock + (1ull << 47); }
 
 __device__ u64 row_and_key(i32 row, u32 key) { return (u64)(u32)row << 16 | key; }
-
-// Sum of what the lanes up to this one have.
-template <class T>
-__device__ T sum_up_to_here(T value, u32 lane) {
-    for (u32 distance = 1; distance < WARP; distance *= 2) {
-        const T lower = __shfl_up_sync(ALL_LANES, value, distance);
-        if (lane >= distance) value += lower;
-    }
-    return value;
-}
 
 // The first place opened in a minute or later; minutes ascend.
 __device__ u32 first_place_since(const i32* open_minute, u32 places, i32 minute) {
@@ -140,7 +112,6 @@ extern "C" __global__ void __launch_bounds__(1024) offset_tiles(
     __shared__ u32 warp_counts[WARP];
     const Span span = spans[blockIdx.x];
     const u32 tiles = (span.count + TILE_PLACES - 1) / TILE_PLACES;
-    const u32 lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
     u32 total = 0;
     for (u32 begin = 0; begin < tiles; begin += blockDim.x) {
         const u32 tile = span.first_tile + begin + threadIdx.x;
@@ -149,17 +120,9 @@ extern "C" __global__ void __launch_bounds__(1024) offset_tiles(
         for (u32 word = 0; inside && word < WORDS_OF_TILE; word++) {
             count += __popc(marked[(i64)tile * WORDS_OF_TILE + word]);
         }
-        const u32 up_to_here = sum_up_to_here(count, lane);
-        if (lane == WARP - 1) warp_counts[warp] = up_to_here;
-        __syncthreads();
-        u32 offset = total + up_to_here - count;
-        for (u32 other = 0; other < blockDim.x / WARP; other++) {
-            const u32 in_other = warp_counts[other];
-            if (other < warp) offset += in_other;
-            total += in_other;
-        }
+        const u32 in_earlier = total;
+        const u32 offset = in_earlier + sum_before_here(count, warp_counts, total);
         if (inside) offsets[tile] = offset;
-        __syncthreads();  // warp_counts is written again
     }
     if (threadIdx.x == 0) totals[blockIdx.x] = total;
 }

@@ -19,11 +19,16 @@ from typing import Final, Literal
 
 from liqscape.errors import LiqscapeError
 
+COMMON_FILE: Final = "common.cu"
 KERNEL_FILE: Final = "kernels.cu"
 LIVE_KERNEL_FILE: Final = "live_kernels.cu"
+KERNEL_FILES: Final = (KERNEL_FILE, LIVE_KERNEL_FILE)
+"""Each is compiled by itself; names of kernels are unique over all."""
 
-KERNEL_OPTIONS: Final = ("--std=c++17", "--fmad=false")
-"""A fused multiply-add rounds once where NumPy rounds twice; levels would then differ from the definition."""
+KERNEL_OPTIONS: Final = ("--std=c++17", "--fmad=false", "--diag-suppress=177")
+"""A fused multiply-add rounds once where NumPy rounds twice; levels would then differ from the definition. Warning 177,
+of what is declared and not used, is no help where every file begins with common.cu.
+"""
 
 _INSTALL: Final = "install liqscape[gpu], or the wheel nvidia-cuda-nvrtc alone"
 
@@ -60,8 +65,14 @@ class CompiledKernels:
 
 
 def kernel_source(file: str = KERNEL_FILE) -> str:
-    """Return the source of the kernels this package ships: those of grids, or those of LIVE_KERNEL_FILE."""
-    return (files("liqscape.device") / file).read_text("utf-8")
+    """Return the source of one of KERNEL_FILES, after what all of them have in common: NVRTC is given no includes."""
+    folder = files("liqscape.device")
+    return (folder / COMMON_FILE).read_text("utf-8") + (folder / file).read_text("utf-8")
+
+
+def kernel_names(source: str) -> tuple[str, ...]:
+    """Return the names of a source's kernels, in its order."""
+    return tuple(re.findall(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(', source))
 
 
 class Nvrtc:
