@@ -9,6 +9,7 @@ import pytest
 from liqscape.device.nvrtc import LIVE_KERNEL_FILE, kernel_source
 from tests.cuda import cpu_module
 from tests.cuda.cpu_module import CpuModule
+from tests.cuda.cpu_runtime import CpuRuntime, build_libraries
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +44,15 @@ def live_kernels(live_kernel_library: Path) -> CpuModule:
     module = CpuModule(live_kernel_library)
     module.set_order("forward")
     return module
+
+
+@pytest.fixture(scope="session")
+def runtime_libraries(build_folder: Path) -> list[Path]:
+    """Return every kernel file this package ships, compiled once, for CpuRuntime."""
+    return build_libraries(build_folder)
+
+
+@pytest.fixture
+def runtime(runtime_libraries: list[Path]) -> CpuRuntime:
+    """Return a device that puts work off until somebody waits, with kernels in forward order."""
+    return CpuRuntime(runtime_libraries)
