@@ -1,7 +1,7 @@
 """The open-only book does what a dictionary of cohorts and Python's integers do, whatever the market does.
 
 Seen to fail when broken on purpose, one at a time:
-- open_only.py, apply: swept after the openings were placed as well; _opening: the rise as `abs(...)`, or a rise at the
+- open_only.py, stages: swept after the openings were placed as well; _opening: the rise as `abs(...)`, or a rise at the
   first sample; finish_sample only after a rise; _inflow: RowMap.of in place of RowMap.bankruptcy, one split for both
   sides;
 - margin.py, bankruptcy: without `inverse`; the sides turned round;

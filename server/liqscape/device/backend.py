@@ -6,7 +6,7 @@ ledgers and grids stay where the backend keeps them. Groups are instrument numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -237,12 +237,94 @@ class ChannelBuffer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """A table, and what its sweep takes: int64[group]."""
+
+    table: LiveTable
+    trigger_rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequest:
+    """A table, and what its close takes: int64[group]."""
+
+    table: LiveTable
+    lots: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """A table, and what its append takes: int32[n], uint16[n], int64[n], int64[n]."""
+
+    table: LiveTable
+    open_minute: int
+    rows: NDArray[np.int32]
+    keys: NDArray[np.uint16]
+    lots: NDArray[np.int64]
+    clocks: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceRequest:
+    """A channel, and what its advance takes."""
+
+    buffer: ChannelBuffer
+    view: LedgerView
+    now_minute: int
+    newest_column: int | None = None
+
+
 class Backend(Protocol):
-    """A device."""
+    """A device.
+
+    sweep, close, append and advance do the work of many tables or channels in one call, which is what a tick costs on a
+    GPU. Each request names another table or channel, made by this backend; it gets what the method of that name
+    returns, whatever stands beside it and in whichever order. After an error the tables and channels of the call may be
+    in any state.
+    """
 
     @property
     def name(self) -> str:
         """Return the name shown to people."""
+        ...
+
+    def sweep(self, asked: Sequence[SweepRequest]) -> list[EndedCohorts]:
+        """End every cohort the trigger price has reached, in each table; see LiveTable.sweep.
+
+        Returns:
+            What ended, by request.
+        """
+        ...
+
+    def close(self, asked: Sequence[CloseRequest]) -> list[tuple[EndedCohorts, NDArray[np.int64]]]:
+        """Close lots of each group in each table; see LiveTable.close.
+
+        Returns:
+            What closed, and int64[group] the clock last reached, by request.
+
+        Raises:
+            ModelError: a group holds less.
+        """
+        ...
+
+    def append(self, asked: Sequence[AppendRequest]) -> list[NDArray[np.int64]]:
+        """Open cohorts in each table; see LiveTable.append.
+
+        Returns:
+            int64[n], what each cohort holds now, by request.
+
+        Raises:
+            ModelError: a clock is out of range.
+        """
+        ...
+
+    def advance(self, asked: Sequence[AdvanceRequest]) -> list[tuple[NDArray[np.uint32], NDArray[np.uint8]]]:
+        """Bring each channel to now; see ChannelBuffer.advance.
+
+        Returns:
+            uint32[n] flat ring indices, strictly ascending, and their uint8[n] levels, by request.
+        """
         ...
 
     def live_table(self, groups: int) -> LiveTable:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, Timeframe
-from liqscape.device.backend import LedgerView
+from liqscape.device.backend import (
+    AdvanceRequest,
+    AppendRequest,
+    CloseRequest,
+    EndedCohorts,
+    LedgerView,
+    SweepRequest,
+)
 from liqscape.device.numpy_channel import NumpyChannelBuffer
 from liqscape.device.numpy_grid import levels_of as levels_of
 from liqscape.device.numpy_grid import project
@@ -20,6 +27,18 @@ class NumpyBackend:
     """Arrays on the host."""
 
     name = "numpy"
+
+    def sweep(self, asked: Sequence[SweepRequest]) -> list[EndedCohorts]:
+        return [one.table.sweep(one.trigger_rows) for one in asked]
+
+    def close(self, asked: Sequence[CloseRequest]) -> list[tuple[EndedCohorts, NDArray[np.int64]]]:
+        return [one.table.close(one.lots) for one in asked]
+
+    def append(self, asked: Sequence[AppendRequest]) -> list[NDArray[np.int64]]:
+        return [one.table.append(one.open_minute, one.rows, one.keys, one.lots, one.clocks) for one in asked]
+
+    def advance(self, asked: Sequence[AdvanceRequest]) -> list[tuple[NDArray[np.uint32], NDArray[np.uint8]]]:
+        return [one.buffer.advance(one.view, one.now_minute, one.newest_column) for one in asked]
 
     def live_table(self, groups: int) -> NumpyLiveTable:
         return NumpyLiveTable(groups)

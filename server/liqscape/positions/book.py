@@ -15,15 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from liqscape.axes import SymbolScale
-from liqscape.device.backend import Backend, CohortBatch
+from liqscape.device.backend import Backend, CloseRequest, CohortBatch
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.positions.account import InstrumentAccount
-from liqscape.positions.cohort_book import CohortBook
+from liqscape.positions.cohort_book import CohortBook, nothing
 from liqscape.positions.contracts import Restatement
 from liqscape.positions.flow import Flow, solve_flow
 from liqscape.positions.inflow import Opening
+from liqscape.positions.lockstep import Stages, closed, run_together
 
 
 class Cause(enum.IntEnum):
@@ -119,10 +120,14 @@ class PositionBook(CohortBook):
         Raises:
             ModelError: bars of different minutes, or the books no longer add up.
         """
+        return run_together(self._backend, [self.stages(bars)])[0]
+
+    def stages(self, bars: Sequence[Bar]) -> Stages[BookStep]:
+        """Do what apply does, as a step to be run together with those of other books."""
         if not bars:
             return BookStep((), ())
         minute, numbered = bars[0].minute, self._numbered(bars)
-        swept, swept_by_group = self._sweep(numbered)
+        swept, swept_by_group = yield from self._sweep(numbered)
         for account, (long, short) in zip(self._accounts, swept_by_group.reshape(-1, 2).tolist(), strict=True):
             account.sweep((long, short))
         taken = [(self._accounts[number], bar) for number, bar in numbered]
@@ -133,9 +138,9 @@ class PositionBook(CohortBook):
             for account, bar in taken
             if bar.open_interest_lots is not None
         ]
-        closed = self._close(flows)
-        opened = self._open(minute, self._openings(minute, flows))
-        events = batches_of(minute, {Cause.SWEPT: swept, Cause.CLOSED: closed, Cause.OPENED: opened})
+        ended = yield from self._close(flows)
+        opened = yield from self._open(minute, self._openings(minute, flows))
+        events = batches_of(minute, {Cause.SWEPT: swept, Cause.CLOSED: ended, Cause.OPENED: opened})
         samples = tuple(
             s for account, bar, _ in flows for s in self._reconcile(account, minute, bar.open_interest_lots)
         )
@@ -154,13 +159,15 @@ class PositionBook(CohortBook):
             swept_short=swept_short,
         )
 
-    def _close(self, flows: Sequence[tuple[InstrumentAccount, Bar, Flow | None]]) -> CohortBatch:
+    def _close(self, flows: Sequence[tuple[InstrumentAccount, Bar, Flow | None]]) -> Stages[CohortBatch]:
         lots = np.zeros(self._groups, np.int64)
         for account, _, flow in flows:
             if flow is not None:
                 for side, count in zip(PositionSide, account.close(flow), strict=True):
                     lots[account.group(side)] = count
-        batch, self._hazard = self._live.close(lots)
+        if not lots.any():
+            return nothing()
+        batch, self._hazard = yield from closed(CloseRequest(self._live, lots))
         return self._contracts.ended(batch)
 
     def _openings(self, minute: int, flows: Sequence[tuple[InstrumentAccount, Bar, Flow | None]]) -> list[Opening]:

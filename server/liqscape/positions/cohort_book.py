@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import SymbolScale
-from liqscape.device.backend import NO_TRIGGER, Backend, CohortBatch
+from liqscape.device.backend import NO_TRIGGER, AppendRequest, Backend, CohortBatch, SweepRequest
 from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.positions.contracts import ContractLots, Restatement
 from liqscape.positions.inflow import Opening
+from liqscape.positions.lockstep import Stages, appended, swept
 from liqscape.positions.weights import group_of
 
 
@@ -34,6 +35,7 @@ class CohortBook:
         self.instruments = tuple(instruments)
         self.scale = scale
         self._groups = 2 * len(self.instruments)
+        self._backend = backend
         self._live = backend.live_table(self._groups)
         self._contracts = ContractLots(self.instruments, scale)
         self._numbers = {i.instrument_id: number for number, i in enumerate(self.instruments)}
@@ -96,7 +98,7 @@ class CohortBook:
             raise ModelError(f"bars of one tick must share minute {minute} and name each instrument once")
         return sorted(((self._numbers[bar.instrument_id], bar) for bar in bars), key=lambda numbered: numbered[0])
 
-    def _sweep(self, numbered: Sequence[tuple[int, Bar]]) -> tuple[CohortBatch, NDArray[np.int64]]:
+    def _sweep(self, numbered: Sequence[tuple[int, Bar]]) -> Stages[tuple[CohortBatch, NDArray[np.int64]]]:
         """End every cohort that a trigger price has reached.
 
         Returns:
@@ -109,10 +111,12 @@ class CohortBook:
                 triggers[2 * number + PositionSide.SHORT] = self.scale.base_row(bar.trigger.high)
                 self._last_row_of_any = self.scale.base_row(bar.trigger.close)
                 self._last_rows[bar.instrument_id] = self._last_row_of_any
-        batch = self._live.sweep(triggers)
-        swept = np.zeros(self._groups, np.int64)
-        np.add.at(swept, group_of(batch.key), batch.lots)
-        return self._contracts.ended(batch), swept
+        by_group = np.zeros(self._groups, np.int64)
+        if (triggers == NO_TRIGGER).all():
+            return nothing(), by_group
+        batch = yield from swept(SweepRequest(self._live, triggers))
+        np.add.at(by_group, group_of(batch.key), batch.lots)
+        return self._contracts.ended(batch), by_group
 
     def _last_row(self, instrument_id: str) -> int | None:
         """Return the row of an instrument's last price; of the symbol's, where it has not said one itself.
@@ -121,14 +125,19 @@ class CohortBook:
         """
         return self._last_rows.get(instrument_id, self._last_row_of_any)
 
-    def _open(self, minute: int, parts: Sequence[Opening]) -> CohortBatch:
+    def _open(self, minute: int, parts: Sequence[Opening]) -> Stages[CohortBatch]:
         """Open the cohorts of one minute, at most one part for each instrument; return them in lots."""
-        if not parts:
-            none = np.empty(0, np.int32)
-            return CohortBatch(none, none, np.empty(0, np.uint16), np.empty(0, np.int64))
+        if not any(len(part.rows) for part in parts):
+            return nothing()
         rows = np.concatenate([part.rows for part in parts])
         keys = np.concatenate([part.keys for part in parts])
         lots = np.concatenate([part.lots for part in parts])
         clocks = np.concatenate([part.clocks for part in parts])
-        held = self._live.append(minute, rows, keys, lots, clocks)
+        held = yield from appended(AppendRequest(self._live, minute, rows, keys, lots, clocks))
         return self._contracts.opened(CohortBatch(np.full(len(rows), minute, np.int32), rows, keys, lots), held)
+
+
+def nothing() -> CohortBatch:
+    """Return no cohorts."""
+    none = np.empty(0, np.int32)
+    return CohortBatch(none, none, np.empty(0, np.uint16), np.empty(0, np.int64))

@@ -21,6 +21,7 @@ from liqscape.positions.book import BookStep, Cause, batches_of
 from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.contracts import Restatement
 from liqscape.positions.inflow import Inflow, Opening, inflow_mix
+from liqscape.positions.lockstep import Stages, run_together
 from liqscape.positions.margin import RowMap
 from liqscape.positions.mix import TierSplit
 
@@ -67,12 +68,16 @@ class OpenOnlyBook(CohortBook):
         Raises:
             ModelError: bars of different minutes, or positions open before any price.
         """
+        return run_together(self._backend, [self.stages(bars)])[0]
+
+    def stages(self, bars: Sequence[Bar]) -> Stages[BookStep]:
+        """Do what apply does, as a step to be run together with those of other books."""
         if not bars:
             return BookStep((), ())
         minute, numbered = bars[0].minute, self._numbered(bars)
-        swept, _ = self._sweep(numbered)
+        swept, _ = yield from self._sweep(numbered)
         openings = [opening for number, bar in numbered if (opening := self._opening(number, bar)) is not None]
-        opened = self._open(minute, openings)
+        opened = yield from self._open(minute, openings)
         return BookStep(batches_of(minute, {Cause.SWEPT: swept, Cause.OPENED: opened}), ())
 
     def _opening(self, number: int, bar: Bar) -> Opening | None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
 from liqscape.device import numpy_grid
+from liqscape.device.backend import NO_TRIGGER, AdvanceRequest, AppendRequest, CloseRequest, SweepRequest
 from liqscape.device.numpy_backend import NumpyBackend, levels_of
 from liqscape.device.numpy_ledger import NumpyLedger
-from tests.unit.synthetic_market import make_batch
+from tests.unit.synthetic_market import as_tuples, make_batch
 
 FRAME = Timeframe("test", column_minutes=5, columns=6, span_permille=100, min_row_multiple=1)
 ROWS = RowRange(first=10, count=8, multiple=2)
@@ -335,3 +336,62 @@ def test_level_of_what_passes_64_bits_is_the_highest() -> None:
     cells = np.array([2**62, 2**63 - 1], np.int64)
 
     assert levels_of(cells, np.array([3.0, 1e200])).tolist() == [255, 255]
+
+
+def append_requests(backend: NumpyBackend) -> list[AppendRequest]:
+    """Return cohorts for three tables: on row 10 + n, three lots of one long, more of a second one, none."""
+    tables = [backend.live_table(4) for _ in range(3)]
+    rows, keys = np.array([10, 11], np.int32), np.array([4, 36], np.uint16)
+    counts = (2, 1, 0)
+    return [
+        AppendRequest(table, NOW, rows[:n] + n, keys[:n], np.arange(3, 3 + n), np.arange(7, 7 + n))
+        for table, n in zip(tables, counts, strict=True)
+    ]
+
+
+def test_batches_on_tables_are_the_operations_of_each_table() -> None:
+    backend = NumpyBackend()
+    asked, singles = append_requests(backend), append_requests(backend)
+    tables, alone = [one.table for one in asked], [one.table for one in singles]
+    lots = [np.array(group) for group in ([1, 0, 4, 0], [2, 0, 0, 0], [0, 0, 0, 0])]
+    triggers = [np.array([row, NO_TRIGGER, NO_TRIGGER, NO_TRIGGER]) for row in (12, 12, 0)]
+
+    held = backend.append(asked)
+    again = backend.append(asked)
+    closed = backend.close([CloseRequest(table, n) for table, n in zip(tables, lots, strict=True)])
+    swept = backend.sweep([SweepRequest(table, rows) for table, rows in zip(tables, triggers, strict=True)])
+
+    for number, (table, one) in enumerate(zip(alone, singles, strict=True)):
+        given = (one.open_minute, one.rows, one.keys, one.lots, one.clocks)
+        assert table.append(*given).tolist() == held[number].tolist() == one.lots.tolist()
+        assert table.append(*given).tolist() == again[number].tolist() == (2 * one.lots).tolist()
+        ended, reached = table.close(lots[number])
+        assert as_tuples(ended) == as_tuples(closed[number][0])
+        assert reached.tolist() == closed[number][1].tolist()
+        assert as_tuples(table.sweep(triggers[number])) == as_tuples(swept[number])
+        assert as_tuples(table.cohorts()[0]) == as_tuples(tables[number].cohorts()[0])
+    assert [len(batch) for batch, _ in closed] == [2, 1, 0]
+    assert [len(batch) for batch in swept] == [1, 0, 0]
+
+
+def test_batch_of_channels_is_the_advance_of_each() -> None:
+    backend = NumpyBackend()
+    views = [ledger_of([(999, 990, 24 + n, 0, 640), (1000, 1000, 20, 1, 64 * n)]).capture() for n in (1, 2, 3)]
+    buffers, alone = ([backend.channel_buffer(FRAME, ROWS, IN_FULL, ONE_DOLLAR) for _ in views] for _ in range(2))
+    newest = (None, 200, 199)
+
+    changed = backend.advance(
+        [AdvanceRequest(b, view, NOW, column) for b, view, column in zip(buffers, views, newest, strict=True)]
+    )
+
+    for number, buffer in enumerate(alone):
+        cells, levels = buffer.advance(views[number], NOW, newest[number])
+        assert (cells.tolist(), levels.tolist()) == tuple(column.tolist() for column in changed[number])
+        assert buffer.cells().tolist() == buffers[number].cells().tolist()
+    assert len({len(cells) for cells, _ in changed}) > 1
+
+
+def test_empty_batch_is_nothing() -> None:
+    backend = NumpyBackend()
+
+    assert (backend.sweep([]), backend.close([]), backend.append([]), backend.advance([])) == ([], [], [], [])
