@@ -95,14 +95,17 @@ async def _show_status(
 
 
 def status_line(status: EngineStatus, now: float) -> str:
-    """Return one line for people: state, tick, and each symbol's price, coverage and cost.
+    """Return one line for people: state, tick and its cost, and each symbol's price, coverage and size.
 
     Args:
         status: of the engine.
         now: unix seconds, shown as the time of the line.
     """
     clock = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%S")
-    parts = [f"{clock}Z {status.state}", f"tick {status.tick}", *(_symbol_part(s) for s in status.symbols)]
+    parts = [f"{clock}Z {status.state}", f"tick {status.tick}"]
+    if status.symbols:
+        parts.append(f"grids in {status.symbols[0].tick_compute_ms:.0f} ms")  # those of all symbols
+    parts += [_symbol_part(symbol) for symbol in status.symbols]
     if status.message:
         parts.append(status.message)
     return " | ".join(parts)
@@ -114,10 +117,7 @@ def _symbol_part(symbol: SymbolStatus) -> str:
     covered = f"{live / total:.0%} covered" if total else "nothing covered"
     price = symbol.mark_price / 10**symbol.price_decimals
     when = datetime.fromtimestamp(symbol.source_watermark_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return (
-        f"{symbol.symbol} {price:,.{symbol.price_decimals}f} at {when}, {covered},"
-        f" {symbol.live_cohorts:,} cohorts, {symbol.tick_compute_ms:.0f} ms"
-    )
+    return f"{symbol.symbol} {price:,.{symbol.price_decimals}f} at {when}, {covered}, {symbol.live_cohorts:,} cohorts"
 
 
 async def _pause(interrupted: asyncio.Event, seconds: float) -> None:

@@ -13,7 +13,7 @@ Seen to fail when broken on purpose, one at a time:
   tiers_from: limits a day older;
 - numpy_backend.py, project: the minute after the one asked for included;
 - rolls.py, take: one roll a tick in the second half of a minute as well;
-- engine.py, _answer: the newest column of now; grid/engine.py, _render_channel: axes forgotten after an hour.
+- engine.py, _answer: the newest column of now; grid/engine.py, _prepare_channel: axes forgotten after an hour.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Seen to fail when broken on purpose, one at a time:
 - numpy_backend.py, NumpyChannelBuffer.advance: one event seen too few, or the ring not written; _grow: `+=` set to `=`;
   _recompute: `np.ones` set to `np.zeros`, or `self._cells[rolled:]` to `self._cells[:kept]`; _window_to_ring:
   `newest_column + 1` set to `newest_column`;
-- engine.py, GridEngine._render_channel: a generation that does not rise, rows that never move, a buffer kept across
+- engine.py, GridEngine._prepare_channel: a generation that does not rise, rows that never move, a buffer kept across
   generations, `rolled` always false, `may_roll` always true;
 - rolls.py, RollQueue.take: one channel more than allowed, the newest due ones first, `>= SPREAD_NS` never reached;
 - book.py, EventBatch.sign: what was swept counted as opened.

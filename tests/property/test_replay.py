@@ -3,8 +3,8 @@
 Seen to fail when broken on purpose, one at a time:
 - account.py, InstrumentAccount.__init__: the seed of the draws taken from `id(self)`;
 - state.py, MarketState.close_tick: bars sorted by `id`; _see_price: one scale for all symbols;
-- shard.py, accept: bars stepped only when rendered; render: the tick read from the wall clock; _SymbolModel.step:
-  batches logged depending on `id(step)`; engine.py, GridEngine.render: the first event of the ledger raised by a lot.
+- shard.py, accept: bars stepped only when rendered; render: the tick read from the wall clock; SymbolModel.record:
+  batches logged depending on `id(step)`; engine.py, GridEngine.prepare: the first event of the ledger raised by a lot.
 """
 
 from __future__ import annotations

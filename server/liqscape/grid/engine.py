@@ -5,14 +5,15 @@ Every rendered tick brings every grid to now; only the cells whose level changed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.device.age_tiers import RAW_MINUTES
-from liqscape.device.backend import Backend, ChannelBuffer, LedgerView
+from liqscape.device.backend import AdvanceRequest, Backend, ChannelBuffer, LedgerView
 from liqscape.grid.event_log import EventLog
 from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
@@ -83,21 +84,40 @@ class GridEngine:
         ]
 
     def render(self, now_minute: int, mark_price: int, rolls: Container[int] | None = None) -> list[ChannelUpdate]:
-        """Bring every grid to now and return what changed since the last call.
+        """Bring every grid to now and return what changed since the last call; see prepare."""
+        due = self.prepare(now_minute, mark_price, rolls)
+        return self.finish(due, self._backend.advance([channel.request for channel in due]))
+
+    def prepare(self, now_minute: int, mark_price: int, rolls: Container[int] | None = None) -> list[DueChannel]:
+        """Begin to bring every grid to now: choose axes, and say what is to be asked of the backend.
 
         Args:
             now_minute: never below that of the call before.
             mark_price: rows move when it leaves the middle half of a channel's range.
             rolls: ids of the channels whose axes come to now; None: of all. Others keep theirs, and what has happened
                 since counts in their newest column.
+
+        Returns:
+            Every channel, for finish.
         """
         view = self.log.capture()
-        updates = [
-            self._render_channel(
+        return [
+            self._prepare_channel(
                 state, view, now_minute, mark_price, rolls is None or state.channel.channel_id in rolls
             )
             for state in self._channels
         ]
+
+    def finish(
+        self, due: Sequence[DueChannel], changed: Sequence[tuple[NDArray[np.uint32], NDArray[np.uint8]]]
+    ) -> list[ChannelUpdate]:
+        """Return what changed since the last call.
+
+        Args:
+            due: what prepare returned.
+            changed: what Backend.advance has answered to each of its requests.
+        """
+        updates = (_finish_channel(one, *cells) for one, cells in zip(due, changed, strict=True))
         return [update for update in updates if update is not None]
 
     def self_check(self, number: int, now_minute: int) -> Callable[[], str | None] | None:
@@ -164,9 +184,9 @@ class GridEngine:
     def _must_move(self, axes: ChannelAxes, mark_price: int) -> bool:
         return not axes.rows.holds_in_middle_half(self.scale.base_row(mark_price))
 
-    def _render_channel(
+    def _prepare_channel(
         self, state: _ChannelState, view: LedgerView, now_minute: int, mark_price: int, may_roll: bool
-    ) -> ChannelUpdate | None:
+    ) -> DueChannel:
         frame = state.channel.timeframe
         fresh = state.axes is None or (may_roll and self._must_move(state.axes, mark_price))
         if fresh:
@@ -181,23 +201,8 @@ class GridEngine:
             state.buffer = self._backend.channel_buffer(frame, rows, self.weights, factors)
         assert state.buffer is not None
         newest = frame.column_of(now_minute) if fresh or may_roll else state.newest_column
-        cells, levels = state.buffer.advance(view, now_minute, newest)
-        rolled = newest != state.newest_column
-        state.newest_column = newest
-        if not (fresh or rolled or len(cells)):
-            return None  # a price that moved alone is told with the next change, or by the symbol's mark price
-        changed = state.price_path.take_changed(newest)
-        window = state.price_path.window(newest)
-        return ChannelUpdate(
-            channel=state.channel,
-            generation=state.generation,
-            axes=state.axes if fresh else None,
-            newest_column=newest,
-            cells=cells,
-            levels=levels,
-            candles=CandleColumns(*(window if fresh else changed)),
-            all_candles=CandleColumns(*window),
-        )
+        rolled, state.newest_column = newest != state.newest_column, newest
+        return DueChannel(state, AdvanceRequest(state.buffer, view, now_minute, newest), fresh, rolled)
 
 
 class _ChannelState:
@@ -215,3 +220,38 @@ class _ChannelState:
     def is_behind(self, now_minute: int) -> bool:
         """Return whether the newest column has ended."""
         return self.newest_column < self.channel.timeframe.column_of(now_minute)
+
+
+@dataclass(frozen=True, slots=True)
+class DueChannel:
+    """A channel on its way to now.
+
+    Attributes:
+        state: its axes and newest column are those of now already.
+        request: what is to be asked of the backend.
+        fresh: it begins a generation.
+        rolled: it has another newest column than before.
+    """
+
+    state: _ChannelState
+    request: AdvanceRequest
+    fresh: bool
+    rolled: bool
+
+
+def _finish_channel(due: DueChannel, cells: NDArray[np.uint32], levels: NDArray[np.uint8]) -> ChannelUpdate | None:
+    state = due.state
+    if not (due.fresh or due.rolled or len(cells)):
+        return None  # a price that moved alone is told with the next change, or by the symbol's mark price
+    changed = state.price_path.take_changed(state.newest_column)
+    window = state.price_path.window(state.newest_column)
+    return ChannelUpdate(
+        channel=state.channel,
+        generation=state.generation,
+        axes=state.axes if due.fresh else None,
+        newest_column=state.newest_column,
+        cells=cells,
+        levels=levels,
+        candles=CandleColumns(*(window if due.fresh else changed)),
+        all_candles=CandleColumns(*window),
+    )

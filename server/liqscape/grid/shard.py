@@ -6,6 +6,7 @@ Everything that decides state is in the events; the wall clock is asked only for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice, zip_longest
 from typing import Final
 
 from liqscape.axes import TIMEFRAMES, last_minute_before
@@ -22,6 +23,7 @@ from liqscape.market.bars import Bar
 from liqscape.market.state import MarketState
 from liqscape.positions.book import BookStep, PositionBook
 from liqscape.positions.cohort_book import CohortBook
+from liqscape.positions.lockstep import run_together
 from liqscape.positions.mix import prior_inflow_mix
 
 MAX_RAW_EVENTS_WHILE_BUILDING: Final = 1 << 24
@@ -73,6 +75,7 @@ class Shard:
         self._with_open_only = with_open_only
         self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, SymbolModel] = {}
+        self._render_ms = 0.0
 
     def accept(self, event: Event) -> TickOutput | None:
         """Take one event; return what changed if it ends a rendered tick.
@@ -96,18 +99,19 @@ class Shard:
             return None
         closed_ns = self._now_ns()
         minute = last_minute_before(self.end_ns)
+        models = tuple(self._models.values())
+        rolls = self._rolls.take([c for m in models for c in m.engine.due_rolls(minute, m.mark_price)], self.end_ns)
+        due = [model.engine.prepare(minute, model.mark_price, rolls) for model in models]
+        changed = iter(self._backend.advance([channel.request for of_symbol in due for channel in of_symbol]))
         updates: list[ChannelUpdate] = []
-        due = [channel for m in self._models.values() for channel in m.engine.due_rolls(minute, m.mark_price)]
-        rolls = self._rolls.take(due, self.end_ns)
-        for model in self._models.values():
-            started = self._now_ns()
-            updates.extend(model.engine.render(minute, model.mark_price, rolls))
-            model.render_ms = (self._now_ns() - started) / 1e6
+        for model, of_symbol in zip(models, due, strict=True):
+            updates.extend(model.engine.finish(of_symbol, list(islice(changed, len(of_symbol)))))
+        self._render_ms = (self._now_ns() - closed_ns) / 1e6
         return TickOutput(
             tick=self.tick,
             channels=tuple(updates),
-            symbols=tuple(m.update() for m in self._models.values()),
-            venues=tuple(c for m in self._models.values() for c in m.coverage(self.market, self.tick)),
+            symbols=tuple(m.update() for m in models),
+            venues=tuple(c for m in models for c in m.coverage(self.market, self.tick)),
             bars_closed_unix_ns=closed_ns,
             grids_ready_unix_ns=self._now_ns(),
         )
@@ -138,8 +142,11 @@ class Shard:
         return tuple(mix) if mix is not None else prior_inflow_mix(instrument.leverage_tiers)
 
     def status(self) -> tuple[SymbolStatus, ...]:
-        """Return size and coverage of each symbol seen so far; call it between ticks."""
-        return tuple(model.status(self.market, self.tick) for model in self._models.values())
+        """Return size and coverage of each symbol seen so far; call it between ticks.
+
+        The milliseconds of a tick are those of the grids of all symbols, which are made together.
+        """
+        return tuple(model.status(self.market, self.tick, self._render_ms) for model in self._models.values())
 
     def book(self, symbol: str) -> PositionBook:
         """Return the book of a symbol; to be read, not changed."""
@@ -163,15 +170,28 @@ class Shard:
                     log.adopt(work())
 
     def _step(self, bars: list[Bar]) -> None:
-        for symbol in self.symbols:
-            steps = _steps([bar for bar in bars if bar.symbol == symbol])
-            for together in steps:
-                self._step_symbol(symbol, together)
-            # Not before: the bars of a tick are all on the rows of its beginning.
-            if steps and self._models[symbol].coarsening_is_due(steps[-1][0].minute):
-                self._models[symbol].coarsen_rows(self.market.coarsen_rows(symbol), steps[-1][0].minute)
+        by_symbol = {symbol: steps for symbol in self.symbols if (steps := _steps(_of_symbol(bars, symbol)))}
+        for together in zip_longest(*by_symbol.values()):
+            self._step_together({s: step for s, step in zip(by_symbol, together, strict=True) if step is not None})
+        # Not before: the bars of a tick are all on the rows of its beginning.
+        for symbol, steps in by_symbol.items():
+            minute = steps[-1][0].minute
+            if self._models[symbol].coarsening_is_due(minute):
+                self._models[symbol].coarsen_rows(self.market.coarsen_rows(symbol), minute)
 
-    def _step_symbol(self, symbol: str, bars: list[Bar]) -> None:
+    def _step_together(self, bars: Mapping[str, list[Bar]]) -> None:
+        """Take bars by symbol; every book of all of them steps at once."""
+        models = {symbol: self._model(symbol) for symbol in bars}
+        stages = [model.stages(bars[symbol]) for symbol, model in models.items()]
+        done = iter(run_together(self._backend, [book for of_symbol in stages for book in of_symbol]))
+        for (symbol, model), of_symbol in zip(models.items(), stages, strict=True):
+            steps = list(islice(done, len(of_symbol)))
+            model.record(bars[symbol], steps)
+            if self._observe is not None:
+                self._observe(symbol, bars[symbol], steps[0])
+
+    def _model(self, symbol: str) -> SymbolModel:
+        """Return the model of a symbol, a new one at its first bar."""
         model = self._models.get(symbol)
         if model is None:
             scale = self.market.scale(symbol)
@@ -189,9 +209,11 @@ class Shard:
                 self._size_mixes,
                 self._with_open_only,
             )
-        step = model.step(bars)
-        if self._observe is not None:
-            self._observe(symbol, bars, step)
+        return model
+
+
+def _of_symbol(bars: list[Bar], symbol: str) -> list[Bar]:
+    return [bar for bar in bars if bar.symbol == symbol]
 
 
 def _steps(bars: list[Bar]) -> list[list[Bar]]:

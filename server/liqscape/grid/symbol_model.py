@@ -28,6 +28,7 @@ from liqscape.market.state import MarketState
 from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.book import BookStep, Cause, PositionBook, batches_of
 from liqscape.positions.cohort_book import CohortBook
+from liqscape.positions.lockstep import Stages
 from liqscape.positions.open_only import OpenOnlyBook
 
 COARSEN_AFTER_MINUTES: Final = 60
@@ -122,7 +123,6 @@ class SymbolModel:
             self._open_only = OpenOnlyBook(symbol, instruments, scale, backend, mixes), EventLog(backend)
         self.mark_price = 0
         self.watermark_ns = 0
-        self.render_ms = 0.0
         self._too_fine_since: int | None = None
         self._covered: tuple[int, tuple[Coverage, ...]] = (0, ())  # as of this tick; told three times in each
         self._channels = channels
@@ -142,18 +142,22 @@ class SymbolModel:
             return self.book
         return _kept(self._open_only)[0]
 
-    def step(self, bars: list[Bar]) -> BookStep:
-        """Take bars of one minute, at most one an instrument; return what they did to the model's book."""
-        step = self.book.apply(bars)
-        self.engine.record(step, bars)
+    def stages(self, bars: list[Bar]) -> list[Stages[BookStep]]:
+        """Return the step of each book, to be run together; bars are of one minute, at most one an instrument."""
+        stages = [self.book.stages(bars)]
         if self._open_only is not None:
-            book, log = self._open_only
-            log.record(book.apply(bars))
+            stages.append(self._open_only[0].stages(bars))
+        return stages
+
+    def record(self, bars: list[Bar], steps: Sequence[BookStep]) -> None:
+        """Log what bars did to each book, in the order of stages."""
+        self.engine.record(steps[0], bars)
+        if self._open_only is not None:
+            self._open_only[1].record(steps[1])
         for bar in reversed(bars):
             self.watermark_ns = max(self.watermark_ns, bar.watermark_ns)
             if bar.trigger is not None:
                 self.mark_price = bar.trigger.close
-        return step
 
     def coarsening_is_due(self, minute: int) -> bool:
         """Return whether the base step has been too fine for long enough: an absurd price must not cost the rows."""
@@ -235,8 +239,8 @@ class SymbolModel:
             coverage=self.coverage(market, tick),
         )
 
-    def status(self, market: MarketState, tick: int) -> SymbolStatus:
-        """Return sizes and coverage."""
+    def status(self, market: MarketState, tick: int, render_ms: float) -> SymbolStatus:
+        """Return sizes and coverage, and beside them what the grids of all symbols cost."""
         return SymbolStatus(
             symbol=self.symbol,
             mark_price=self.mark_price,
@@ -245,5 +249,5 @@ class SymbolModel:
             live_cohorts=self.book.live_cohorts,
             ledger_events=self.engine.ledger_events,
             coverage=self.coverage(market, tick),
-            tick_compute_ms=self.render_ms,
+            tick_compute_ms=render_ms,
         )

@@ -16,6 +16,7 @@ from liqscape.grid.shard import Shard
 from liqscape.grid.updates import TickOutput
 from liqscape.market.bars import Bar
 from liqscape.positions.book import BookStep
+from tests.unit.recording_backend import RecordingBackend
 from tests.unit.synthetic_market import (
     BTC,
     EXAMPLE_MINUTE,
@@ -232,3 +233,91 @@ def test_sample_held_within_the_minute_of_the_first_price_starts_the_account() -
 
     account = shard.book("BTC").account(BTC.instrument_id)
     assert (account.last_sample, account.uncovered) == (600_000, [500_000, 500_000])
+
+
+def both_symbols(eth_late: bool = False) -> list[Event]:
+    """Return three ticks of BTC and ETH: prices, samples that begin the accounts, and samples that close and open.
+
+    Args:
+        eth_late: of ETH, the first sample comes before the first price, so it is a bar of its own in the second tick.
+    """
+    eth_price = mark(at(MINUTE, -1), 300_000, instrument=ETH)
+    eth_sample = open_interest(at(MINUTE), "5000", instrument=ETH)
+    eth_traded = candle(MINUTE, MINUTE + 5, (300_000, 301_000, 299_000, 300_000), "9000", instrument=ETH)
+    eth_again = open_interest(at(MINUTE + 5), "5100", instrument=ETH)
+    late = mark(at(MINUTE + 5), 300_000, instrument=ETH)
+    return [
+        *EXAMPLE[:2],
+        *([] if eth_late else [eth_price]),
+        eth_sample,
+        EXAMPLE[2],
+        *EXAMPLE[3:5],
+        *([late] if eth_late else [eth_traded, eth_again]),
+        EXAMPLE[5],
+        candle(MINUTE + 5, MINUTE + 10, (890_406, 890_406, 820_000, 830_000), "2000"),
+        candle(MINUTE + 5, MINUTE + 10, (300_000, 301_000, 280_000, 290_000), "9000", instrument=ETH),
+        open_interest(at(MINUTE + 10), "88200"),
+        open_interest(at(MINUTE + 10), "5050", instrument=ETH),
+        tick_end(MINUTE + 10),
+    ]
+
+
+def test_tick_is_one_call_a_stage_for_all_symbols_and_books() -> None:
+    backend = RecordingBackend()
+    shard = Shard([ETH, BTC], backend, lambda: 0)
+
+    outputs = accept_all(shard, both_symbols())
+
+    assert len(outputs) == 3
+    assert backend.calls == [
+        *(("sweep", 4), ("advance", 18)),
+        *(("sweep", 4), ("append", 4), ("advance", 18)),  # everything that is open is uncovered still
+        *(("sweep", 4), ("close", 2), ("append", 2), ("advance", 18)),  # open interest falls: open-only does nothing
+    ]
+
+
+@pytest.mark.parametrize("eth_late", [False, True])
+@pytest.mark.parametrize("with_open_only", [False, True])
+def test_symbol_beside_another_one_is_what_it_is_alone(eth_late: bool, with_open_only: bool) -> None:
+    events = both_symbols(eth_late)
+    seen: list[tuple[str, int]] = []
+
+    def observe(symbol: str, bars: list[Bar], step: BookStep) -> None:
+        seen.append((symbol, bars[0].minute))
+
+    shard = Shard([ETH, BTC], NumpyBackend(), lambda: 0, observe, with_open_only=with_open_only)
+
+    outputs = accept_all(shard, events)
+
+    for instrument in (BTC, ETH):
+        symbol = instrument.symbol
+        single = Shard([instrument], NumpyBackend(), lambda: 0, with_open_only=with_open_only)
+        mine = [e for e in events if getattr(e, "instrument_id", instrument.instrument_id) == instrument.instrument_id]
+        changes = [dict(cells_by_frame(output, symbol)) for output in accept_all(single, mine)]
+        assert changes == [found for output in outputs if (found := dict(cells_by_frame(output, symbol)))]
+        assert ledger_of(shard, symbol) == ledger_of(single, symbol)
+    first, second, third = (MINUTE - 1, MINUTE + 4, MINUTE + 9)
+    ticks = [[("BTC", first), ("ETH", first)], [("BTC", second), ("ETH", second)], [("BTC", third), ("ETH", third)]]
+    if eth_late:
+        ticks[:2] = [[("BTC", first)], [("BTC", second), ("ETH", first), ("ETH", second)]]
+    assert seen == [step for tick in ticks for step in tick]
+
+
+def cells_by_frame(output: TickOutput, symbol: str) -> list[tuple[str, tuple[list[int], list[int]]]]:
+    return [
+        (update.channel.timeframe.name, (update.cells.tolist(), update.levels.tolist()))
+        for update in output.channels
+        if update.channel.symbol == symbol
+    ]
+
+
+def ledger_of(shard: Shard, symbol: str) -> list[list[int]]:
+    columns = shard.engine(symbol).capture().columns()
+    return [columns.minute.tolist(), columns.row.tolist(), columns.key.tolist(), columns.lots.tolist()]
+
+
+def test_status_says_for_each_symbol_what_the_grids_of_all_took() -> None:
+    shard = make_shard()
+    accept_all(shard, both_symbols())
+
+    assert [status.tick_compute_ms for status in shard.status()] == [1e-6, 1e-6]
