@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from liqscape.device.backend import CohortBatch
-from liqscape.grid.book_profile import BookProfile, profile_of
+from liqscape.device.backend import BookProfile
 from liqscape.grid.liquidation_map import MapAnswer, liquidation_map
 from liqscape.grid.shard import Shard
 from liqscape.grid.symbol_model import SymbolView
@@ -20,11 +19,11 @@ class CapturedBook:
 
     Args:
         view: the symbol after that tick. Not kept: it would hold on to a whole ledger.
-        cohorts: returns them in lots; let go once they are summed.
+        profile: the work of summing it; let go once it is done.
         model: which book.
     """
 
-    def __init__(self, view: SymbolView, cohorts: Callable[[], CohortBatch], model: PositionModel) -> None:
+    def __init__(self, view: SymbolView, profile: Callable[[], BookProfile], model: PositionModel) -> None:
         self.tick = view.tick
         self._symbol = view.symbol
         self._model = model
@@ -34,7 +33,7 @@ class CapturedBook:
         self._mark_price = view.mark_price
         self._source_watermark_ns = view.source_watermark_ns
         self._coverage = view.coverage
-        self._cohorts: Callable[[], CohortBatch] | None = cohorts
+        self._work: Callable[[], BookProfile] | None = profile
         self._profile: BookProfile | None = None
 
     def answer(self, query: MapQuery, epoch: int) -> MapAnswer:
@@ -63,9 +62,9 @@ class CapturedBook:
         )
 
     def _summed(self) -> BookProfile:
-        if self._cohorts is not None:
-            self._profile = profile_of(self._cohorts())
-            self._cohorts = None
+        if self._work is not None:
+            self._profile = self._work()
+            self._work = None
         assert self._profile is not None
         return self._profile
 
@@ -82,7 +81,7 @@ class LiveBooks:
         known = self._captured.get((symbol, model))
         if known is not None and known.tick == self._shard.tick:
             return known
-        cohorts = self._shard.live_book(symbol, model).capture()
-        captured = CapturedBook(self._shard.view()[symbol], cohorts, model)
+        profile = self._shard.live_book(symbol, model).profile()
+        captured = CapturedBook(self._shard.view()[symbol], profile, model)
         self._captured[symbol, model] = captured
         return captured

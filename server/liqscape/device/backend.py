@@ -54,6 +54,35 @@ class LedgerColumns:
     cause: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class LotRates:
+    """What a unit of each instrument is in lots, by the base row in which its cohort would be liquidated.
+
+    n on row r are n lots, or floor(n x numerator / ((2 r + 1) x denominator)) of an inverse instrument, at the middle
+    price of the row. (2 r + 1) x numerator x denominator is below 2^63 on every row there is.
+
+    Attributes:
+        is_inverse: bool[instrument].
+        numerator, denominator: int64[instrument], positive; 1 where not inverse.
+    """
+
+    is_inverse: NDArray[np.bool_]
+    numerator: NDArray[np.int64]
+    denominator: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class BookProfile:
+    """Open lots by key and base row, ascending by both and unique by them: uint16[n], int32[n], int64[n] > 0.
+
+    A book of millions of cohorts has some hundred thousand of these, and every map can be made of them.
+    """
+
+    key: NDArray[np.uint16]
+    row: NDArray[np.int32]
+    lots: NDArray[np.int64]
+
+
 class LiveTable(Protocol):
     """Open cohorts of one symbol, each in the unit of its instrument, which the table need not know."""
 
@@ -117,8 +146,11 @@ class LiveTable(Protocol):
         """Return host copies of the open cohorts in append order, and their clocks."""
         ...
 
-    def capture(self) -> CohortBatch:
-        """Return host copies in append order, as fast as can be: ended cohorts, with no lots, may be among them."""
+    def profile(self, rates: LotRates) -> Callable[[], BookProfile]:
+        """Copy what is open now, fast, and return the work of summing it by key and row, for any thread.
+
+        Each cohort is stated in lots before it is added; one of less than a lot adds nothing.
+        """
         ...
 
 

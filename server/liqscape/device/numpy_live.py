@@ -11,7 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.device.backend import NO_TRIGGER, CohortBatch, EndedCohorts
+from liqscape.device.backend import NO_TRIGGER, BookProfile, CohortBatch, EndedCohorts, LotRates
+from liqscape.device.book_profile import profile_of
+from liqscape.device.lot_rates import lots_of
 from liqscape.device.numpy_cohorts import CohortColumns
 from liqscape.device.numpy_due import NOTHING, VALUE_LIMIT, DueIndex, DueScan
 from liqscape.errors import ModelError
@@ -112,9 +114,10 @@ class NumpyLiveTable:
         c, places = self._columns, self._columns.alive()
         return CohortBatch(c.open_minute[places], c.row[places], c.key[places], c.lots[places]), c.clock[places]
 
-    def capture(self) -> CohortBatch:
+    def profile(self, rates: LotRates) -> Callable[[], BookProfile]:
         c, used = self._columns, slice(0, self._columns.count)
-        return CohortBatch(c.open_minute[used].copy(), c.row[used].copy(), c.key[used].copy(), c.lots[used].copy())
+        key, row, lots = c.key[used].copy(), c.row[used].copy(), c.lots[used].copy()  # no lots where a cohort has ended
+        return lambda: profile_of(key, row, lots_of(rates, lots, row, key))
 
     def _index(self, values_of: Callable[[slice | NDArray[np.int64]], NDArray[np.int64]]) -> DueIndex | DueScan:
         if self._exhaustive:

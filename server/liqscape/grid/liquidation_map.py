@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, timeframe
+from liqscape.device.backend import BookProfile
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
-from liqscape.grid.book_profile import BookProfile
 from liqscape.grid.queries import MAX_QUERY_CELLS, SelectedKey, rows_of, selected_keys, weights_of
 from liqscape.grid.updates import Breakdown, Coverage, MapQuery, PositionModel
 from liqscape.instruments import Instrument

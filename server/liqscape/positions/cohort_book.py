@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import SymbolScale
-from liqscape.device.backend import NO_TRIGGER, AppendRequest, Backend, CohortBatch, SweepRequest
+from liqscape.device.backend import NO_TRIGGER, AppendRequest, Backend, BookProfile, CohortBatch, SweepRequest
 from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
@@ -55,13 +55,9 @@ class CohortBook:
         """Return the open cohorts in append order, in lots."""
         return self._contracts.held(self._live.cohorts()[0])
 
-    def capture(self) -> Callable[[], CohortBatch]:
-        """Copy what is open now, fast, and return the work of stating it in lots, for any thread.
-
-        What comes of it is cohorts_in_lots() of now; ended cohorts, with no lots, may be among them.
-        """
-        held, contracts = self._live.capture(), self._contracts
-        return lambda: contracts.held(held)
+    def profile(self) -> Callable[[], BookProfile]:
+        """Copy what is open now, fast, and return the work of summing its lots by key and row, for any thread."""
+        return self._live.profile(self._contracts.rates)
 
     def lots_by_group(self) -> NDArray[np.int64]:
         """Return int64[instrument number x 2 + side] of what is open, in its own unit, counted from the cohorts."""

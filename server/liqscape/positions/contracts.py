@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import SymbolScale
-from liqscape.device.backend import CohortBatch, EndedCohorts
+from liqscape.device.backend import CohortBatch, EndedCohorts, LotRates
+from liqscape.device.lot_rates import lots_of
 from liqscape.errors import ModelError
 from liqscape.instruments import Instrument
 from liqscape.positions.margin import MAX_BASE_ROW
-from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT
 
 
 def contracts_in_lots(instrument: Instrument, scale: SymbolScale, contracts: int, price: int) -> int:
@@ -39,23 +39,25 @@ class ContractLots:
         instruments: in the order in which keys number them.
         scale: integer units of the symbol.
 
+    Attributes:
+        rates: the same as numbers, for a device.
+
     Raises:
         ModelError: a contract's worth and the symbol's units do not fit the arithmetic.
     """
 
     def __init__(self, instruments: Sequence[Instrument], scale: SymbolScale) -> None:
-        self._is_inverse = np.array([i.is_inverse for i in instruments], np.bool_)
-        self._any_inverse = bool(self._is_inverse.any())
-        # lots(n) of row r is floor(n x numerator / ((2 r + 1) x denominator)).
-        self._numerator = np.ones(len(instruments), np.int64)
-        self._denominator = np.ones(len(instruments), np.int64)
+        is_inverse = np.array([i.is_inverse for i in instruments], np.bool_)
+        numerator, denominator = np.ones(len(instruments), np.int64), np.ones(len(instruments), np.int64)
         for number, instrument in enumerate(instruments):
             if not instrument.is_inverse:
                 continue
             factor = 2 * _price_of_lot_per_contract(instrument, scale) / scale.base_step
             if factor.numerator * factor.denominator * 4 * MAX_BASE_ROW >= 1 << 63:
                 raise ModelError(f"{instrument.instrument_id}: {factor} lots x (2 rows + 1) in a contract are too fine")
-            self._numerator[number], self._denominator[number] = factor.numerator, factor.denominator
+            numerator[number], denominator[number] = factor.numerator, factor.denominator
+        self.rates = LotRates(is_inverse, numerator, denominator)
+        self._any_inverse = bool(is_inverse.any())
 
     def opened(self, batch: CohortBatch, held: NDArray[np.int64]) -> CohortBatch:
         """Return what opened in lots.
@@ -74,24 +76,14 @@ class ContractLots:
         """Return what cohorts hold in lots, those with less than one included."""
         if not self._any_inverse:
             return batch
-        return CohortBatch(batch.open_minute, batch.row, batch.key, self._lots(batch.lots, batch))
+        return CohortBatch(
+            batch.open_minute, batch.row, batch.key, lots_of(self.rates, batch.lots, batch.row, batch.key)
+        )
 
     def _difference(self, batch: CohortBatch, more: NDArray[np.int64], less: NDArray[np.int64]) -> CohortBatch:
-        lots = self._lots(more, batch) - self._lots(less, batch)
+        lots = lots_of(self.rates, more, batch.row, batch.key) - lots_of(self.rates, less, batch.row, batch.key)
         told = lots > 0
         return CohortBatch(batch.open_minute[told], batch.row[told], batch.key[told], lots[told])
-
-    def _lots(self, quantity: NDArray[np.int64], batch: CohortBatch) -> NDArray[np.int64]:
-        number = batch.key >> KEY_INSTRUMENT_SHIFT
-        inverse = np.flatnonzero(self._is_inverse[number])
-        number, contracts = number[inverse], quantity[inverse]
-        divisor = (2 * batch.row[inverse].astype(np.int64) + 1) * self._denominator[number]
-        numerator = self._numerator[number]
-        # n x numerator may pass 2^63; with n = whole x divisor + rest neither part does.
-        whole, rest = np.divmod(contracts, divisor)
-        lots = quantity.copy()
-        lots[inverse] = whole * numerator + rest * numerator // divisor
-        return lots
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any, Final
 from liqscape.api.map_conversions import map_fragments, map_header
 from liqscape.api.requests import map_of, parse
 from liqscape.axes import SymbolScale
+from liqscape.device.book_profile import profile_of
 from liqscape.events import PositionSide
-from liqscape.grid.book_profile import profile_of
 from liqscape.grid.liquidation_map import MapAnswer, liquidation_map
 from liqscape.grid.updates import Coverage, PositionModel
 from liqscape.instruments import LEVERAGE_TIERS
@@ -47,7 +47,7 @@ def answer(request: bytes) -> MapAnswer:
         model=PositionModel.NET_OF_CLOSES,
         map=liquidation_map(
             map_of(parse(query_pb2.GetLiquidationMapRequest, request)),
-            profile_of(book),
+            profile_of(book.key, book.row, book.lots),
             instruments=INSTRUMENTS,
             mixes=[prior_inflow_mix(instrument.leverage_tiers) for instrument in INSTRUMENTS],
             scale=scale,

@@ -9,13 +9,12 @@ from typing import Final
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange
-from liqscape.device.backend import CohortBatch
+from liqscape.device.backend import BookProfile, CohortBatch
+from liqscape.device.book_profile import profile_of
 from liqscape.errors import InvalidArgument, NotFound, QueryError
 from liqscape.events import PositionSide
-from liqscape.grid.book_profile import profile_of
 from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, LiquidationMap, MapGroup, liquidation_map
 from liqscape.grid.updates import Breakdown, MapQuery, PositionModel
 from liqscape.instruments import LEVERAGE_TIERS
@@ -57,9 +56,13 @@ def made_up_book(count: int = 5000, seed: int = 1) -> CohortBatch:
 BOOK: Final = made_up_book()
 
 
+def profiled(book: CohortBatch) -> BookProfile:
+    return profile_of(book.key, book.row, book.lots)
+
+
 def answer(query: MapQuery, book: CohortBatch = BOOK) -> LiquidationMap:
     return liquidation_map(
-        query, profile_of(book), instruments=INSTRUMENTS, mixes=MIXES, scale=BTC_SCALE, mark_price=MARK_PRICE
+        query, profiled(book), instruments=INSTRUMENTS, mixes=MIXES, scale=BTC_SCALE, mark_price=MARK_PRICE
     )
 
 
@@ -188,7 +191,7 @@ def test_curve_of_a_side_that_is_filtered_out_is_flat() -> None:
 def test_price_on_an_edge_lies_in_the_row_above_it(price: int, row: int) -> None:
     result = liquidation_map(
         replace(QUERY, row_multiple=2),
-        profile_of(BOOK),
+        profiled(BOOK),
         instruments=INSTRUMENTS,
         mixes=MIXES,
         scale=BTC_SCALE,
@@ -229,29 +232,6 @@ def test_default_rows_are_as_high_as_those_of_a_day_over_the_span_of_a_year() ->
     assert (rows.multiple, rows.first, rows.count) == (2, 1120, 2260)
 
 
-@pytest.mark.parametrize("count", [1, 7, 1000])
-def test_profile_does_not_depend_on_how_the_work_is_cut(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = profile_of(BOOK)
-    monkeypatch.setattr("liqscape.grid.book_profile._PROFILE_CELLS", 20_000)
-    monkeypatch.setattr("liqscape.grid.book_profile._PROFILE_SLICE", count)
-
-    cut = profile_of(BOOK)
-
-    for name in ("key", "row", "lots"):
-        column: NDArray[np.int64] = getattr(cut, name)
-        assert column.dtype == getattr(whole, name).dtype
-        assert column.tolist() == getattr(whole, name).tolist()
-
-
-def test_profile_keeps_lots_beyond_what_a_float_can_count() -> None:
-    key = make_key(0, 0, PositionSide.LONG)
-
-    profile = profile_of(make_batch((1, 9, key, 2**60 + 1), (2, 9, key, 2**60 + 2), (3, 8, key, 1), (3, 7, key, 0)))
-
-    assert profile.lots.tolist() == [1, 2**61 + 3]
-    assert profile.row.tolist() == [8, 9]
-
-
 def test_open_only_book_and_own_mix_are_not_reconciled() -> None:
     assert answer(QUERY).reconciled
     assert not answer(replace(QUERY, model=PositionModel.OPEN_ONLY)).reconciled
@@ -282,7 +262,7 @@ def test_too_many_series_and_cells_are_refused() -> None:
         mixes = [prior_inflow_mix(i.leverage_tiers) for i in instruments[:count]]
         return liquidation_map(
             query,
-            profile_of(make_batch()),
+            profiled(make_batch()),
             instruments=instruments[:count],
             mixes=mixes,
             scale=BTC_SCALE,
