@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liqscape.axes import TIMEFRAMES, WEIGHT_ONE, RowRange
-from liqscape.device import numpy_tiers
+from liqscape.device import compaction_plan
 from liqscape.device.age_tiers import AGE_TIERS, RAW_MINUTES, boundaries
 from liqscape.device.backend import CohortBatch, LedgerView
 from liqscape.device.numpy_backend import NumpyBackend
@@ -150,7 +150,7 @@ def test_boundary_newer_than_allowed_is_caught(tier: int, monkeypatch: pytest.Mo
     plain, merged = as_of_a_day_ago()
     assert (plain == merged).all()
 
-    monkeypatch.setattr(numpy_tiers, "boundaries", too_new)
+    monkeypatch.setattr(compaction_plan, "boundaries", too_new)
     plain, merged = as_of_a_day_ago()
     assert (plain != merged).any()
 

@@ -9,8 +9,8 @@ Seen to fail when broken on purpose, one at a time:
   of now;
 - age_tiers.py, boundaries: the boundary of the 24h tier or of the 3d tier newer by a bin of the next; `earliest_asked`
   the present;
-- numpy_tiers.py, compact: `until` a minute later, or tiers refilled by limits an hour newer than those it tells;
-  tiers_from: limits a day older;
+- compaction_plan.py, plan_compaction: `until` a minute later; tiers_from: limits a day older; numpy_tiers.py, compact:
+  tiers refilled by limits an hour newer than those it tells;
 - numpy_backend.py, project: the minute after the one asked for included;
 - rolls.py, take: one roll a tick in the second half of a minute as well;
 - engine.py, _answer: the newest column of now; grid/engine.py, _prepare_channel: axes forgotten after an hour.

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.device.age_tiers import AGE_TIERS, RAW_MINUTES, AgeTier, boundaries
+from liqscape.device.age_tiers import AGE_TIERS, AgeTier
 from liqscape.device.backend import LedgerColumns
-from liqscape.errors import ModelError
+from liqscape.device.compaction_plan import (
+    CompactionPlan,
+    EventTimes,
+    field_bits,
+    plan_compaction,
+    plan_tier,
+    tiers_from,
+)
 
-_CODE_BITS = 63
-_NEVER = np.iinfo(np.int32).max
 _SPAN_EVENTS = 1 << 20
 """Events merged at once: sorting them stays in the cache, and the temporaries of a year's merge stay small."""
-_SPAN_MINUTES = AGE_TIERS[-1].bin_minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,8 @@ class CompactedPast:
         return sum(len(tier.lots) for tier in self.tiers)
 
     def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
-        """Return the numbers of the tiers that may hold something opened from first_minute on, and before until_minute.
-
-        Tier k holds what was opened below limits[k - 1] and not below limits[k]; others need not be read.
-        """
-        if self.until_minute < 0:
-            return range(0)
-        too_new = 0 if until_minute is None else sum(limit >= until_minute for limit in self.limits)
-        return range(too_new, 1 + sum(limit > first_minute for limit in self.limits[:-1]))
+        """Return the numbers of the tiers that may hold something opened from first_minute to before until_minute."""
+        return tiers_from(self, first_minute, until_minute)
 
     def on_coarser_rows(self, multiple: int) -> CompactedPast:
         """Return the same events on rows multiple times as high; those that now agree are merged the next time."""
@@ -79,59 +76,39 @@ def compact(raw: LedgerColumns, first_event: int, past: CompactedPast, now_minut
         past: the result of the last compaction.
         now_minute: never above the ledger's present; below it, compaction is late, which is exact.
     """
-    until = now_minute - RAW_MINUTES
-    if until <= past.until_minute:
+    plan = plan_compaction(EventTimes(raw.minute), first_event, past, now_minute)
+    if plan is None:
         return past
-    begin = past.dropped_events - first_event
-    end = max(int(np.searchsorted(raw.minute, np.int32(until), side="right")), begin)
-    limits = boundaries(now_minute)
-    moving = _taken(raw, slice(begin, end))
-    tiers = tuple(_refilled(number, moving, past, limits) for number in range(len(AGE_TIERS)))
-    return CompactedPast(tiers, limits, first_event + end, until, past.coarsened)
+    moving = _taken(raw, slice(plan.begin, plan.end))
+    tiers = tuple(_refilled(number, moving, past, plan) for number in range(len(AGE_TIERS)))
+    return CompactedPast(tiers, plan.limits, first_event + plan.end, plan.until_minute, past.coarsened)
 
 
-def _refilled(number: int, moving: LedgerColumns, past: CompactedPast, limits: tuple[int, ...]) -> LedgerColumns:
-    """Return a tier without what has grown too old for it, and with what arrives from the raw log and younger tiers.
-
-    What arrives opened at or after the older limit of where it comes from, so nothing in the tier that happened before
-    the first of these limits can have become equal to it: that part of the tier is kept as it is, unless rows were
-    coarsened.
-    """
-    tier, held, low = AGE_TIERS[number], past.tiers[number], limits[number]
-    high = limits[number - 1] if number else _NEVER
-    younger = zip(past.tiers[:number], past.limits[:number], strict=True)
-    arriving = [(source, old) for source, old in younger if old < high and len(source.lots)]
-    if _is_between(moving.open_minute, low, high).any():
-        arriving.append((moving, int(moving.minute[0])))
-    changed_from = 0 if past.unmerged else min((first for _, first in arriving), default=_NEVER)
-    if changed_from == _NEVER and past.limits[number] == low:
+def _refilled(number: int, moving: LedgerColumns, past: CompactedPast, plan: CompactionPlan) -> LedgerColumns:
+    """Return a tier without what has grown too old for it, and with what arrives from the raw log and younger tiers."""
+    held, (low, high) = past.tiers[number], plan.opened(number)
+    tier_plan = plan_tier(
+        plan,
+        number,
+        past,
+        [EventTimes(tier.minute) for tier in past.tiers],
+        EventTimes(moving.minute),
+        takes_raw=bool(_is_between(moving.open_minute, low, high).any()),
+        span_events=_SPAN_EVENTS,
+    )
+    if tier_plan is None:
         return held
-    changed_from -= changed_from % tier.bin_minutes
-    cut = int(np.searchsorted(held.minute, np.int32(changed_from)))
-    kept = _taken(held, slice(0, cut))
-    if past.limits[number] < low:
+    kept = _taken(held, slice(0, tier_plan.kept))
+    if tier_plan.kept_shrinks:
         kept = _taken(kept, kept.open_minute >= low)
-    sources = [_taken(held, slice(cut, None)), *(source for source, _ in arriving)]
+    sources = [_taken(held, slice(tier_plan.kept, None)), *(past.tiers[k] for k in tier_plan.arriving)]
+    if tier_plan.takes_raw:
+        sources.append(moving)
     merged = [
-        _merged(_joined([_opened_between(_within(source, span), low, high) for source in sources]), tier)
-        for span in pairwise(_span_bounds(sources, changed_from))
+        _merged(_joined([_opened_between(_within(source, span), low, high) for source in sources]), AGE_TIERS[number])
+        for span in tier_plan.spans
     ]
     return _joined([kept, *merged])
-
-
-def _span_bounds(sources: list[LedgerColumns], first_minute: int) -> list[int]:
-    """Return minutes that cut the events of all sources into spans of some _SPAN_EVENTS, the first one first_minute.
-
-    The others are multiples of the longest bin, and so of every bin: events in different spans never merge.
-    """
-    filled = [source.minute for source in sources if len(source.minute)]
-    if not filled:
-        return []
-    last = max(int(minutes[-1]) for minutes in filled)
-    edges = np.arange(first_minute // _SPAN_MINUTES + 1, last // _SPAN_MINUTES + 2, dtype=np.int32) * _SPAN_MINUTES
-    before = sum(np.searchsorted(minutes, edges) for minutes in filled)
-    chosen = np.unique(before // _SPAN_EVENTS, return_index=True)[1][1:]
-    return [first_minute, *edges[chosen].tolist(), int(edges[-1])]
 
 
 def _within(events: LedgerColumns, span: tuple[int, int]) -> LedgerColumns:
@@ -175,11 +152,8 @@ def _merged(events: LedgerColumns, tier: AgeTier) -> LedgerColumns:
 
 def _packed(columns: tuple[NDArray[np.generic], ...]) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
     """Return one int64 code a row, ordered like the columns in turn, and (offset, bits) of each column."""
-    fields = [(int(c.min()), (int(c.max()) - int(c.min())).bit_length()) for c in columns]
-    if sum(bits for _, bits in fields) > _CODE_BITS:
-        raise ModelError(
-            f"events of an age tier need {sum(b for _, b in fields)} bits to sort; at most {_CODE_BITS} fit"
-        )
+    extents = [(int(c.min()), int(c.max())) for c in columns]
+    fields = [(least, bits) for (least, _), bits in zip(extents, field_bits(extents), strict=True)]
     code = np.zeros(len(columns[0]), np.int64)
     for column, (offset, bits) in zip(columns, fields, strict=True):
         code = (code << bits) | (column.astype(np.int64) - offset)

@@ -1,8 +1,8 @@
 """However often and in whatever pieces the past is merged, its tiers are what the definition says, sorted.
 
-Seen to fail when broken on purpose, one at a time, in numpy_tiers.py: _refilled: `changed_from` not floored, or the
-boundary of what is kept not applied, or younger tiers not asked; _span_bounds: multiples of 90 minutes; `unmerged` not
-heeded; _merged: sums of zero kept.
+Seen to fail when broken on purpose, one at a time: compaction_plan.py: plan_tier: `changed_from` not floored, or
+younger tiers not asked, or `unmerged` not heeded; _spans: multiples of 90 minutes; numpy_tiers.py: _refilled: the
+boundary of what is kept not applied; _merged: sums of zero kept.
 """
 
 from __future__ import annotations
