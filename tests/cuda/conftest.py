@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from liqscape.device.nvrtc import LIVE_KERNEL_FILE, kernel_source
+from liqscape.device.nvrtc import kernel_source
 from tests.cuda import cpu_module
 from tests.cuda.cpu_module import CpuModule
 from tests.cuda.cpu_runtime import CpuRuntime, build_libraries
@@ -29,19 +29,6 @@ def kernel_library(build_folder: Path) -> Path:
 def kernels(kernel_library: Path) -> CpuModule:
     """Return the kernels this package ships, in forward order."""
     module = CpuModule(kernel_library)
-    module.set_order("forward")
-    return module
-
-
-@pytest.fixture(scope="session")
-def live_kernel_library(build_folder: Path) -> Path:
-    return cpu_module.build(kernel_source(LIVE_KERNEL_FILE), build_folder)
-
-
-@pytest.fixture
-def live_kernels(live_kernel_library: Path) -> CpuModule:
-    """Return the kernels of the live table, in forward order."""
-    module = CpuModule(live_kernel_library)
     module.set_order("forward")
     return module
 

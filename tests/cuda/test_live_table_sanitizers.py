@@ -10,14 +10,14 @@ import pytest
 from liqscape.device.nvrtc import LIVE_KERNEL_FILE, kernel_source
 from tests.cuda.broken_kernels import barriers, line_of, with_change, without_barrier
 from tests.cuda.cpu_module import Sanitizer
-from tests.cuda.small_live_table import with_small_tiles
+from tests.cuda.small_live_table import small_source
 from tests.cuda.test_sanitizers import watched
 
 pytestmark = pytest.mark.slow
 
 
 def watched_small(source: str, folder: Path, sanitizer: Sanitizer) -> subprocess.CompletedProcess[str]:
-    return watched(with_small_tiles(source), folder, sanitizer, "tests.cuda.small_live_table")
+    return watched(small_source(source), folder, sanitizer, "tests.cuda.small_live_table")
 
 
 @pytest.mark.parametrize("sanitizer", ["thread", "address"])
@@ -48,8 +48,8 @@ def test_addition_that_is_not_atomic_is_a_race(build_folder: Path) -> None:
 
 
 def test_access_out_of_bounds_is_reported(build_folder: Path) -> None:
-    right = "const u32 first = first_out[number] + offsets[tile];"
-    source = with_change(right, "const u32 first = first_out[number] + 500;", LIVE_KERNEL_FILE)
+    right = "if (inside) offsets[tile] = offset;"
+    source = with_change(right, "if (inside) offsets[tile + 200] = offset;", LIVE_KERNEL_FILE)
 
     run = watched_small(source, build_folder, "address")
 

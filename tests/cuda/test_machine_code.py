@@ -7,13 +7,19 @@ from typing import Final
 
 import pytest
 
-from liqscape.device.nvrtc import KERNEL_FILE, LIVE_KERNEL_FILE, NvrtcUnavailable, kernel_source, load_nvrtc
+from liqscape.device.nvrtc import (
+    KERNEL_FILES,
+    LIVE_KERNEL_FILE,
+    PROFILE_KERNEL_FILE,
+    NvrtcUnavailable,
+    kernel_source,
+    load_nvrtc,
+)
 from tests.cuda import sass_gate
 from tests.cuda.cpu_module import kernels_of
 from tests.cuda.sass_gate import KernelCode
 
 ARCHITECTURES: Final = (75, 80, 90, 100)
-FILES: Final = (KERNEL_FILE, LIVE_KERNEL_FILE)
 
 # All threads that a multiprocessor can hold are 1,024 on 7.5 and 2,048 later, over 65,536 registers. 48 leave room for
 # 40 warps, enough for the loads in flight.
@@ -80,7 +86,7 @@ def build(source: str, architecture: int, kind: str) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", KERNEL_FILES)
 def test_kernels_become_ptx(file: str, architecture: int) -> None:
     ptx = build(kernel_source(file), architecture, "ptx").decode()
 
@@ -91,7 +97,7 @@ def test_kernels_become_ptx(file: str, architecture: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", KERNEL_FILES)
 def test_no_kernel_spins_spills_or_hoards_registers(file: str, architecture: int) -> None:
     kernels = compiled(kernel_source(file), architecture)
 
@@ -114,9 +120,12 @@ def test_sums_are_native_atomics(architecture: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("name", ["sum_digits", "sum_groups"])
-def test_sums_by_group_are_native_atomics(name: str, architecture: int) -> None:
-    opcodes = compiled(kernel_source(LIVE_KERNEL_FILE), architecture)[name].opcodes
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [(LIVE_KERNEL_FILE, "sum_digits"), (LIVE_KERNEL_FILE, "sum_groups"), (PROFILE_KERNEL_FILE, "sum_profile")],
+)
+def test_sums_of_cohorts_are_native_atomics(file: str, name: str, architecture: int) -> None:
+    opcodes = compiled(kernel_source(file), architecture)[name].opcodes
 
     (flush,) = {opcode for opcode in opcodes if opcode.startswith(("ATOM", "RED"))}
     assert flush.startswith(("RED.E.ADD.64", "REDG.E.ADD.64"))
@@ -124,7 +133,7 @@ def test_sums_by_group_are_native_atomics(name: str, architecture: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", KERNEL_FILES)
 def test_every_load_says_which_memory_it_is_of(file: str, architecture: int) -> None:
     for code in compiled(kernel_source(file), architecture).values():
         assert [opcode for opcode in code.opcodes if opcode.partition(".")[0] in ("LD", "ST", "ATOM")] == []

@@ -23,6 +23,13 @@ struct Search {
     u32 padding;
 };
 
+// What was taken from a cohort.
+struct alignas(16) Ended {
+    i64 lots, left;
+    i32 open_minute, row;
+    u32 key, padding;
+};
+
 __device__ u32 group_of(u32 key) { return (key >> 5) * 2 + (key & 1); }
 
 // In the order of the clocks, without a sign.
@@ -130,38 +137,50 @@ extern "C" __global__ void __launch_bounds__(1024) offset_tiles(
 // ---- sweep and close: taking lots ------------------------------------------------------------------------
 
 // Takes the lots of every marked cohort, and of the last one of a search what it asks for; writes them table after
-// table in append order. first_out: [table], where its results begin.
+// table in append order. Takes nothing at all where all that is marked is more than out has room for, or where the
+// searches are refused: the host sees both. totals: [tables], as offset_tiles writes them. searches: nullptr where every
+// marked cohort ends.
 extern "C" __global__ void __launch_bounds__(256) take_marked(
-    const u32* __restrict__ table_of_tile, const Span* __restrict__ tables, const u32* __restrict__ first_groups,
-    const Search* __restrict__ searches, const u32* __restrict__ marked, const u32* __restrict__ offsets,
-    const u32* __restrict__ first_out, const i32* __restrict__ open_minute, const i32* __restrict__ row,
-    const u16* __restrict__ key, i64* __restrict__ lots, i32* __restrict__ out_open_minute, i32* __restrict__ out_row,
-    u16* __restrict__ out_key, i64* __restrict__ out_taken, i64* __restrict__ out_left) {
+    const u32* __restrict__ table_of_tile, const Span* __restrict__ spans, const u32* __restrict__ first_groups,
+    const Search* __restrict__ searches, const u32* __restrict__ refused, const u32* __restrict__ marked,
+    const u32* __restrict__ offsets, const u32* __restrict__ totals, u32 tables, u32 room,
+    const i32* __restrict__ open_minute, const i32* __restrict__ row, const u16* __restrict__ key,
+    i64* __restrict__ lots, Ended* __restrict__ out) {
     const u32 lane = threadIdx.x % WARP, tile = blockIdx.x;
     const u32 own_word = lane < WORDS_OF_TILE ? marked[(i64)tile * WORDS_OF_TILE + lane] : 0;
     if (__ballot_sync(ALL_LANES, own_word != 0) == 0) return;  // most tiles of most ticks
+    if (searches != nullptr && *refused != 0) return;
     const u32 before_word = sum_up_to_here((u32)__popc(own_word), lane) - __popc(own_word);
 
     const u32 number = table_of_tile[tile];
-    const Span table = tables[number];
-    const u32 first = first_out[number] + offsets[tile];
+    u32 of_earlier = 0, of_all = 0;
+    for (u32 table = lane; table < tables; table += WARP) {
+        const u32 total = totals[table];
+        of_all += total;
+        if (table < number) of_earlier += total;
+    }
+    of_earlier = __shfl_sync(ALL_LANES, sum_up_to_here(of_earlier, lane), WARP - 1);
+    of_all = __shfl_sync(ALL_LANES, sum_up_to_here(of_all, lane), WARP - 1);
+    if (of_all > room) return;
+
+    const Span table = spans[number];
+    const u32 first = of_earlier + offsets[tile];
     for (u32 word = threadIdx.x / WARP; word < WORDS_OF_TILE; word += blockDim.x / WARP) {
         const u32 bits = __shfl_sync(ALL_LANES, own_word, word);
         const u32 before = __shfl_sync(ALL_LANES, before_word, word);
         if (!(bits >> lane & 1)) continue;
         const u32 place = (tile - table.first_tile) * TILE_PLACES + word * WARP + lane;
         const u32 cohort = table.first + place;
-        const u32 out = first + before + __popc(bits & ((1u << lane) - 1));
         const u32 own_key = key[cohort];
-        const Search search = searches[first_groups[number] + group_of(own_key)];
         const i64 held = lots[cohort];
-        const i64 taken = place == search.place ? (i64)search.lots : held;
+        i64 taken = held;
+        if (searches != nullptr) {
+            const Search search = searches[first_groups[number] + group_of(own_key)];
+            if (place == search.place) taken = (i64)search.lots;
+        }
         lots[cohort] = held - taken;
-        out_open_minute[out] = open_minute[cohort];
-        out_row[out] = row[cohort];
-        out_key[out] = (u16)own_key;
-        out_taken[out] = taken;
-        out_left[out] = held - taken;
+        const u32 at = first + before + __popc(bits & ((1u << lane) - 1));
+        out[at] = {taken, held - taken, open_minute[cohort], row[cohort], own_key, 0};
     }
 }
 
@@ -196,9 +215,9 @@ extern "C" __global__ void __launch_bounds__(256) sum_digits(
 }
 
 // Appends to every search the digit in which its lots are reached; puts zeros back. One warp a group. A search for more
-// than the group holds finds nothing: open_lots tells.
+// than the group holds finds nothing; it sets refused, and open_lots tells.
 extern "C" __global__ void __launch_bounds__(256) narrow_searches(
-    u32 groups, u32 pass, Search* __restrict__ searches, u64* __restrict__ sums) {
+    u32 groups, u32 pass, Search* __restrict__ searches, u64* __restrict__ sums, u32* refused) {
     const u32 group = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (group >= groups) return;
     const u64 lots = searches[group].lots;
@@ -214,7 +233,10 @@ extern "C" __global__ void __launch_bounds__(256) narrow_searches(
         all += sum[k];
     }
     const u64 up_to_here = sum_up_to_here(all, lane);
-    if (pass == 0 && lane == WARP - 1) searches[group].open_lots = up_to_here;
+    if (pass == 0 && lane == WARP - 1) {
+        searches[group].open_lots = up_to_here;
+        if (up_to_here < lots) atomicOr(refused, 1u);
+    }
     u64 before = up_to_here - all;
 #pragma unroll
     for (u32 k = 0; k < DIGITS_OF_LANE; k++) {

@@ -143,6 +143,24 @@ T atomicExch(T* at, T value) {
     return __atomic_exchange_n(at, value, __ATOMIC_RELAXED);
 }
 
+// Loops here and only here: on a GPU they are native.
+template <class T>
+T atomicMin(T* at, T value) {
+    T before = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (value < before &&
+           !__atomic_compare_exchange_n(at, &before, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    return before;
+}
+template <class T>
+T atomicMax(T* at, T value) {
+    T before = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (before < value &&
+           !__atomic_compare_exchange_n(at, &before, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    return before;
+}
+
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs(int(x)); }
 inline int __clz(unsigned x) { return x == 0 ? 32 : __builtin_clz(x); }
