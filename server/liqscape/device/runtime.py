@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class Memory(Protocol):
 class Moment(Protocol):
     """A place in the order of a stream's work."""
 
-    def ms_since(self, earlier: Moment) -> float:
+    def ms_since(self, earlier: Self) -> float:
         """Return the device's own time between two moments that have passed, in milliseconds."""
         ...
 
