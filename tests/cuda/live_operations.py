@@ -74,6 +74,7 @@ class BothTables:
         )
         self.found = [self.device.table(count) for count in groups]
         self.expected = [NumpyLiveTable(count, exhaustive=True) for count in groups]
+        self.minute = 100  # of what run opens next
         self._calls = 0
 
     def add(self, groups: int) -> None:
@@ -203,16 +204,15 @@ def random_closes(random: Generator, open_lots: NDArray[np.int64]) -> NDArray[np
 def run(both: BothTables, random: Generator, groups: Sequence[int], ways: Ways, steps: int) -> dict[str, int]:
     """Do random operations on random tables; return how many cohorts each kind ended."""
     ended = {"swept": 0, "closed": 0}
-    minute = 100
 
     def some(things: Sequence[_T]) -> list[_T | None]:
         return [thing if random.integers(0, 4) else None for thing in things]
 
     for _ in range(steps):
-        minute += int(random.integers(0, 2))
+        both.minute += int(random.integers(0, 2))
         counts = [int(random.integers(0, ways.most_opened + 1)) for _ in groups]
         both.append(
-            some([opened(random, minute, table, ways, count) for table, count in zip(groups, counts, strict=True)])
+            some([opened(random, both.minute, table, ways, count) for table, count in zip(groups, counts, strict=True)])
         )
         if random.integers(0, 2):
             ended["swept"] += both.sweep(some([random_triggers(random, table, ways) for table in groups]))
