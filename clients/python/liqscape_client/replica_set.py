@@ -262,10 +262,11 @@ class ReplicaSet:
         if source.epoch != section.epoch:
             self._break_source(source, "the engine has started anew", effect)
             return
+        broken: dict[int, str] = {}
         for chunk in section.chunks:
             kind = chunk.WhichOneof("kind")
             if kind == "channel":
-                self._channel_chunk(source, chunk.channel, effect)
+                self._channel_chunk(source, chunk.channel, effect, broken)
             elif kind == "symbol":
                 self._symbols[chunk.symbol.symbol] = SymbolState.from_message(chunk.symbol)
                 effect.symbols.add(chunk.symbol.symbol)
@@ -274,10 +275,14 @@ class ReplicaSet:
                 self._coverage[chunk.venue.instrument] = chunk.venue
             else:
                 self.counters.unknown_chunks += 1
+        effect.broken = effect.broken or next(iter(broken.values()), None)
         if section.complete and effect.broken is None:
             self._move(source, section.tick)
 
-    def _channel_chunk(self, source: _Source, chunk: stream_pb2.ChannelChunk, effect: FrameEffect) -> None:
+    def _channel_chunk(
+        self, source: _Source, chunk: stream_pb2.ChannelChunk, effect: FrameEffect, broken: dict[int, str]
+    ) -> None:
+        """Apply a chunk. broken: why, by channel id; a keyframe in the same section mends what was broken before it."""
         replica = source.replicas.get(chunk.channel_id)
         if replica is None:
             self.counters.unknown_chunks += 1
@@ -285,11 +290,12 @@ class ReplicaSet:
         outcome = replica.apply(chunk)
         if outcome is Outcome.APPLIED:
             effect.channels.add((replica.symbol, replica.timeframe))
+            broken.pop(chunk.channel_id, None)
         elif outcome.breaks or outcome is Outcome.WAITING:
             self.counters.gaps += outcome is Outcome.GAP
             self.counters.checksum_failures += outcome is Outcome.CHECKSUM_DIFFERS
             self.counters.malformed += outcome is Outcome.MALFORMED
-            effect.broken = effect.broken or replica.reason
+            broken[chunk.channel_id] = replica.reason
 
     def _heartbeat(self, heartbeat: stream_pb2.Heartbeat, effect: FrameEffect) -> None:
         self._heartbeat_states = state_names(heartbeat.states)

@@ -102,6 +102,25 @@ def test_gap_breaks_the_stream_and_forbids_to_resume() -> None:
     assert replicas.counters.gaps == 1
 
 
+def test_keyframe_in_the_same_message_mends_a_gap() -> None:
+    engine = engine_with_two_channels()
+    replicas, _ = joined(engine)
+    engine.step({1: {0: 1}})
+    merged = engine.step({1: {0: 2}})
+    engine.tick += 1
+    later = engine.publish([engine.channels[0].regenerate(engine.tick, 1900, 5)])
+    merged.chunks.extend(later.chunks)
+    merged.tick, merged.complete = later.tick, True
+
+    effect = replicas.apply(engine.frame(merged, ticks_conflated=1))
+
+    assert replicas.counters.gaps == 1
+    assert effect.broken is None
+    assert replicas.in_sync
+    assert [point.tick for point in replicas.resume_points()] == [engine.tick]
+    np.testing.assert_array_equal(replicas.replica("BTC", "24h").levels(), engine.channels[0].window())
+
+
 def test_silence_of_three_heartbeats_is_out_of_sync() -> None:
     replicas, clock = joined(engine_with_two_channels())
 
