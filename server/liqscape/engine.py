@@ -300,7 +300,7 @@ class EngineThread:
             tick=self._shard.tick,
             symbols=self._shard.status(),
             counters={
-                **self._shard.market.counters,
+                **self._shard.counters,
                 **self._background.counters,
                 "waits_for_encoding": self._encoding.waits,
             },

@@ -109,7 +109,7 @@ class CpuRuntime:
     """A device with a GPU's way of failing.
 
     Args:
-        libraries: kernels as cpu_module.build makes them; see build_libraries.
+        libraries: kernels as cpu_module.build makes them, see build_libraries; a module that is loaded keeps its order.
         capacity_bytes: of its memory.
         is_slow: put work off until somebody waits for it.
 
@@ -117,15 +117,19 @@ class CpuRuntime:
         launches: names of the kernels launched so far.
     """
 
-    def __init__(self, libraries: Sequence[Path], *, capacity_bytes: int = 4 << 30, is_slow: bool = True) -> None:
+    def __init__(
+        self, libraries: Sequence[Path | CpuModule], *, capacity_bytes: int = 4 << 30, is_slow: bool = True
+    ) -> None:
         self.facts = DeviceFacts("the CPU in place of a GPU", 0, 1, capacity_bytes, 0)
         self.capacity_bytes = capacity_bytes
         self.is_slow = is_slow
         self.launches: list[str] = []
         self.lock = threading.RLock()  # one kernel at a time: its shared memory is static
         self._used = 0
-        self._modules = [CpuModule(library) for library in libraries]
-        self.set_order("forward")
+        self._modules = [CpuModule(given) if isinstance(given, Path) else given for given in libraries]
+        for module, given in zip(self._modules, libraries, strict=True):
+            if isinstance(given, Path):
+                module.set_order("forward")
 
     def set_order(self, order: Order, seed: int = 0) -> None:
         """Choose the order of threads and blocks from now on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -26,6 +28,12 @@ def random_events(random: Generator, count: int, frame: Timeframe, now_minute: i
         random.integers(0, KEYS, count),
         random.integers(-(2**40), 2**40, count),
     )
+
+
+def until(minute: int, events: LedgerColumns) -> LedgerColumns:
+    """Return the events up to a minute, that one included."""
+    end = int(np.searchsorted(events.minute, np.int32(minute), side="right"))
+    return LedgerColumns(*(getattr(events, field.name)[:end] for field in fields(events)))
 
 
 def ledger_columns(

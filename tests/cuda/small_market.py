@@ -17,7 +17,7 @@ from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
 from liqscape.device.numpy_backend import NumpyBackend
 from tests.cuda.cpu_module import CpuModule, Order
 from tests.cuda.kernel_grids import KernelGrids
-from tests.cuda.made_up_events import KEYS, random_events, view_of
+from tests.cuda.made_up_events import KEYS, random_events, until, view_of
 
 THREADS: Final = 32
 
@@ -39,7 +39,7 @@ def equals_numpy(module: CpuModule) -> bool:
         (WIDE, RowRange(0, 1024, 2), weights, np.full(1024, 1e-9)),
     ]
     # Threads and blocks meet in a few rows of a few columns.
-    view = view_of(random_events(random, 400, LATELY, NOW, RowRange(100, 4, 2)))
+    view = view_of(until(NOW, random_events(random, 500, LATELY, NOW, RowRange(100, 4, 2))))
     grids = KernelGrids(module, channels, THREADS, largest_job=60)
     found = grids.advance([(view, NOW, None)] * len(channels))
     same = True

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from numpy.random import PCG64, Generator
 
 from liqscape.axes import ROW_MULTIPLES, RowRange, Timeframe
+from liqscape.device import job_tables
+from liqscape.device.job_tables import APPEND_JOB, CHANNEL, EVENT_RUN, PROJECT_JOB, SCAN_JOB, GridSpec
 from liqscape.device.nvrtc import kernel_source
-from tests.cuda import cpu_module, job_tables
+from tests.cuda import cpu_module
 from tests.cuda.cpu_module import CpuModule
-from tests.cuda.job_tables import CHANNEL, EVENT_RUN, PROJECT_JOB, SCAN_JOB, GridSpec
 from tests.cuda.made_up_events import random_events
 
 FRAME = Timeframe("test", column_minutes=5, columns=9, span_permille=100, min_row_multiple=1)
@@ -61,11 +62,11 @@ def test_jobs_hold_every_event_that_counts_once_in_its_column(
     newest = FRAME.column_of(now) - behind
     oldest = newest - FRAME.columns + 1
 
-    jobs = job_tables.project_jobs(3, FRAME, newest, 8, minute, now, largest)
+    jobs = job_tables.project_jobs(3, FRAME, newest, 8, lambda edges: np.searchsorted(minute, edges), now, largest)
 
     held = [
         (event, column)
-        for channel, column, run, first, events in jobs.tolist()
+        for channel, column, run, first, events, _ in jobs.tolist()
         for event in range(first, first + events)
         if (channel, run) == (3, 8) and 1 <= events <= largest
     ]
@@ -78,14 +79,15 @@ def test_jobs_hold_every_event_that_counts_once_in_its_column(
 
 def test_channels_lie_one_after_another() -> None:
     specs = [
-        GridSpec(FRAME, RowRange(-7, 33, 5), 0, 0),
-        GridSpec(replace(FRAME, columns=65), RowRange(4, 10, 2), 64, 33),
-        GridSpec(FRAME, RowRange(0, 1024, 1), 64, 43),
+        GridSpec(FRAME, RowRange(-7, 33, 5)),
+        GridSpec(replace(FRAME, columns=65), RowRange(4, 10, 2), 500, 40, 64, 33),
+        GridSpec(FRAME, RowRange(0, 1024, 1), 7, 3, 64, 43),
     ]
 
     table = job_tables.channel_table(specs)
 
-    assert table["first_cell"].tolist() == [0, 9 * 33, 9 * 33 + 650]
+    assert table["first_cell"].tolist() == [0, 500, 7]
+    assert table["first_level"].tolist() == [0, 40, 3]
     assert table["first_column"].tolist() == [0, 9, 74]
     assert table["first_tile"].tolist() == [0, 1, 4]
     assert table["first_row"].tolist() == [-7, 4, 0]
@@ -93,7 +95,7 @@ def test_channels_lie_one_after_another() -> None:
 
 
 def test_window_of_a_channel() -> None:
-    table = job_tables.channel_table([GridSpec(FRAME, RowRange(0, 4, 1), 0, 0)])
+    table = job_tables.channel_table([GridSpec(FRAME, RowRange(0, 4, 1))])
 
     job_tables.set_window(table[0], FRAME, 100)
 
@@ -103,19 +105,12 @@ def test_window_of_a_channel() -> None:
 
 def test_more_rows_than_a_block_holds_are_refused() -> None:
     with pytest.raises(ValueError, match="1025 rows; at most 1024"):
-        job_tables.channel_table([GridSpec(FRAME, RowRange(0, 1025, 1), 0, 0)])
-
-
-def test_arrays_with_strides_are_refused() -> None:
-    events = random_events(Generator(PCG64(1)), 10, FRAME, 500, RowRange(0, 4, 1))
-
-    with pytest.raises(ValueError, match="contiguous"):
-        job_tables.run_entry(replace(events, row=events.row[::2]))
+        job_tables.channel_table([GridSpec(FRAME, RowRange(0, 1025, 1))])
 
 
 def test_scan_jobs_hold_every_cell_once() -> None:
     shapes = [(33, 70), (64, 64), (1, 1)]
-    specs = [GridSpec(replace(FRAME, columns=columns), RowRange(0, rows, 1), 0, 0) for columns, rows in shapes]
+    specs = [GridSpec(replace(FRAME, columns=columns), RowRange(0, rows, 1)) for columns, rows in shapes]
     times = [np.zeros(shape, np.int64) for shape in shapes]
 
     for channel, column, row in job_tables.scan_jobs(job_tables.channel_table(specs), 64).tolist():
@@ -127,6 +122,7 @@ def test_scan_jobs_hold_every_cell_once() -> None:
 def test_layouts_are_those_of_the_structs(build_folder: Path) -> None:
     """The kernels' structs, as the compiler lays them out, against the offsets of the dtypes."""
     dtypes = {"Channel": CHANNEL, "EventRun": EVENT_RUN, "ProjectJob": PROJECT_JOB, "ScanJob": SCAN_JOB}
+    dtypes["AppendJob"] = APPEND_JOB
     fields = [(struct, name) for struct, dtype in dtypes.items() for name in dtype.names or ()]
     lines = [f"*out++ = sizeof({struct});" for struct in dtypes]
     lines += [f"*out++ = __builtin_offsetof({struct}, {name});" for struct, name in fields]

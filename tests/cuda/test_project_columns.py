@@ -1,4 +1,4 @@
-"""Events to delta grid: the kernel against NumpyBackend.project, bit for bit, in every order of threads and blocks.
+"""Events to grid: the kernels against NumpyBackend.project, bit for bit, in every order of threads and blocks.
 
 Seen to fail when broken on purpose, one at a time, in kernels.cu: the carry left out of add_to_halves; `<` before
 `channel.first_minute` set to `<=`; `at >= channel.rows` to `>`; the sign left out of coarse_row; the flush one row
@@ -20,7 +20,7 @@ from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
 from liqscape.device.backend import LedgerColumns
 from liqscape.device.numpy_backend import NumpyBackend
 from tests.cuda.cpu_module import ORDERS, CpuModule, Order
-from tests.cuda.kernel_grids import KernelGrids
+from tests.cuda.kernel_grids import projected
 from tests.cuda.made_up_events import KEYS, ledger_columns, random_events, view_of
 
 FRAME: Final = Timeframe("test", column_minutes=5, columns=40, span_permille=100, min_row_multiple=1)
@@ -117,37 +117,55 @@ CASES: Final = (
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("case", CASES)
-def test_deltas_are_those_of_numpy(kernels: CpuModule, case: Callable[[Generator], Case], order: Order) -> None:
+def test_grids_are_those_of_numpy(kernels: CpuModule, case: Callable[[Generator], Case], order: Order) -> None:
     events, rows, weights = case(Generator(PCG64(7)))
-    view = view_of(events)
     kernels.set_order(order, seed=5)
-    grids = KernelGrids(kernels, [(FRAME, rows, weights, np.ones(rows.count))], threads=64, largest_job=300)
 
-    grids.project([(view, NOW, None)])
+    found = projected(kernels, view_of(events), FRAME, NOW, rows, weights, threads=64, largest_job=300)
 
-    expected = NumpyBackend().project(view, FRAME, NOW, rows, weights)
-    assert np.array_equal(grids.cells(0).cumsum(axis=0), expected)
+    assert np.array_equal(found, NumpyBackend().project(view_of(events), FRAME, NOW, rows, weights))
 
 
 @pytest.mark.parametrize(("threads", "largest_job"), [(32, 1), (32, 1 << 14), (64, 127), (256, 1 << 14)])
 def test_sizes_of_blocks_and_jobs_change_nothing(kernels: CpuModule, threads: int, largest_job: int) -> None:
-    random = Generator(PCG64(8))
-    view = view_of(random_events(random, 10_000, FRAME, NOW, ROWS))
-    grids = KernelGrids(kernels, [(FRAME, ROWS, IN_FULL, np.ones(ROWS.count))], threads, largest_job)
+    view = view_of(random_events(Generator(PCG64(8)), 10_000, FRAME, NOW, ROWS))
 
-    grids.project([(view, NOW, None)])
+    found = projected(kernels, view, FRAME, NOW, ROWS, IN_FULL, threads=threads, largest_job=largest_job)
 
-    expected = NumpyBackend().project(view, FRAME, NOW, ROWS, IN_FULL)
-    assert np.array_equal(grids.cells(0).cumsum(axis=0), expected)
+    assert np.array_equal(found, NumpyBackend().project(view, FRAME, NOW, ROWS, IN_FULL))
 
 
 @pytest.mark.parametrize("newest_column", [NOW // 5, NOW // 5 - 1, NOW // 5 - 3, NOW // 5 + 1])
 def test_minutes_after_the_newest_column_count_in_it(kernels: CpuModule, newest_column: int) -> None:
     events, rows, weights = random_case(Generator(PCG64(9)))
-    view = view_of(events)
-    grids = KernelGrids(kernels, [(FRAME, rows, weights, np.ones(rows.count))])
 
-    grids.project([(view, NOW, newest_column)])
+    found = projected(kernels, view_of(events), FRAME, NOW, rows, weights, newest_column)
 
-    expected = NumpyBackend().project(view, FRAME, NOW, rows, weights, newest_column)
-    assert np.array_equal(grids.cells(0).cumsum(axis=0), expected)
+    expected = NumpyBackend().project(view_of(events), FRAME, NOW, rows, weights, newest_column)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1024, 1025, 2500])
+def test_grid_of_more_rows_than_a_block_holds(kernels: CpuModule, count: int) -> None:
+    rows = RowRange(first=-1100, count=count, multiple=1)
+    view = view_of(random_events(Generator(PCG64(10)), 5000, FRAME, NOW, rows))
+
+    found = projected(kernels, view, FRAME, NOW, rows, IN_FULL)
+
+    assert np.array_equal(found, NumpyBackend().project(view, FRAME, NOW, rows, IN_FULL))
+
+
+def test_checkpoint_ends_the_work_between_two_slices(kernels: CpuModule) -> None:
+    view = view_of(random_events(Generator(PCG64(11)), 5000, FRAME, NOW, ROWS))
+    calls: list[int] = []
+
+    def stop() -> None:
+        calls.append(1)
+        if len(calls) == 4:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        projected(kernels, view, FRAME, NOW, ROWS, IN_FULL, checkpoint=stop, slice_events=500)
+
+    assert len(calls) == 4

@@ -16,9 +16,10 @@ from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
+from liqscape.device.cuda_grids import Changes
 from liqscape.device.numpy_backend import levels_of
 from tests.cuda.cpu_module import ORDERS, CpuModule, Order
-from tests.cuda.kernel_grids import Changes, KernelGrids
+from tests.cuda.kernel_grids import KernelGrids
 
 IN_FULL: Final = np.full(1, WEIGHT_ONE, np.uint16)
 

@@ -359,6 +359,11 @@ class Backend(Protocol):
         """
         ...
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """Return what people should know of how the device fares, by name; from any thread."""
+        ...
+
     def live_table(self, groups: int) -> LiveTable:
         """Make an empty table."""
         ...

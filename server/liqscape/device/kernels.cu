@@ -6,13 +6,13 @@
 constexpr u32 MAX_ROWS = 1024;
 constexpr u32 WORDS_OF_COLUMN = MAX_ROWS / WARP;  // a bit for each row of a column
 constexpr u32 TILE_COLUMNS = 32;
-constexpr u32 EVENTS_IN_FLIGHT = 4;  // loads of so many events are under way in each thread before the first is used
+constexpr u32 EVENTS_IN_FLIGHT = 4;  // loads of so many events are under way in each thread; what one load brings
 constexpr u32 CELLS_IN_FLIGHT = 4;
-constexpr i32 NEVER = -2147483647 - 1;
 
 // One grid and its ring of levels, both of columns x rows.
 struct Channel {
-    i64 first_cell;       // of the channel, in the buffer of all grids and in that of all rings
+    i64 first_cell;       // where the grid is, in cells from the base pointer of all grids
+    i64 first_level;      // where the ring is, in levels from the base pointer of all rings
     u32 columns, rows;    // rows: at most MAX_ROWS
     i32 first_row;        // of the grid, in rows of `multiple` base rows
     u32 row_magic;        // floor(n / multiple) = n x row_magic >> row_shift for 0 <= n < 2^31
@@ -26,7 +26,8 @@ struct Channel {
     u32 padding;
 };
 
-// Columns of events, in time order; the event's own minute is not needed, its job knows the column.
+// Columns of events, in time order; the event's own minute is not needed, its job knows the column. Each begins at a
+// multiple of 32 bytes, and may be read up to the next one after its end.
 struct EventRun {
     const i32* row;  // base row
     const i32* open_minute;
@@ -38,6 +39,7 @@ struct EventRun {
 struct ProjectJob {
     u32 channel, column;  // column: of the window, 0 is the oldest
     u32 run, first_event, events;
+    u32 opened_inside;  // not 0: all of them opened within the window
 };
 
 // TILE_COLUMNS columns (fewer at the end) x one block of rows of one channel.
@@ -57,7 +59,9 @@ __device__ void add_to_halves(u32* low, u32* high, u32 at, u64 value) {
     if (high_word != 0) atomicAdd(&high[at], high_word);
 }
 
-// Adds lots x weight of every job's events to its column. cells: zeros before the first job.
+// Adds lots x weight of every job's events to its column. cells: zeros before the first job. A thread takes events that
+// follow each other: merged ones are sorted by row within their bin, so most of its sums are of one row, and a warp that
+// adds them together meets in one place of shared memory a quarter as often.
 extern "C" __global__ void __launch_bounds__(256) project_columns(
     const ProjectJob* __restrict__ jobs, const Channel* __restrict__ channels, const EventRun* __restrict__ runs,
     const u16* __restrict__ weights, u64* cells) {
@@ -69,31 +73,35 @@ extern "C" __global__ void __launch_bounds__(256) project_columns(
     for (u32 row = threadIdx.x; row < channel.rows; row += blockDim.x) low[row] = high[row] = 0;
     __syncthreads();
 
-    for (u32 begin = threadIdx.x; begin < job.events; begin += EVENTS_IN_FLIGHT * blockDim.x) {
-        i32 row[EVENTS_IN_FLIGHT], open_minute[EVENTS_IN_FLIGHT];
-        u32 key[EVENTS_IN_FLIGHT];
-        i64 lots[EVENTS_IN_FLIGHT];
+    const u32 end = job.first_event + job.events;
+    const u32 aligned = job.first_event - job.first_event % EVENTS_IN_FLIGHT;
+    for (u32 begin = aligned + EVENTS_IN_FLIGHT * threadIdx.x; begin < end; begin += EVENTS_IN_FLIGHT * blockDim.x) {
+        // Of a pointer that was itself read the compiler does not know that it is to global memory.
+        const int4 rows = __ldg((const int4*)(run.row + begin));
+        const longlong2 lots_01 = __ldg((const longlong2*)(run.lots + begin));
+        const longlong2 lots_23 = __ldg((const longlong2*)(run.lots + begin + 2));
+        const ushort4 keys = __ldg((const ushort4*)(run.key + begin));
+        int4 opened = {channel.first_minute, channel.first_minute, channel.first_minute, channel.first_minute};
+        if (job.opened_inside == 0) opened = __ldg((const int4*)(run.open_minute + begin));
+        const i32 row[] = {rows.x, rows.y, rows.z, rows.w}, open_minute[] = {opened.x, opened.y, opened.z, opened.w};
+        const u32 key[] = {keys.x, keys.y, keys.z, keys.w};
+        const i64 lots[] = {lots_01.x, lots_01.y, lots_23.x, lots_23.y};
+        u32 at = 0;
+        u64 sum = 0;
 #pragma unroll
         for (u32 k = 0; k < EVENTS_IN_FLIGHT; k++) {
-            const u32 event = begin + k * blockDim.x;
-            open_minute[k] = NEVER;
-            if (event < job.events) {
-                // Of a pointer that was itself read the compiler does not know that it is to global memory.
-                open_minute[k] = __ldg(&run.open_minute[job.first_event + event]);
-                row[k] = __ldg(&run.row[job.first_event + event]);
-                key[k] = __ldg(&run.key[job.first_event + event]);
-                lots[k] = __ldg(&run.lots[job.first_event + event]);
-            }
-        }
-#pragma unroll
-        for (u32 k = 0; k < EVENTS_IN_FLIGHT; k++) {
-            if (open_minute[k] < channel.first_minute) continue;
+            if (begin + k < job.first_event || begin + k >= end || open_minute[k] < channel.first_minute) continue;
             // As an unsigned number a row below the range is huge, so one comparison tests both ends.
-            const u32 at = (u32)coarse_row(row[k], channel.row_magic, channel.row_shift) - (u32)channel.first_row;
-            if (at >= channel.rows) continue;
-            const u64 value = (u64)lots[k] * weights[channel.first_weight + key[k]];
-            if (value != 0) add_to_halves(low, high, at, value);
+            const u32 own = (u32)coarse_row(row[k], channel.row_magic, channel.row_shift) - (u32)channel.first_row;
+            if (own >= channel.rows) continue;
+            if (own != at) {
+                if (sum != 0) add_to_halves(low, high, at, sum);
+                at = own;
+                sum = 0;
+            }
+            sum += (u64)lots[k] * weights[channel.first_weight + key[k]];
         }
+        if (sum != 0) add_to_halves(low, high, at, sum);
     }
     __syncthreads();
 
@@ -102,6 +110,19 @@ extern "C" __global__ void __launch_bounds__(256) project_columns(
         const u64 sum = ((u64)high[row] << 32) + low[row];
         if (sum != 0) atomicAdd(&column[row], sum);
     }
+}
+
+// Sets the cells of a tile to zero.
+extern "C" __global__ void __launch_bounds__(256) clear_tiles(
+    const ScanJob* __restrict__ jobs, const Channel* __restrict__ channels, i64* __restrict__ cells) {
+    const ScanJob job = jobs[blockIdx.x];
+    const Channel channel = channels[job.channel];
+    const u32 row = job.first_row + threadIdx.x;
+    if (row >= channel.rows) return;
+    const u32 end = min(job.first_column + TILE_COLUMNS, channel.columns);
+    i64* cell = cells + channel.first_cell + row;
+#pragma unroll 8
+    for (u32 column = job.first_column; column < end; column++) cell[(i64)column * channel.rows] = 0;
 }
 
 // ---- delta grid -> grid -> levels ------------------------------------------------------------------------
@@ -120,6 +141,27 @@ extern "C" __global__ void __launch_bounds__(256) sum_tiles(
 #pragma unroll 8
     for (u32 column = job.first_column; column < end; column++) sum += (u64)cell[(i64)column * channel.rows];
     tile_sums[(i64)(channel.first_tile + job.first_column / TILE_COLUMNS) * MAX_ROWS + row] = (i64)sum;
+}
+
+// Replaces deltas by their prefix sums along the columns.
+extern "C" __global__ void __launch_bounds__(256) scan_tiles(
+    const ScanJob* __restrict__ jobs, const Channel* __restrict__ channels, const i64* __restrict__ tile_sums,
+    i64* cells) {
+    const ScanJob job = jobs[blockIdx.x];
+    const Channel channel = channels[job.channel];
+    const u32 row = job.first_row + threadIdx.x;
+    if (row >= channel.rows) return;
+    const u32 end = min(job.first_column + TILE_COLUMNS, channel.columns);
+    u64 sum = 0;
+    const i64* before = tile_sums + (i64)channel.first_tile * MAX_ROWS + row;
+#pragma unroll 8
+    for (u32 tile = 0; tile < job.first_column / TILE_COLUMNS; tile++) sum += (u64)before[(i64)tile * MAX_ROWS];
+    i64* cell = cells + channel.first_cell + row;
+#pragma unroll 4
+    for (u32 column = job.first_column; column < end; column++) {
+        sum += (u64)cell[(i64)column * channel.rows];
+        cell[(i64)column * channel.rows] = (i64)sum;
+    }
 }
 
 // With x = trunc(USD) >> 6: x below 8, else the place of its leading bit and the three bits after it. From 512 USD on a
@@ -150,7 +192,7 @@ extern "C" __global__ void __launch_bounds__(256) scan_levels(
         for (u32 tile = 0; tile < job.first_column / TILE_COLUMNS; tile++) sum += (u64)before[(i64)tile * MAX_ROWS];
     }
     i64* cell = cells + channel.first_cell + row;
-    u8* ring = rings + channel.first_cell + row;
+    u8* ring = rings + channel.first_level + row;
 
     for (u32 begin = job.first_column; begin < end; begin += CELLS_IN_FLIGHT) {
         i64 delta[CELLS_IN_FLIGHT];
@@ -209,11 +251,12 @@ extern "C" __global__ void __launch_bounds__(1024) offset_columns(
     if (threadIdx.x == 0) totals[blockIdx.x] = total;
 }
 
-// Writes the flat ring index and the level of every changed cell, channel after channel. One warp a ring column.
+// Writes the flat ring index and the level of changed cells, channel after channel: of those that as many as `first` come
+// before, `capacity` at most. One warp a ring column.
 extern "C" __global__ void __launch_bounds__(256) write_changes(
     u32 all_columns, const u32* __restrict__ channel_of_column, const Channel* __restrict__ channels,
     const u32* __restrict__ changed, const u32* __restrict__ column_offsets, const u32* __restrict__ totals,
-    const u8* __restrict__ rings, u32* __restrict__ indices, u8* __restrict__ levels) {
+    const u8* __restrict__ rings, u32 first, u32 capacity, u32* __restrict__ indices, u8* __restrict__ levels) {
     const u32 column = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (column >= all_columns) return;
     const u32 number = channel_of_column[column];
@@ -228,12 +271,36 @@ extern "C" __global__ void __launch_bounds__(256) write_changes(
     const u32 first_index = (column - channel.first_column) * channel.rows;
     for (u32 word = 0; word < words; word++) {
         const u32 bits = __shfl_sync(ALL_LANES, own_word, word);
-        if (bits >> lane & 1) {
-            const i64 place = next + __popc(bits & ((1u << lane) - 1));
+        // As an unsigned number a place below the first is huge, so one comparison tests both ends.
+        const u64 place = (u64)(next + __popc(bits & ((1u << lane) - 1)) - first);
+        if (bits >> lane & 1 && place < capacity) {
             const u32 index = first_index + word * WARP + lane;
             indices[place] = index;
-            levels[place] = rings[channel.first_cell + index];
+            levels[place] = rings[channel.first_level + index];
         }
         next += __popc(bits);
+    }
+}
+
+// ---- new events -> logs ----------------------------------------------------------------------------------
+
+// Where events of a batch go: bytes from the base pointer, since of a pointer that was itself read the compiler does not
+// know that it is to global memory.
+struct AppendJob {
+    i64 row, open_minute, key, lots, cause;
+    u32 first_event, events;
+};
+
+// Copies each job's events to the end of a log.
+extern "C" __global__ void __launch_bounds__(256) append_events(
+    const AppendJob* __restrict__ jobs, const i32* __restrict__ row, const i32* __restrict__ open_minute,
+    const u16* __restrict__ key, const i64* __restrict__ lots, const u8* __restrict__ cause, u8* base) {
+    const AppendJob job = jobs[blockIdx.x];
+    for (u32 event = threadIdx.x; event < job.events; event += blockDim.x) {
+        ((i32*)(base + job.row))[event] = row[job.first_event + event];
+        ((i32*)(base + job.open_minute))[event] = open_minute[job.first_event + event];
+        ((u16*)(base + job.key))[event] = key[job.first_event + event];
+        ((i64*)(base + job.lots))[event] = lots[job.first_event + event];
+        (base + job.cause)[event] = cause[job.first_event + event];
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class NumpyBackend:
     """Arrays on the host."""
 
     name = "numpy"
+    counters: Final[dict[str, int]] = {}
 
     def sweep(self, asked: Sequence[SweepRequest]) -> list[EndedCohorts]:
         return [one.table.sweep(one.trigger_rows) for one in asked]

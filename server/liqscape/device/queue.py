@@ -94,7 +94,9 @@ class Queue:
     def empty(self, count: int, dtype: DTypeLike) -> DeviceArray:
         """Return an uninitialised array. Raises OutOfDeviceMemory."""
         wanted = np.dtype(dtype)
-        return DeviceArray(self.runtime.allocate(max(count, 1) * wanted.itemsize), wanted, 0, count)
+        # Kernels that read several items at once may read on to the next boundary.
+        nbytes = -(-max(count, 1) * wanted.itemsize // _ALIGNMENT) * _ALIGNMENT
+        return DeviceArray(self.runtime.allocate(nbytes), wanted, 0, count)
 
     def zeros(self, count: int, dtype: DTypeLike) -> DeviceArray:
         """Return an array of zeros. Raises OutOfDeviceMemory."""
@@ -112,12 +114,12 @@ class Queue:
         """Copy a host array of the same type and length to the device; the caller may change it at once."""
         assert (host.dtype, len(host)) == (to.dtype, to.count), (host.dtype, len(host), to)
         source = np.ascontiguousarray(host).reshape(-1).view(np.uint8)
-        self._hold(to)
+        self.hold(to)
         for begin in range(0, len(source), len(self._up)):
             piece = source[begin : begin + len(self._up)]
             if self._sent + len(piece) > len(self._up):
                 self.wait()
-                self._hold(to)
+                self.hold(to)
             staged = self._up[self._sent : self._sent + len(piece)]
             staged[:] = piece
             self._stream.upload(to.address + begin, staged)
@@ -126,21 +128,21 @@ class Queue:
     def fill(self, to: DeviceArray, byte: int) -> None:
         """Set every byte of an array."""
         if to.count:
-            self._hold(to)
+            self.hold(to)
             self._stream.fill(to.address, byte, to.nbytes)
 
     def copy(self, to: DeviceArray, source: DeviceArray) -> None:
         """Copy an array to another one of the same type and length that does not overlap it."""
         assert (to.dtype, to.count) == (source.dtype, source.count), (to, source)
         if to.count:
-            self._hold(to, source)
+            self.hold(to, source)
             self._stream.copy(to.address, source.address, to.nbytes)
 
     def launch(self, kernel: str, blocks: int, threads: int, *arguments: Argument) -> None:
         """Run a kernel; none where there are no blocks, which CUDA refuses."""
         if not blocks:
             return
-        self._hold(*(a for a in arguments if isinstance(a, DeviceArray)))
+        self.hold(*(a for a in arguments if isinstance(a, DeviceArray)))
         values = [np.uint64(a.address) if isinstance(a, DeviceArray) else a for a in arguments]
         self._stream.launch(kernel, blocks, threads, values)
 
@@ -154,7 +156,7 @@ class Queue:
         waiting: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
         used = 0
         for source, host in zip(sources, found, strict=True):
-            self._hold(source)
+            self.hold(source)
             target = host.view(np.uint8)
             for begin in range(0, len(target), len(self._down)):
                 piece = target[begin : begin + len(self._down)]
@@ -167,6 +169,10 @@ class Queue:
                 used = -(-(used + len(piece)) // _ALIGNMENT) * _ALIGNMENT
         self._receive(waiting)
         return found
+
+    def hold(self, *arrays: DeviceArray) -> None:
+        """Keep arrays until everything asked for is done: those a launch finds by addresses in a table."""
+        self._held.extend(arrays)
 
     def moment(self) -> Moment:
         """Return the moment at which everything asked for until now is done, for timing."""
@@ -183,6 +189,3 @@ class Queue:
         for target, staged in waiting:
             target[:] = staged
         waiting.clear()
-
-    def _hold(self, *arrays: DeviceArray) -> None:
-        self._held.extend(arrays)

@@ -77,6 +77,11 @@ class Shard:
         self._models: dict[str, SymbolModel] = {}
         self._render_ms = 0.0
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """Return what was refused at the door, and how the device fares."""
+        return {**self.market.counters, **self._backend.counters}
+
     def accept(self, event: Event) -> TickOutput | None:
         """Take one event; return what changed if it ends a rendered tick.
 

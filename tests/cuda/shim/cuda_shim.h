@@ -161,6 +161,16 @@ T atomicMax(T* at, T value) {
     return before;
 }
 
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
+struct alignas(16) longlong2 {
+    long long x, y;
+};
+struct alignas(8) ushort4 {
+    unsigned short x, y, z, w;
+};
+
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(unsigned x) { return __builtin_ffs(int(x)); }
 inline int __clz(unsigned x) { return x == 0 ? 32 : __builtin_clz(x); }

@@ -5,7 +5,7 @@ The layouts are those of the structs in kernels.cu.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import MAX_GRID_ROWS, RowRange, Timeframe
-from liqscape.device.backend import LedgerColumns
+from liqscape.device.device_runs import DeviceRun
 
 TILE_COLUMNS: Final = 32
 WORDS_OF_COLUMN: Final = MAX_GRID_ROWS // 32
@@ -25,6 +25,7 @@ that a block adds many events before it adds its sums to global memory."""
 CHANNEL: Final = np.dtype(
     [
         ("first_cell", np.int64),
+        ("first_level", np.int64),
         ("columns", np.uint32),
         ("rows", np.uint32),
         ("first_row", np.int32),
@@ -40,7 +41,16 @@ CHANNEL: Final = np.dtype(
     ]
 )
 EVENT_RUN: Final = np.dtype([("row", np.uint64), ("open_minute", np.uint64), ("key", np.uint64), ("lots", np.uint64)])
-PROJECT_JOB: Final = np.dtype([(name, np.uint32) for name in ("channel", "column", "run", "first_event", "events")])
+PROJECT_JOB: Final = np.dtype(
+    [(name, np.uint32) for name in ("channel", "column", "run", "first_event", "events", "opened_inside")]
+)
+APPEND_JOB: Final = np.dtype(
+    [
+        *((name, np.int64) for name in ("row", "open_minute", "key", "lots", "cause")),
+        ("first_event", np.uint32),
+        ("events", np.uint32),
+    ]
+)
 SCAN_JOB: Final = np.dtype([(name, np.uint32) for name in ("channel", "first_column", "first_row")])
 
 Table = NDArray[np.void]
@@ -52,14 +62,17 @@ class GridSpec:
 
     Attributes:
         frame, rows: the axes.
+        first_cell, first_level: where grid and ring are, in items from the base pointers of all.
         first_weight: where its weight table begins among all.
         first_factor: where its USD per weighted lot begin among all.
     """
 
     frame: Timeframe
     rows: RowRange
-    first_weight: int
-    first_factor: int
+    first_cell: int = 0
+    first_level: int = 0
+    first_weight: int = 0
+    first_factor: int = 0
 
 
 def division(multiple: int) -> tuple[int, int]:
@@ -78,7 +91,7 @@ def division(multiple: int) -> tuple[int, int]:
 def channel_table(specs: Sequence[GridSpec]) -> Table:
     """Return CHANNEL[channel]; the window of each is still to be set."""
     table = np.zeros(len(specs), CHANNEL)
-    cell = column = tile = 0
+    column = tile = 0
     for entry, spec in zip(table, specs, strict=True):
         columns, rows = spec.frame.columns, spec.rows
         if rows.count > MAX_GRID_ROWS:
@@ -86,8 +99,8 @@ def channel_table(specs: Sequence[GridSpec]) -> Table:
         entry["columns"], entry["rows"], entry["first_row"] = columns, rows.count, rows.first
         entry["row_magic"], entry["row_shift"] = division(rows.multiple)
         entry["first_weight"], entry["first_factor"] = spec.first_weight, spec.first_factor
-        entry["first_cell"], entry["first_column"], entry["first_tile"] = cell, column, tile
-        cell += columns * rows.count
+        entry["first_cell"], entry["first_level"] = spec.first_cell, spec.first_level
+        entry["first_column"], entry["first_tile"] = column, tile
         column += columns
         tile += -(-columns // TILE_COLUMNS)
     return table
@@ -99,16 +112,19 @@ def set_window(entry: Any, frame: Timeframe, newest_column: int) -> None:
     entry["oldest_position"] = (newest_column + 1) % frame.columns
 
 
-def run_entry(events: LedgerColumns) -> tuple[int, ...]:
-    """Return the EVENT_RUN of host arrays; they must outlive it.
+def run_entry(run: DeviceRun) -> tuple[int, ...]:
+    """Return the EVENT_RUN of a run; its arrays must outlive it. Its first event is that of the arrays' memory.
 
-    Raises:
-        ValueError: an array is not contiguous.
+    The kernels read several events at once, and so from aligned places: jobs number events from there, see first_event.
     """
-    arrays = [getattr(events, name) for name in EVENT_RUN.names or ()]
-    if not all(array.flags.c_contiguous for array in arrays):
-        raise ValueError("a run of events is of contiguous arrays; kernels know no strides")
-    return tuple(array.ctypes.data for array in arrays)
+    columns = (run.row, run.open_minute, run.key, run.lots)
+    assert len({column.first for column in columns}) == 1, "columns of one run begin at the same event"
+    return tuple(column.memory.address for column in columns)
+
+
+def first_event(run: DeviceRun) -> int:
+    """Return the number of a run's first event, counted as its run_entry does."""
+    return run.row.first
 
 
 def project_jobs(
@@ -116,9 +132,12 @@ def project_jobs(
     frame: Timeframe,
     newest_column: int,
     run: int,
-    minute: NDArray[np.int32],
+    events_before: Callable[[NDArray[np.int64]], NDArray[np.int64]],
     now_minute: int,
     largest: int = LARGEST_JOB_EVENTS,
+    *,
+    first_event: int = 0,
+    opened_inside: bool = False,
 ) -> Table:
     """Return the jobs that add one run's events to one channel: each of events of one column, at most `largest`.
 
@@ -126,9 +145,11 @@ def project_jobs(
         channel, run: their numbers in their tables.
         frame: of the channel.
         newest_column: absolute. Events after it, up to now_minute, count in it: the axes may be behind.
-        minute: int32[event], of the run, ascending.
+        events_before: tells for minutes how many events of the run happened before each.
         now_minute: events after it do not count.
         largest: events of a job at most.
+        first_event: of the run, see first_event().
+        opened_inside: all its events opened within the window.
 
     Returns:
         PROJECT_JOB[job]; none for columns without events.
@@ -137,16 +158,31 @@ def project_jobs(
     edges = first_minute + np.arange(frame.columns + 1, dtype=np.int64) * frame.column_minutes
     edges = np.minimum(edges, now_minute + 1)
     edges[-1] = now_minute + 1
-    # Of the column's own type, or searchsorted would convert the whole column.
-    bounds = np.searchsorted(minute, edges.astype(minute.dtype))
-    events = np.maximum(np.diff(bounds), 0)
+    bounds = events_before(edges) + first_event
+    jobs = cut_jobs(channel, run, np.arange(frame.columns), bounds[:-1], bounds[1:], largest)
+    jobs["opened_inside"] = opened_inside
+    return jobs
+
+
+def cut_jobs(
+    channel: int | NDArray[Any],
+    run: int | NDArray[Any],
+    column: NDArray[Any],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    largest: int,
+) -> Table:
+    """Return PROJECT_JOB[job] of events begin to end of each column, in pieces of at most `largest`."""
+    events = np.maximum(end - begin, 0)
     pieces = -(-events // largest)
-    column = np.repeat(np.arange(frame.columns), pieces)
-    piece = np.arange(len(column)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    jobs = np.zeros(len(column), PROJECT_JOB)
-    jobs["channel"], jobs["column"], jobs["run"] = channel, column, run
-    jobs["first_event"] = bounds[column] + piece * largest
-    jobs["events"] = np.minimum(events[column] - piece * largest, largest)
+    part = np.repeat(np.arange(len(column)), pieces)
+    before = (np.arange(len(part)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * largest
+    jobs = np.zeros(len(part), PROJECT_JOB)
+    jobs["channel"] = channel[part] if isinstance(channel, np.ndarray) else channel
+    jobs["run"] = run[part] if isinstance(run, np.ndarray) else run
+    jobs["column"] = column[part]
+    jobs["first_event"] = begin[part] + before
+    jobs["events"] = np.minimum(events[part] - before, largest)
     return jobs
 
 

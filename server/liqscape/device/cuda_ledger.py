@@ -1,0 +1,303 @@
+"""Signed events on the device: raw logs that grow by doubling, and the merged past before them.
+
+What a tick appends is kept on the host until somebody asks for it, then goes to the logs of all symbols in one copy and
+one launch. A view is of what is on the device; nothing it sees is ever changed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liqscape.device.backend import CohortBatch, CompactedPast, LedgerColumns
+from liqscape.device.cuda_tiers import DevicePast
+from liqscape.device.device_runs import DeviceRun
+from liqscape.device.job_tables import APPEND_JOB
+from liqscape.device.queue import DeviceArray, Queue
+from liqscape.errors import ModelError
+
+_FIRST_CAPACITY: Final = 1 << 14
+_FIRST_MINUTES: Final = 1 << 11
+_MOST_PENDING: Final = 1 << 18
+"""Events that wait for the device at most: 6 MB, and while history is built one launch in a hundred bars."""
+_JOB_EVENTS: Final = 1 << 11
+"""Events of one block that appends."""
+_THREADS: Final = 256
+
+_COLUMNS: Final = (
+    ("row", np.int32),
+    ("open_minute", np.int32),
+    ("key", np.uint16),
+    ("lots", np.int64),
+    ("cause", np.uint8),
+)
+
+
+class CudaLedgerView:
+    """See backend.LedgerView. What it reads back goes through the queue of its ledger's logs.
+
+    Attributes:
+        past: the merged events.
+        first_raw: the place of the first raw event in its arrays.
+        raw_events: how many are raw.
+    """
+
+    __slots__ = ("_columns", "_first_event", "_index", "_logs", "first_raw", "past", "raw_events")
+
+    def __init__(
+        self,
+        logs: CudaLogs,
+        columns: dict[str, DeviceArray],
+        index: MinuteIndex,
+        begin: int,
+        raw_events: int,
+        first_event: int,
+        past: DevicePast,
+    ) -> None:
+        self._logs = logs
+        self._columns = columns
+        self._index = index
+        self._first_event = first_event
+        self.first_raw = begin
+        self.raw_events = raw_events
+        self.past = past
+
+    def __len__(self) -> int:
+        return self.raw_events + self.past.events
+
+    @property
+    def appended(self) -> int:
+        return self._first_event + self.raw_events
+
+    @property
+    def exact_from_minute(self) -> int:
+        return self.past.until_minute
+
+    @property
+    def held_from_minute(self) -> int:
+        return self.past.limits[-1]
+
+    def raw(self) -> DeviceRun:
+        """Return the raw events on the device."""
+        c, begin, end = self._columns, self.first_raw, self.first_raw + self.raw_events
+        minutes, starts = self._index.between(begin, end)
+        row, open_minute, key, lots, cause = (c[name].part(begin, end) for name, _ in _COLUMNS)
+        return DeviceRun(row, open_minute, key, lots, cause, minutes, starts)
+
+    def columns(self) -> LedgerColumns:
+        return self._logs.read(self.raw())
+
+    def tiers(self) -> tuple[LedgerColumns, ...]:
+        return tuple(self._logs.read(tier) for tier in self.past.tiers)
+
+    def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
+        return self.past.tiers_from(first_minute, until_minute)
+
+    def compacted(self, now_minute: int) -> DevicePast:
+        return self._logs.compact(self.raw(), self._first_event, self.past, now_minute)
+
+
+class CudaLedger:
+    """See backend.Ledger."""
+
+    def __init__(self, logs: CudaLogs) -> None:
+        self._logs = logs
+        self._columns = _empty(logs.queue, _FIRST_CAPACITY)
+        self._index = MinuteIndex()
+        self._begin = 0  # events before it are in the past; they leave the arrays at the next move
+        self._end = 0  # on the device
+        self._pending: list[tuple[CohortBatch, int, int]] = []
+        self._pending_events = 0
+        self._first_event = 0
+        self._past = DevicePast.nothing(logs.queue)
+        self._last_minute = 0
+
+    def __len__(self) -> int:
+        return self.raw_events + self._past.events
+
+    @property
+    def raw_events(self) -> int:
+        return self._end - self._begin + self._pending_events
+
+    def append(self, minute: int, batch: CohortBatch, sign: int, cause: int) -> None:
+        if not len(batch):
+            return
+        if minute < self._last_minute:
+            raise ModelError(f"event at minute {minute} is before the last one, {self._last_minute}")
+        self._last_minute = minute
+        self._index.add(minute, self._end + self._pending_events)
+        self._pending.append((batch, sign, cause))
+        self._pending_events += len(batch)
+        self._logs.is_due(self, len(batch))
+
+    def capture(self) -> CudaLedgerView:
+        self._logs.flush()
+        held = self._end - self._begin
+        return CudaLedgerView(self._logs, self._columns, self._index, self._begin, held, self._first_event, self._past)
+
+    def adopt(self, past: CompactedPast) -> None:
+        if not isinstance(past, DevicePast) or past.dropped_events < self._past.dropped_events:
+            raise ModelError("a compacted past was adopted twice, or belongs to another ledger")
+        if past.coarsened != self._past.coarsened:
+            return
+        self._logs.flush()
+        self._begin += past.dropped_events - self._first_event
+        self._first_event = past.dropped_events
+        self._past = past
+        if 4 * self.raw_events < len(self._columns["row"]):
+            self._move(2 * self.raw_events)  # history was long and a day is short: give the memory back
+
+    def coarsen_rows(self, multiple: int) -> None:
+        self._logs.flush()
+        queue = self._logs.queue
+        self._past = self._past.on_coarser_rows(queue, multiple)
+        self._move(len(self._columns["row"]))
+        if self._end:
+            used = self._columns["row"].part(0, self._end)
+            rows = np.floor_divide(queue.read(used), np.int32(multiple))
+            queue.write(used, rows)  # once in a year: not worth a kernel
+            queue.wait()
+
+    def pending(self) -> dict[str, NDArray[np.generic]]:
+        """Return what waits for the device, by column; there is something."""
+        batches = self._pending
+        return {
+            "row": np.concatenate([batch.row for batch, _, _ in batches]),
+            "open_minute": np.concatenate([batch.open_minute for batch, _, _ in batches]),
+            "key": np.concatenate([batch.key for batch, _, _ in batches]),
+            "lots": np.concatenate([batch.lots * sign for batch, sign, _ in batches]),
+            "cause": np.concatenate([np.full(len(batch), cause, np.uint8) for batch, _, cause in batches]),
+        }
+
+    def place(self) -> dict[str, DeviceArray]:
+        """Return where on the device belongs what waits. Raises OutOfDeviceMemory."""
+        self._reserve(self._pending_events)
+        return {name: self._columns[name].part(self._end, self._end + self._pending_events) for name, _ in _COLUMNS}
+
+    def arrived(self) -> None:
+        """Hear that what waited is in its place."""
+        self._end += self._pending_events
+        self._pending, self._pending_events = [], 0
+
+    def _reserve(self, more: int) -> None:
+        """Make room for more events; views keep the arrays they have."""
+        if self._end + more > len(self._columns["row"]):
+            held = self._end - self._begin
+            self._move(held + max(more, held))
+
+    def _move(self, capacity: int) -> None:
+        held, queue = self._end - self._begin, self._logs.queue
+        new = _empty(queue, max(capacity, _FIRST_CAPACITY))
+        for name, _ in _COLUMNS:
+            queue.copy(new[name].part(0, held), self._columns[name].part(self._begin, self._end))
+        queue.wait()
+        self._index = self._index.moved(self._begin)
+        self._columns, self._begin, self._end = new, 0, held
+
+
+class CudaLogs:
+    """What the ledgers of a server share: the way to the device.
+
+    Args:
+        queue: of the engine's thread.
+        compact: merges; may be called from any thread.
+        read: copies a run to the host; may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        compact: Callable[[DeviceRun, int, DevicePast, int], DevicePast],
+        read: Callable[[DeviceRun], LedgerColumns],
+    ) -> None:
+        self.queue = queue
+        self.compact = compact
+        self.read = read
+        self._waiting: weakref.WeakSet[CudaLedger] = weakref.WeakSet()
+        self._waiting_events = 0
+
+    def is_due(self, ledger: CudaLedger, events: int) -> None:
+        """Hear that a ledger has got events that wait; many of them go to the device at once."""
+        self._waiting.add(ledger)
+        self._waiting_events += events
+        if self._waiting_events >= _MOST_PENDING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring what waits in any ledger to the device, and see that it has arrived.
+
+        Raises:
+            OutOfDeviceMemory: a log cannot grow; everything still waits.
+        """
+        ledgers = list(self._waiting)
+        if not ledgers:
+            return
+        queue = self.queue
+        places = [ledger.place() for ledger in ledgers]
+        given = [ledger.pending() for ledger in ledgers]
+        sources = [queue.put(np.concatenate([host[name] for host in given])) for name, _ in _COLUMNS]
+        base = min(place[name].address for place in places for name, _ in _COLUMNS)
+        jobs, first = [], 0
+        for place in places:
+            count = len(place["row"])
+            for begin in range(0, count, _JOB_EVENTS):
+                to = (place[name].part(begin, count).address - base for name, _ in _COLUMNS)
+                jobs.append((*to, first + begin, min(_JOB_EVENTS, count - begin)))
+            first += count
+        table = queue.put(np.array(jobs, APPEND_JOB))
+        queue.launch("append_events", len(jobs), _THREADS, table, *sources, np.uint64(base))
+        queue.hold(*(place[name] for place in places for name, _ in _COLUMNS))
+        queue.wait()
+        for ledger in ledgers:
+            ledger.arrived()
+        self._waiting.clear()
+        self._waiting_events = 0
+
+
+class MinuteIndex:
+    """The different minutes of a log and the number of the first event of each; entries once made do not change."""
+
+    def __init__(self) -> None:
+        self._minutes = np.empty(_FIRST_MINUTES, np.int32)
+        self._starts = np.empty(_FIRST_MINUTES, np.int64)
+        self._count = 0
+
+    def add(self, minute: int, start: int) -> None:
+        """Note that the event of this number happened in a minute not below that of the one before it."""
+        if self._count and self._minutes[self._count - 1] == minute:
+            return
+        if self._count == len(self._minutes):
+            self._minutes = np.concatenate((self._minutes, np.empty_like(self._minutes)))
+            self._starts = np.concatenate((self._starts, np.empty_like(self._starts)))
+        self._minutes[self._count], self._starts[self._count] = minute, start
+        self._count += 1
+
+    def between(self, begin: int, end: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return minutes and starts of events begin to end as DeviceRun has them."""
+        starts = self._starts[: self._count]
+        first = int(np.searchsorted(starts, begin, side="right")) - 1
+        last = int(np.searchsorted(starts, end, side="left"))
+        if begin == end:
+            return np.empty(0, np.int32), np.zeros(1, np.int64)
+        inner = np.maximum(starts[first:last], begin) - begin
+        return self._minutes[first:last], np.append(inner, end - begin)
+
+    def moved(self, begin: int) -> MinuteIndex:
+        """Return the index of a log whose events before `begin` are gone."""
+        first = max(int(np.searchsorted(self._starts[: self._count], begin, side="right")) - 1, 0)
+        made = MinuteIndex()
+        count = self._count - first
+        capacity = max(2 * count, _FIRST_MINUTES)
+        made._minutes, made._starts = np.empty(capacity, np.int32), np.empty(capacity, np.int64)
+        made._minutes[:count] = self._minutes[first : self._count]
+        made._starts[:count] = np.maximum(self._starts[first : self._count] - begin, 0)
+        made._count = count
+        return made
+
+
+def _empty(queue: Queue, capacity: int) -> dict[str, DeviceArray]:
+    return {name: queue.empty(capacity, dtype) for name, dtype in _COLUMNS}
