@@ -9,6 +9,7 @@ import pytest
 
 from liqscape.device.nvrtc import (
     KERNEL_FILES,
+    LEDGER_KERNEL_FILE,
     LIVE_KERNEL_FILE,
     PROFILE_KERNEL_FILE,
     NvrtcUnavailable,
@@ -122,7 +123,12 @@ def test_sums_are_native_atomics(architecture: int) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(
     ("file", "name"),
-    [(LIVE_KERNEL_FILE, "sum_digits"), (LIVE_KERNEL_FILE, "sum_groups"), (PROFILE_KERNEL_FILE, "sum_profile")],
+    [
+        (LIVE_KERNEL_FILE, "sum_digits"),
+        (LIVE_KERNEL_FILE, "sum_groups"),
+        (LEDGER_KERNEL_FILE, "sum_runs"),
+        (PROFILE_KERNEL_FILE, "sum_profile"),
+    ],
 )
 def test_sums_of_cohorts_are_native_atomics(file: str, name: str, architecture: int) -> None:
     opcodes = compiled(kernel_source(file), architecture)[name].opcodes

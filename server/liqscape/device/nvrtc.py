@@ -22,8 +22,9 @@ from liqscape.errors import LiqscapeError
 COMMON_FILE: Final = "common.cu"
 KERNEL_FILE: Final = "kernels.cu"
 LIVE_KERNEL_FILE: Final = "live_kernels.cu"
+LEDGER_KERNEL_FILE: Final = "ledger_kernels.cu"
 PROFILE_KERNEL_FILE: Final = "profile_kernels.cu"
-KERNEL_FILES: Final = (KERNEL_FILE, LIVE_KERNEL_FILE, PROFILE_KERNEL_FILE)
+KERNEL_FILES: Final = (KERNEL_FILE, LIVE_KERNEL_FILE, LEDGER_KERNEL_FILE, PROFILE_KERNEL_FILE)
 """Each is compiled by itself; names of kernels are unique over all."""
 
 KERNEL_OPTIONS: Final = ("--std=c++17", "--fmad=false", "--diag-suppress=177")
