@@ -17,6 +17,9 @@ custom.
 MANY_VENUES: Final = "many"
 """In place of instrument ids: seven venues of each symbol, with rules of every kind."""
 
+BACKENDS: Final = ("auto", "numpy", "cupy")
+"""numpy computes on the host, cupy on a GPU; auto is cupy where it can run, so that nobody has to know."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceConfig:
@@ -54,6 +57,8 @@ class ServeConfig:
         at_end: stay (serve the last state) or exit when the input ends.
         model: file of assumptions about positions, see model_file; None = the shipped prior.
         with_open_only: keep the vendor-like book that queries may compare with.
+        backend: what computes, one of BACKENDS.
+        device: number of the GPU; 0 is the only one of most machines.
         rolls_per_tick: channels whose window moves on in one tick, at most; see grid.rolls. None = its default.
         source_id: name of this engine shard on the wire, stable over restarts.
         stop_grace_seconds: how long open streams may take to end: two heartbeats.
@@ -65,6 +70,8 @@ class ServeConfig:
     at_end: str = "stay"
     model: Path | None = None
     with_open_only: bool = True
+    backend: str = "auto"
+    device: int = 0
     rolls_per_tick: int | None = None
     source_id: str = "engine-0"
     stop_grace_seconds: float = 2.0
@@ -82,6 +89,11 @@ def parse_source(text: str) -> tuple[str, Path | None]:
     if kind == "history" and separator and file:
         return "history", Path(file)
     raise ConfigError(f"source {text!r} is unknown; use simulate or history:FILE")
+
+
+def parse_symbols(text: str | None) -> tuple[str, ...] | None:
+    """Return the base coins of --symbols; None where none are named."""
+    return tuple(name.strip().upper() for name in text.split(",")) if text else None
 
 
 def parse_venues(
