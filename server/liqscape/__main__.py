@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liqscape import __version__
-from liqscape.config import DEFAULT_LISTEN
+from liqscape.config import BACKENDS, DEFAULT_LISTEN
 from liqscape.errors import ConfigError, LiqscapeError
 
 EXIT_FAILURE = 1
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 _COMMANDS = {
     "serve": ("run a server on simulated or recorded data", "server"),
+    "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "watch": ("show a live heatmap in the terminal", "watch"),
     "export": ("write events, books and grids of a recording to files", "server"),
     "bench": ("measure refresh latency as a client of a server sees it", "watch"),
@@ -51,6 +52,10 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
     with _Extra(name, extra):
         if name == "serve":
             _add_serve_arguments(parser)
+        elif name == "doctor":
+            from liqscape.doctor import add_doctor_arguments
+
+            add_doctor_arguments(parser)
         elif name == "export":
             from liqscape.export import add_export_arguments
 
@@ -71,6 +76,10 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.serve import run_serve
 
             return run_serve(namespace)
+        if namespace.command == "doctor":
+            from liqscape.doctor import run_doctor
+
+            return run_doctor(namespace)
         if namespace.command == "export":
             from liqscape.export import run_export
 
@@ -94,6 +103,10 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--insecure", action="store_true", help="allow an address other than loopback without TLS")
     parser.add_argument("--model", type=Path, help="file of your own leverage and size mixes (see server/README.md)")
     parser.add_argument("--no-open-only", action="store_true", help="keep no vendor-like book to compare with")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="what computes (default auto: a GPU if any)"
+    )
+    parser.add_argument("--device", type=int, default=0, help="number of the GPU (default 0)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation (default 1)")
     parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all the source has)")
     parser.add_argument("--venues", help="of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP")

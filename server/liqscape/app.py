@@ -9,6 +9,7 @@ roles; both sides know each other only by the ports of broadcast/ports.py.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.broadcast.ports import ShardDescription
 from liqscape.clock import Clock, SystemClock
 from liqscape.config import MANY_VENUES, ServeConfig, SourceConfig
-from liqscape.device.numpy_backend import NumpyBackend
+from liqscape.device.choice import Chosen, choose_backend
+from liqscape.device.memory_budget import MemoryBudget, needs
 from liqscape.engine import EngineThread
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import EventSource, Progress
@@ -29,13 +31,19 @@ from liqscape.grid.updates import EngineStatus
 from liqscape.instruments import Instrument, find_instrument
 from liqscape.model_file import ModelFile, read_model_file
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that serves. `ended` is set when the input has ended or the engine has failed."""
+    """A server that serves. `ended` is set when the input has ended or the engine has failed.
+
+    `input` and `backend` are in words for people; the latter says why it is that one.
+    """
 
     address: str
     input: str
+    backend: str
     ended: asyncio.Event
     status: Callable[[], Awaitable[EngineStatus]]
     progress: Callable[[], Progress]
@@ -87,7 +95,10 @@ def _build_simulation(config: SourceConfig, clock: Clock) -> EventSource:
 
 
 async def serve(
-    config: ServeConfig, use: Callable[[RunningServer], Awaitable[None]], clock: Clock | None = None
+    config: ServeConfig,
+    use: Callable[[RunningServer], Awaitable[None]],
+    clock: Clock | None = None,
+    choose: Callable[[str, int], Chosen] = choose_backend,
 ) -> None:
     """Run a server until `use` returns; then stop it, streams first.
 
@@ -95,11 +106,21 @@ async def serve(
         config: what to run.
         use: called once the address is bound, while history may still be being built.
         clock: wall clock of source and engine; the machine's by default.
+        choose: returns the backend for its name and the number of a device.
+
+    Raises:
+        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols.
     """
     clock = clock or SystemClock()
     source = build_source(config.source, clock)
     about = source.description
-    backend = NumpyBackend()
+    chosen = choose(config.backend, config.device)
+    _LOG.info("backend %s", chosen)
+    if chosen.free_bytes is not None:
+        budget = MemoryBudget(chosen.free_bytes)
+        for symbol, need in needs(about.instruments, with_open_only=config.with_open_only).items():
+            budget.admit(symbol, need)
+    backend = chosen.backend
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
     shard = Shard(
         about.instruments,
@@ -135,7 +156,7 @@ async def serve(
     async with hub.running():
         engine.start()
         try:
-            await use(RunningServer(server.address, about.name, ended, engine.status, source.progress))
+            await use(RunningServer(server.address, about.name, str(chosen), ended, engine.status, source.progress))
         finally:
             await server.stop(config.stop_grace_seconds)
             await asyncio.to_thread(engine.stop)

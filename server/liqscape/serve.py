@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from liqscape.app import RunningServer, serve
-from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed, parse_venues
+from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed, parse_symbols, parse_venues
 from liqscape.grid.updates import EngineStatus, SymbolStatus
 from liqscape.terminal_progress import progress_bar
 
@@ -22,8 +22,7 @@ _STATUS_SECONDS = 1.0
 def run_serve(namespace: argparse.Namespace) -> int:
     """Run a server until it is interrupted, or its input ends and --at-end is exit. Returns 1 if the engine failed."""
     kind, manifest = parse_source(namespace.source)
-    wanted = tuple(s.strip().upper() for s in namespace.symbols.split(",")) if namespace.symbols else None
-    venues, symbols = parse_venues(namespace.venues, wanted)
+    venues, symbols = parse_venues(namespace.venues, parse_symbols(namespace.symbols))
     config = ServeConfig(
         source=SourceConfig(
             kind=kind,
@@ -40,6 +39,8 @@ def run_serve(namespace: argparse.Namespace) -> int:
         at_end=namespace.at_end,
         model=namespace.model,
         with_open_only=not namespace.no_open_only,
+        backend=namespace.backend,
+        device=namespace.device,
     )
     return asyncio.run(_serve(config))
 
@@ -55,6 +56,7 @@ async def _serve(config: ServeConfig) -> int:
     async def talk(server: RunningServer) -> None:
         nonlocal failed
         console.print(f"liqscape serves [bold]{server.input}[/] on {server.address}; Ctrl-C ends it", highlight=False)
+        console.print(f"it computes with {server.backend}", highlight=False, markup=False, soft_wrap=True)
         first = (config.source.symbols or ("BTC",))[0]
         console.print(f"watch it with:  {_command()} watch {first} 24h --address {server.address}", highlight=False)
         await _show_building(console, server, interrupted)
