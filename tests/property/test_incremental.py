@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqscape.axes import TIMEFRAMES
-from liqscape.device.backend import CohortBatch
+from liqscape.device.backend import CohortBatch, Ledger
 from liqscape.device.numpy_backend import NumpyBackend, levels_of
 from tests.property.test_age_tiers import KEYS, START, rows_of, weights_of
 
@@ -36,10 +36,10 @@ _TICKS = st.lists(
 class Market:
     """A ledger with a past, and what happens to it."""
 
-    def __init__(self, seed: int, numbers: set[int]) -> None:
+    def __init__(self, seed: int, numbers: set[int], ledger: Ledger | None = None) -> None:
         self.rng = np.random.default_rng(seed)
         self.minute = START
-        self.ledger = BACKEND.ledger()
+        self.ledger: Ledger = BACKEND.ledger() if ledger is None else ledger
         self._frames = [TIMEFRAMES[n] for n in sorted(numbers)]
         opened = sorted(START + int(10 ** self.rng.uniform(0, 3.3)) - self._age_at_edge() for _ in range(60))
         for open_minute in opened:

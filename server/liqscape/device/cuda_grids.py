@@ -193,7 +193,7 @@ class _PastJobs:
     """Jobs of everything before a channel's newest column, and of merged events in it.
 
     Attributes:
-        past, newest, first_run: what they were made for; while these stay, so do the jobs.
+        past, newest, first_run, first_raw: what they were made for; while these stay, so do the jobs.
         jobs: PROJECT_JOB[job].
         tail: the first raw event of the newest column.
     """
@@ -201,12 +201,14 @@ class _PastJobs:
     past: DevicePast
     newest: int
     first_run: int
+    first_raw: int
     jobs: Table
     tail: int
 
     def is_for(self, step: _Step, first_run: int) -> bool:
         """Return whether they are still right."""
-        return self.past is step.view.past and self.newest == step.newest and self.first_run == first_run
+        of_step = step.newest, first_run, step.view.first_raw
+        return self.past is step.view.past and (self.newest, self.first_run, self.first_raw) == of_step
 
 
 class _Layout:
@@ -331,7 +333,7 @@ class _Layout:
             )
             for run, events, opened_inside in (*runs, (first_run + len(past.tiers), raw.part(0, tail), False))
         ]
-        return _PastJobs(view.past, newest, first_run, np.concatenate(jobs), tail)
+        return _PastJobs(view.past, newest, first_run, view.first_raw, np.concatenate(jobs), tail)
 
 
 def _own(request: AdvanceRequest) -> CudaChannelBuffer:
