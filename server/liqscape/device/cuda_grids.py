@@ -252,6 +252,7 @@ class _Layout:
         self.runs = queue.empty(0, job_tables.EVENT_RUN)
         self._past_jobs: list[_PastJobs | None] = [None] * len(buffers)
         self._past_count = 0
+        self._merged_runs: dict[int, tuple[DevicePast, list[tuple[int, ...]]]] = {}  # by id of the past they hold
 
     def is_of(self, buffers: Sequence[CudaChannelBuffer]) -> bool:
         """Return whether these are its channels."""
@@ -300,13 +301,16 @@ class _Layout:
         """Write the table of runs, each ledger's once; return the number of each channel's first."""
         first: dict[int, int] = {}
         entries: list[tuple[int, ...]] = []
+        merged: dict[int, tuple[DevicePast, list[tuple[int, ...]]]] = {}
         for step in steps:
             if id(step.view) not in first:
                 first[id(step.view)] = len(entries)
-                runs = (*step.view.past.tiers, step.view.raw())
-                entries += [job_tables.run_entry(run) for run in runs]
-                for run in runs:
-                    queue.hold(run.row, run.open_minute, run.key, run.lots)
+                past = step.view.past
+                known = self._merged_runs.get(id(past))
+                of_past = known[1] if known is not None else [job_tables.run_entry(tier) for tier in past.tiers]
+                merged[id(past)] = past, of_past
+                entries += [*of_past, job_tables.entry_of(step.view.raw_arrays())]
+        self._merged_runs = merged
         table = np.array(entries, job_tables.EVENT_RUN)
         if len(table) != len(self.runs):
             self.runs = queue.empty(len(table), job_tables.EVENT_RUN)

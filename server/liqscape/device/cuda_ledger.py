@@ -7,7 +7,7 @@ one launch. A view is of what is on the device; nothing it sees is ever changed.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -35,6 +35,7 @@ _COLUMNS: Final = (
     ("lots", np.int64),
     ("cause", np.uint8),
 )
+_ITEM_BYTES: Final = tuple(np.dtype(dtype).itemsize for _, dtype in _COLUMNS)
 
 
 class CudaLedgerView:
@@ -80,6 +81,11 @@ class CudaLedgerView:
     @property
     def held_from_minute(self) -> int:
         return self.past.limits[-1]
+
+    def raw_arrays(self) -> tuple[DeviceArray, ...]:
+        """Return the arrays the raw events are in, from first_raw on: row, open minute, key, lots."""
+        c = self._columns
+        return c["row"], c["open_minute"], c["key"], c["lots"]
 
     def raw(self) -> DeviceRun:
         """Return the raw events on the device."""
@@ -162,21 +168,19 @@ class CudaLedger:
             queue.write(used, rows)  # once in a year: not worth a kernel
             queue.wait()
 
-    def pending(self) -> dict[str, NDArray[np.generic]]:
-        """Return what waits for the device, by column; there is something."""
-        batches = self._pending
-        return {
-            "row": np.concatenate([batch.row for batch, _, _ in batches]),
-            "open_minute": np.concatenate([batch.open_minute for batch, _, _ in batches]),
-            "key": np.concatenate([batch.key for batch, _, _ in batches]),
-            "lots": np.concatenate([batch.lots * sign for batch, sign, _ in batches]),
-            "cause": np.concatenate([np.full(len(batch), cause, np.uint8) for batch, _, cause in batches]),
-        }
+    @property
+    def pending(self) -> Sequence[tuple[CohortBatch, int, int]]:
+        """Return what waits for the device: batches, their signs and causes."""
+        return self._pending
 
-    def place(self) -> dict[str, DeviceArray]:
-        """Return where on the device belongs what waits. Raises OutOfDeviceMemory."""
+    def place(self) -> tuple[int, ...]:
+        """Return the addresses where the columns of what waits belong. Raises OutOfDeviceMemory."""
         self._reserve(self._pending_events)
-        return {name: self._columns[name].part(self._end, self._end + self._pending_events) for name, _ in _COLUMNS}
+        return tuple(c.address + self._end * c.dtype.itemsize for c in self._columns.values())
+
+    def held(self) -> Iterable[DeviceArray]:
+        """Return the columns."""
+        return self._columns.values()
 
     def arrived(self) -> None:
         """Hear that what waited is in its place."""
@@ -238,24 +242,37 @@ class CudaLogs:
             return
         queue = self.queue
         places = [ledger.place() for ledger in ledgers]
-        given = [ledger.pending() for ledger in ledgers]
-        sources = [queue.put(np.concatenate([host[name] for host in given])) for name, _ in _COLUMNS]
-        base = min(place[name].address for place in places for name, _ in _COLUMNS)
+        sources, counts = self._sources([ledger.pending for ledger in ledgers])
+        base = min(map(min, places))
         jobs, first = [], 0
-        for place in places:
-            count = len(place["row"])
+        for place, count in zip(places, counts, strict=True):
             for begin in range(0, count, _JOB_EVENTS):
-                to = (place[name].part(begin, count).address - base for name, _ in _COLUMNS)
+                to = (at + begin * size - base for at, size in zip(place, _ITEM_BYTES, strict=True))
                 jobs.append((*to, first + begin, min(_JOB_EVENTS, count - begin)))
             first += count
         table = queue.put(np.array(jobs, APPEND_JOB))
         queue.launch("append_events", len(jobs), _THREADS, table, *sources, np.uint64(base))
-        queue.hold(*(place[name] for place in places for name, _ in _COLUMNS))
+        queue.hold(*(column for ledger in ledgers for column in ledger.held()))
         queue.wait()
         for ledger in ledgers:
             ledger.arrived()
         self._waiting.clear()
         self._waiting_events = 0
+
+    def _sources(
+        self, pending: Sequence[Sequence[tuple[CohortBatch, int, int]]]
+    ) -> tuple[list[DeviceArray], list[int]]:
+        """Put the columns of all that waits on the device; return them, and how many events each ledger has."""
+        batches, signs, causes = zip(*(entry for of_ledger in pending for entry in of_ledger), strict=True)
+        lengths = [len(batch) for batch in batches]
+        host = (
+            np.concatenate([batch.row for batch in batches]),
+            np.concatenate([batch.open_minute for batch in batches]),
+            np.concatenate([batch.key for batch in batches]),
+            np.concatenate([batch.lots for batch in batches]) * np.repeat(np.array(signs, np.int64), lengths),
+            np.repeat(np.array(causes, np.uint8), lengths),
+        )
+        return [self.queue.put(column) for column in host], [sum(len(b) for b, _, _ in waits) for waits in pending]
 
 
 class MinuteIndex:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from liqscape.axes import MAX_GRID_ROWS, RowRange, Timeframe
 from liqscape.device.device_runs import DeviceRun
+from liqscape.device.queue import DeviceArray
 
 TILE_COLUMNS: Final = 32
 WORDS_OF_COLUMN: Final = MAX_GRID_ROWS // 32
@@ -119,6 +120,11 @@ def run_entry(run: DeviceRun) -> tuple[int, ...]:
     """
     columns = (run.row, run.open_minute, run.key, run.lots)
     assert len({column.first for column in columns}) == 1, "columns of one run begin at the same event"
+    return entry_of(columns)
+
+
+def entry_of(columns: Sequence[DeviceArray]) -> tuple[int, ...]:
+    """Return the EVENT_RUN of arrays of rows, open minutes, keys and lots, from the beginning of their memory."""
     return tuple(column.memory.address for column in columns)
 
 
