@@ -53,23 +53,52 @@ def store(
     Raises:
         ValueError: a name that is no file name, or a value that JSON cannot hold.
     """
+    path = write_record(record(name, question, figures, result), results)
+    rewrite_table(results, readme)
+    return path
+
+
+def record(
+    name: str,
+    question: str,
+    figures: Mapping[str, str],
+    result: Mapping[str, Any],
+    *,
+    commit_hash: str | None = None,
+    device: str | None = None,
+) -> dict[str, Any]:
+    """Return what store() keeps, with the time of now.
+
+    Args:
+        name, question, figures, result: see store().
+        commit_hash: of the checkout; None: git tells.
+        device: what computed, where it is not the processor.
+    """
     if not NAME.fullmatch(name):
         raise ValueError(f"result name {name!r} is not allowed; use lower-case letters, digits and underscores")
-    record = {
+    return {
         "name": name,
         "question": question,
         "figures": dict(figures),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
+        "commit": commit_hash or commit(),
+        "machine": machine() | ({"device": device} if device else {}),
         "result": dict(result),
     }
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def write_record(record: Mapping[str, Any], results: Path) -> Path:
+    """Write a record to its file in a folder; the table stays as it is."""
+    text = text_of(record)
     results.mkdir(parents=True, exist_ok=True)
-    path = results / f"{name}.json"
-    _write(path, text + "\n")
-    rewrite_table(results, readme)
+    path = results / f"{record['name']}.json"
+    _write(path, text)
     return path
+
+
+def text_of(record: Mapping[str, Any]) -> str:
+    """Return what a record's file holds. Raises ValueError: a value that JSON cannot hold."""
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
 
 
 def commit(root: Path = ROOT) -> str:
@@ -122,6 +151,8 @@ def table(records: list[dict[str, Any]]) -> str:
     for record in records:
         host = record["machine"]
         on = f"{host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, Python {host['python']}"
+        if "device" in host:
+            on = f"{host['device']} beside {on}"
         identity, _, dirty = record["commit"].partition("-")
         facts = [identity[:10] + ("-" + dirty if dirty else ""), record["measured_at"][:10], on]
         for position, (measure, value) in enumerate(record["figures"].items()):

@@ -5,7 +5,7 @@ The only file that imports CuPy. Nothing here runs at import, so that a machine 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cupy
@@ -89,12 +89,13 @@ class CupyRuntime:
 
     Args:
         device: its number.
+        extra_sources: whole texts of CUDA C++ by name, loaded beside the kernels of this package; for measuring.
 
     Raises:
         DeviceError: there is no such device, or no driver. NvrtcUnavailable, KernelCompileError: see nvrtc.
     """
 
-    def __init__(self, device: int = 0) -> None:
+    def __init__(self, device: int = 0, extra_sources: Mapping[str, str] | None = None) -> None:
         self._device = device
         with _translated(), cupy.cuda.Device(device):
             properties = cupy.cuda.runtime.getDeviceProperties(device)
@@ -109,8 +110,8 @@ class CupyRuntime:
             self._pool = cupy.cuda.MemoryPool()
             self._modules: list[Any] = []
             self._functions: dict[str, Any] = {}
-            for file in KERNEL_FILES:
-                source = kernel_source(file)
+            sources = {file: kernel_source(file) for file in KERNEL_FILES} | dict(extra_sources or {})
+            for file, source in sources.items():
                 made = load_nvrtc().compile(source, "cubin", self.facts.compute_capability, name=file)
                 module = cupy.cuda.function.Module()
                 module.load(made.image)

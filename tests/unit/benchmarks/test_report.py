@@ -135,3 +135,18 @@ def test_commit_of_a_changed_checkout_is_marked_dirty(checkout: Path) -> None:
 
 def test_commit_outside_a_checkout_is_unknown(tmp_path: Path) -> None:
     assert report.commit(tmp_path) == "unknown"
+
+
+def test_record_of_a_device_names_it_before_the_machine(tmp_path: Path) -> None:
+    made = report.record("gpu", "How fast?", {"p50": "1 ms"}, {}, commit_hash="abc", device="A GPU")
+
+    path = report.write_record(made, tmp_path)
+
+    assert json.loads(path.read_text(encoding="utf-8"))["commit"] == "abc"
+    assert "| abc | " in report.table([made])
+    assert f"| A GPU beside {made['machine']['processor']}, " in report.table([made])
+
+
+def test_record_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        report.write_record(report.record("gpu", "How fast?", {}, {"ms": float("nan")}), tmp_path)
