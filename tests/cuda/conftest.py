@@ -43,3 +43,9 @@ def runtime_libraries(build_folder: Path) -> list[Path]:
 def runtime(runtime_libraries: list[Path]) -> CpuRuntime:
     """Return a device that puts work off until somebody waits, with kernels in forward order."""
     return CpuRuntime(runtime_libraries)
+
+
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every grid a tenth as high: the stand-in takes a second for the nine grids of a symbol, a GPU would not."""
+    monkeypatch.setattr("liqscape.axes.ROW_MULTIPLES", (50, 100))

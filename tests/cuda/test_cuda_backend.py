@@ -72,6 +72,7 @@ def assert_same_events(found: LedgerColumns, expected: LedgerColumns) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_rows")
 def test_ticks_of_two_symbols_over_midnight_are_those_of_numpy(runtime_libraries: list[Path]) -> None:
     symbols = ("BTC", "ETH")
     events = market(symbols, [PastSpan(2 * 1440, 120), PastSpan(120, 10)], ticks=12, tick_ms=30_000)

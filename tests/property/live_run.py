@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from liqscape.axes import MINUTE_NS, TIMEFRAMES, RowRange, last_minute_before
 from liqscape.broadcast.ports import ShardDescription
 from liqscape.device.age_tiers import RAW_MINUTES
-from liqscape.device.backend import CompactedPast
+from liqscape.device.backend import Backend, CompactedPast
 from liqscape.device.numpy_backend import NumpyBackend, levels_of
 from liqscape.engine import EngineThread
 from liqscape.errors import QueryError
@@ -257,14 +257,15 @@ def _digest(array: NDArray[np.generic]) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest()
 
 
-def run(market: Market, plan: Plan, limit_s: float) -> AskingSource:
+def run(market: Market, plan: Plan, limit_s: float, backend: Backend | None = None) -> AskingSource:
     """Run a market through an engine to its end; return what its source has seen.
 
     Args:
         market, plan: see there; what is merged is the affair of the engine's background work.
         limit_s: after that it hangs.
+        backend: NumPy's where none is given.
     """
-    shard = Shard(market.instruments, NumpyBackend(), lambda: 0)
+    shard = Shard(market.instruments, NumpyBackend() if backend is None else backend, lambda: 0)
     source = AskingSource(market, plan, shard)
     ended = threading.Event()
     engine = source.engine = EngineThread(

@@ -27,6 +27,7 @@ from liqscape.device.cuda_ledger import CudaLedger, CudaLedgerView, CudaLogs
 from liqscape.device.cuda_live import CudaLiveTable, CudaLiveTables
 from liqscape.device.cuda_marks import LaunchSizes
 from liqscape.device.cuda_queries import CudaQueries, TickGate
+from liqscape.device.cuda_select import MergeSizes
 from liqscape.device.cuda_tiers import DevicePast, compact
 from liqscape.device.device_runs import DeviceRun
 from liqscape.device.numpy_grid import levels_of
@@ -45,7 +46,7 @@ class CudaBackend:
 
     Args:
         runtime: the device.
-        threads: of a block that projects, scans or marks; it decides how long things take and nothing else.
+        threads: of a block that projects, scans, marks or merges; it decides how long things take and nothing else.
     """
 
     name = "cupy"
@@ -58,6 +59,7 @@ class CudaBackend:
         self._queue = Queue(TickRuntime(runtime, self._give_way), urgent=True)
         sizes = LaunchSizes(threads=threads, join_threads=min(threads, 128), offset_threads=4 * threads)
         self._tables = CudaLiveTables(self._queue, sizes=sizes)
+        self._merge_sizes = MergeSizes(threads=threads, offset_threads=4 * threads)
         self._logs = CudaLogs(self._queue, self._compact, self._read)
         self._grids = CudaGrids(self._queue, threads=threads)
 
@@ -116,8 +118,9 @@ class CudaBackend:
         self._queries.give_way()
 
     def _compact(self, raw: DeviceRun, first_event: int, past: DevicePast, now_minute: int) -> DevicePast:
+        sizes = self._merge_sizes
         return self._queries.run(
-            lambda queue, next_slice: compact(queue, raw, first_event, past, now_minute, next_slice)
+            lambda queue, next_slice: compact(queue, raw, first_event, past, now_minute, next_slice, sizes)
         )
 
     def _read(self, run: DeviceRun) -> LedgerColumns:
