@@ -108,6 +108,7 @@ class BothPasts:
 
     def __init__(self, runtime: CpuRuntime, raw: LedgerColumns, sizes: MergeSizes = SIZES) -> None:
         self.queue = Queue(runtime, urgent=False, staging_bytes=1 << 16)
+        self.other_queue = Queue(runtime, urgent=True, staging_bytes=1 << 16)
         self.sizes = sizes
         self.defined = CompactedPast.nothing()
         self.found = DevicePast.nothing(self.queue)
@@ -128,7 +129,7 @@ class BothPasts:
     def coarsen(self, multiple: int) -> None:
         """Put every event on coarser rows."""
         self.defined = self.defined.on_coarser_rows(multiple)
-        self.found = self.found.on_coarser_rows(self.queue, multiple)
+        self.found = self.found.on_coarser_rows(self.queue, multiple, self.sizes)
         self._take(on_coarser_rows(self.raw, multiple))
         self.check()
 
@@ -139,8 +140,8 @@ class BothPasts:
         self._take(LedgerColumns(*(getattr(self.raw, name)[gone:] for name in COLUMNS)))
 
     def check(self) -> None:
-        """Compare everything there is to know of both."""
-        check_same(self.queue, self.defined, self.found)
+        """Compare everything there is to know of both, while the queue of the work need not be waited for."""
+        check_same(self.other_queue, self.defined, self.found)
 
 
 def check_same(queue: Queue, defined: CompactedPast, found: DevicePast) -> None:
@@ -177,15 +178,14 @@ class WatchedRuntime(CpuRuntime):
 def main(library: str) -> None:
     """Compact twice: something new, something that stays, something that leaves a tier, and a sum over several blocks.
 
-    Little differs, so that codes are short: every launch starts many threads of the CPU.
+    Little differs, so that most codes have one digit: every launch starts many threads of the CPU.
     """
     random = Generator(PCG64(1))
-    minute = FIRST + np.concatenate((np.repeat([3, 4], (100, 30)), np.sort(random.integers(2000, 2004, 70))))
-    opened = np.where(random.random(200) < 0.5, minute, FIRST + 3)
-    opened[:100] = FIRST + 3
-    row, cause = np.where(np.arange(200) < 100, 0, random.integers(-2, 2, 200)), random.integers(0, 2, 200)
-    cause[:100] = 0
-    raw = columns(minute, opened, row, np.zeros(200, np.int64), random.integers(-3, 4, 200), cause)
+    minute = FIRST + np.concatenate((np.repeat([3, 4], (100, 20)), np.repeat([2000, 2001], (20, 30))))
+    opened = np.where(random.random(170) < 0.5, minute, minute - minute % 2)
+    row, cause = random.integers(-1, 1, 170), random.integers(0, 2, 170)
+    opened[:100], row[:100], cause[:100] = FIRST + 3, 0, 0
+    raw = columns(minute, opened, row, np.zeros(170, np.int64), random.integers(-3, 4, 170), cause)
     both = BothPasts(WatchedRuntime([Path(library)], is_slow=False), raw)
     both.compact(FIRST + DAY + 10)
     both.compact(FIRST + DAY + 2010)

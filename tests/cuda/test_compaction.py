@@ -1,12 +1,19 @@
 """Compaction on the device is the definition's, column for column, however the past came about and the work is cut.
 
-Seen to fail when broken on purpose, one at a time: see the end of this file.
+Seen to fail when broken on purpose, one at a time. ledger_kernels.cu: both limits in mark_opened, the lower one in
+count_opened; least and greatest place, greatest row, least open minute; the digits, blocks, parts, tiles, warps and
+lanes before, in each prefix sum, and what its loop carries; the first run of a word in sum_runs, or heads within a
+word only; sums of zero kept; offsets and units in write_merged; both binary searches; the end in rank_places; causes
+in move_opened. Host: the boundary of what is kept, younger tiers, slices after the first, `unmerged`, the first bin
+of a part, the place of the bin in a code, a digit less, sums not cleared, the last wait, empty minutes, memory not
+given back.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pytest
@@ -34,6 +41,21 @@ from tests.cuda.small_past import (
     some_events,
     with_small_blocks,
 )
+
+WHOLE: Final = MergeSizes(
+    threads=32,
+    offset_threads=32,
+    tile_places=SIZES.tile_places,
+    sort_places=SIZES.sort_places,
+    digit_bits=SIZES.digit_bits,
+)
+"""Everything in one span."""
+
+
+def at(minute: int, opened: int, count: int, **other: object) -> LedgerColumns:
+    """Return events of one minute and cohort, of ten lots each, but for some of their columns."""
+    given = {"minute": minute, "open_minute": opened, "row": -7, "key": 3, "lots": 10, "cause": 1, **other}
+    return columns(*(np.broadcast_to(np.asarray(given[name]), count).astype(np.int64) for name in COLUMNS))
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +103,19 @@ def test_a_year_at_once_in_many_spans_or_one(small: CpuRuntime) -> None:
 
     both.compact(last - 30)
 
-    whole = MergeSizes(1 << 22, 1 << 26, 32, 32, SIZES.tile_places, SIZES.sort_places, SIZES.digit_bits)
-    other = compact(both.queue, both.on_device, 0, DevicePast.nothing(both.queue), last - 30, sizes=whole)
+    other = compact(both.queue, both.on_device, 0, DevicePast.nothing(both.queue), last - 30, sizes=WHOLE)
     check_same(both.queue, both.defined, other)
     both.compact(last)
+
+
+def test_more_blocks_than_a_block_has_threads(small: CpuRuntime) -> None:
+    events = 1 + WHOLE.threads * WHOLE.sort_places
+    both = BothPasts(small, at(FIRST, FIRST, events, row=np.arange(events) * 7 % 50, lots=1 + np.arange(events)), WHOLE)
+
+    both.compact(FIRST + DAY)
+
+    assert len(both.found.tiers[0]) == 50
+    assert both.found.tiers[0].lots.memory.nbytes < 1000  # and not as much as there was to be merged
 
 
 @pytest.mark.slow
@@ -100,13 +131,7 @@ def test_rows_that_were_coarsened_are_merged_by_the_next_compaction(small: CpuRu
     assert both.found.coarsened == 2
 
 
-def at(minute: int, opened: int, count: int, **other: object) -> LedgerColumns:
-    """Return events of one minute and cohort, of ten lots each, but for some of their columns."""
-    given = {"minute": minute, "open_minute": opened, "row": -7, "key": 3, "lots": 10, "cause": 1, **other}
-    return columns(*(np.broadcast_to(np.asarray(given[name]), count).astype(np.int64) for name in COLUMNS))
-
-
-LEDGERS = {
+LEDGERS: Final = {
     "nothing": at(FIRST, FIRST, 0),
     "nothing old enough": at(FIRST + 20 * DAY, FIRST, 5),
     "older than every tier": at(FIRST, FIRST - 400 * DAY, 300),
@@ -215,6 +240,17 @@ def test_events_that_differ_too_much_are_refused_as_by_the_definition(small: Cpu
         compact(both.queue, both.on_device, 0, both.found, now, sizes=SIZES)
 
     assert str(found.value) == str(wanted.value)
+
+
+def test_tier_that_loses_and_gets_nothing_is_not_copied(small: CpuRuntime) -> None:
+    both = BothPasts(small, at(FIRST, FIRST, 5))
+    both.compact(FIRST + DAY)
+    before = both.found
+
+    both.compact(FIRST + DAY + 600)
+
+    assert both.found.limits[0] > before.limits[0]
+    assert both.found.tiers[0] is before.tiers[0]
 
 
 def test_causes_are_on_the_device_where_a_tier_keeps_them(small: CpuRuntime) -> None:

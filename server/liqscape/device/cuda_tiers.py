@@ -73,7 +73,7 @@ class DevicePast:
         """Return the numbers of the tiers that may hold something opened from first_minute to before until_minute."""
         return tiers_from(self, first_minute, until_minute)
 
-    def on_coarser_rows(self, queue: Queue, multiple: int) -> DevicePast:
+    def on_coarser_rows(self, queue: Queue, multiple: int, sizes: MergeSizes = _SIZES) -> DevicePast:
         """Return the same events on rows multiple times as high; those that now agree are merged the next time.
 
         Raises:
@@ -83,8 +83,8 @@ class DevicePast:
         tiers = []
         for tier in self.tiers:
             row, count = queue.empty(len(tier), np.int32), len(tier)
-            blocks = -(-count // _SIZES.threads)
-            queue.launch("coarsen_rows", blocks, _SIZES.threads, np.uint32(count), magic, shift, tier.row, row)
+            blocks = -(-count // sizes.threads)
+            queue.launch("coarsen_rows", blocks, sizes.threads, np.uint32(count), magic, shift, tier.row, row)
             tiers.append(replace(tier, row=row))
         queue.wait()
         return replace(self, tiers=tuple(tiers), coarsened=self.coarsened + 1, unmerged=True)
@@ -109,7 +109,7 @@ def compact(
         first_event: number of raw's first event, counted from the ledger's very first one.
         past: the result of the last compaction.
         now_minute: never above the ledger's present; below it, compaction is late, which is exact.
-        checkpoint: called before each slice of the work, with nothing under way; what it raises ends the work.
+        checkpoint: called before each slice of the work, when the one before is done; what it raises ends the work.
         sizes: how the work is cut.
 
     Raises:
