@@ -52,12 +52,23 @@ OVERHEAD: Final = 1.3
 """What a kernel takes over its floor: blocks that start and end, and loads that wait for each other."""
 MERGED_SHARE: Final = ((1e6, 0.65), (1e7, 0.56), (4e7, 0.44), (1e8, 0.36), (3e8, 0.28))
 """Of so many raw events of a year, what is left merged: NumPy's merge of the first three sizes, carried on by eye."""
-TIER_VISITS: Final = 1.7
-"""How often the nine grids look at a merged event: those of the longest timeframes hold most and are read by few."""
+TIER_VISITS: Final = 2.1
+"""How often the nine grids look at a merged event, counted for years of 3 and 24 million: the oldest tiers hold most
+and are read by few."""
+TIER_BYTES: Final = 15
+"""Of a merged event: most are known to have opened within the window, so their open minute is not read."""
+TIER_EVENTS_OF_ADDITION: Final = 4
+"""A thread adds up as many neighbours as share a row, which merged ones do."""
+FLUSHED: Final = (3.4e6, 1.0e6, 0.42)
+"""Of so many merged events so many sums go to global memory for nine grids, growing with this power: counted for years
+of 3 and 24 million."""
 SORT_PASSES: Final = 8
 """Passes of a merge over what it sorts, each reading and writing a code of 8 bytes and a place of 4."""
-SYMBOL_MS: Final = 0.15
-"""Of the host for each symbol of a tick: its events, its runs and its nine channels in the tables of jobs, in NumPy."""
+SYMBOL_MS: Final = 0.06
+"""Of the host for each symbol of a tick without a roll: its events, its runs, its nine channels, in Python and NumPy;
+taken of a runtime that launches nothing."""
+ROLL_MS: Final = 0.3
+"""The same where a column rolls and all jobs are written anew."""
 CELL_COUNT: Final = 450_000
 """Of a grid, about: 720 columns of 420 to 1,024 rows."""
 
@@ -114,15 +125,13 @@ def _year(sizes: Sizes, count: int, bandwidth: float) -> Iterator[Prediction]:
     visits = count * sum(spans)
     merged = count * _merged_share(count)
     cells_ms = len(sizes.frames) * CELL_COUNT * GRID_BYTES_OF_CELL / bandwidth * OVERHEAD + 3 * LAUNCH_MS
-    for what, events, where in (
-        ("raw", visits, "spread"),
-        ("tiers", merged * TIER_VISITS, "same"),
+    for what, parts in (
+        ("raw", _raw_parts(visits, count, bandwidth)),
+        ("tiers", _tier_parts(merged, bandwidth)),
     ):
-        by_bytes, by_adds = events * EVENT_BYTES / bandwidth, events / SHARED_ADDS["halves", where]
-        adding = OVERHEAD * max(by_bytes, by_adds) + LAUNCH_MS
-        why = f"{events:.3g} events: {by_bytes:.3g} ms of bytes, {by_adds:.3g} ms of additions; the greater"
+        adding = _adding(parts)
         key = f"project.{count}.{what}"
-        yield Prediction(f"{key}.events", adding, "ms", why)
+        yield Prediction(f"{key}.events", adding, "ms", _words(parts))
         yield Prediction(f"{key}.cells", cells_ms, "ms", f"{GRID_BYTES_OF_CELL} bytes a cell, three launches")
         device = adding + cells_ms + 3 * LAUNCH_MS
         yield Prediction(f"{key}.all", device, "ms", "both, and what counts and writes changes")
@@ -135,16 +144,15 @@ def _year(sizes: Sizes, count: int, bandwidth: float) -> Iterator[Prediction]:
 
 def _ticks(sizes: Sizes, book: Book, bandwidth: float) -> Iterator[Prediction]:
     for symbols in book.symbols:
-        events = symbols * book.tier_events * TIER_VISITS
-        by_bytes, by_adds = events * EVENT_BYTES / bandwidth, events / SHARED_ADDS["halves", "same"]
+        parts = {name: symbols * value for name, value in _tier_parts(book.tier_events, bandwidth).items()}
         cells = symbols * len(sizes.frames) * CELL_COUNT * GRID_BYTES_OF_CELL / bandwidth
-        device = OVERHEAD * (max(by_bytes, by_adds) + cells) + 7 * LAUNCH_MS
+        device = _adding(parts) + OVERHEAD * cells + 6 * LAUNCH_MS
         host = symbols * SYMBOL_MS + 10 * ASK_MS + 2 * WAIT_MS
         key = f"tick.{book.name}.{symbols}"
-        why = f"{by_bytes:.3g} ms of bytes, {by_adds:.3g} ms of additions, {cells:.3g} ms of cells"
-        yield Prediction(f"{key}.device", device, "ms", why)
+        yield Prediction(f"{key}.device", device, "ms", f"{_words(parts)}, {cells:.3g} ms of cells")
         yield Prediction(f"{key}.host", device + host, "ms", f"the device, then {host:.3g} ms of Python around it")
-        yield Prediction(f"{key}.host_p99", device + 2 * host, "ms", "ticks with a roll make tables of jobs anew")
+        rolling = device + host + symbols * ROLL_MS
+        yield Prediction(f"{key}.host_p99", rolling, "ms", "where a column rolls, all jobs are written anew")
 
 
 def _tables(sizes: Sizes, bandwidth: float) -> Iterator[Prediction]:
@@ -175,6 +183,39 @@ def _peers(sizes: Sizes, bandwidth: float) -> Iterator[Prediction]:
             theirs = events * (10 * 12 / bandwidth + 1 / GLOBAL_ADDS) + 15 * 2 * LAUNCH_MS
             reason = f"{theirs:.3g} ms of ten passes and additions to global memory over {ours:.3g} ms"
             yield Prediction(f"peer.{count}.{frame.name}", theirs / ours, "x", reason)
+
+
+def _tier_parts(events: float, bandwidth: float) -> dict[str, float]:
+    """Return the milliseconds that nine grids of so many merged events take, by what they would take alone."""
+    visits = events * TIER_VISITS
+    return {
+        "bytes": visits * TIER_BYTES / bandwidth,
+        "additions": visits / TIER_EVENTS_OF_ADDITION / SHARED_ADDS["halves", "same"],
+        "sums": _flushed(events) / GLOBAL_ADDS,
+    }
+
+
+def _raw_parts(visits: float, events: float, bandwidth: float) -> dict[str, float]:
+    """Return the same of raw events, whose rows are spread; taken to leave as many sums as merged ones."""
+    return {
+        "bytes": visits * EVENT_BYTES / bandwidth,
+        "additions": visits / SHARED_ADDS["halves", "spread"],
+        "sums": _flushed(events) / GLOBAL_ADDS,
+    }
+
+
+def _flushed(events: float) -> float:
+    known, flushed, power = FLUSHED
+    return float(flushed * (events / known) ** power)
+
+
+def _adding(parts: dict[str, float]) -> float:
+    """Return the greater of reading and adding, and after it the sums that go to global memory."""
+    return OVERHEAD * max(parts["bytes"], parts["additions"]) + parts["sums"] + LAUNCH_MS
+
+
+def _words(parts: dict[str, float]) -> str:
+    return ", ".join(f"{value:.3g} ms of {name}" for name, value in parts.items())
 
 
 def _merged_share(count: float) -> float:
