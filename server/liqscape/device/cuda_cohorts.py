@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from liqscape.device.cuda_marks import Marked, Marks, numbers_of_tiles
+from liqscape.device.numpy_due import VALUE_LIMIT
 from liqscape.device.queue import Argument, DeviceArray, Queue
 from liqscape.device.runtime import OutOfDeviceMemory
 from liqscape.device.scratch import Upload
@@ -41,6 +42,7 @@ class Place:
         count: places in use.
         capacity: places it may use.
         live: cohorts with lots.
+        lowest_clock, highest_clock: int64[group], between which the clocks of all of them are.
     """
 
     groups: int
@@ -48,6 +50,12 @@ class Place:
     count: int = 0
     capacity: int = 0
     live: int = 0
+    lowest_clock: NDArray[np.int64] = field(init=False)
+    highest_clock: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lowest_clock = np.full(self.groups, VALUE_LIMIT - 1)
+        self.highest_clock = np.full(self.groups, -VALUE_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,10 +225,23 @@ class CudaLiveTables:
         adding = (fresh.words, fresh.offsets, joined, *sent[2:], *c.columns, held)
         self._marks.launch("append_cohorts", len(table_of_tile), *own, *adding)
         added, now = self._queue.read_all((fresh.totals, held))
+        _widen(places, counts, given[1], given[3])
         for place, count in zip(places, added.tolist(), strict=True):
             place.count += count
             place.live += count
         return np.split(now, ends[:-1])
+
+
+def _widen(places: Sequence[Place], counts: list[int], keys: NDArray[np.uint16], clocks: NDArray[np.int64]) -> None:
+    """Let the bounds of the clocks take in new ones."""
+    ends = np.cumsum([place.groups for place in places])
+    group = np.repeat(np.append(0, ends[:-1]), counts) + (keys >> 5).astype(np.int64) * 2 + (keys & 1)
+    lowest = np.concatenate([place.lowest_clock for place in places])
+    highest = np.concatenate([place.highest_clock for place in places])
+    np.minimum.at(lowest, group, clocks)
+    np.maximum.at(highest, group, clocks)
+    for place, low, high in zip(places, np.split(lowest, ends[:-1]), np.split(highest, ends[:-1]), strict=True):
+        place.lowest_clock, place.highest_clock = low, high
 
 
 def _check_new(one: AppendRequest, groups: int) -> None:

@@ -6,6 +6,7 @@ Cohorts are marked first, then taken; until then nothing has changed. The kernel
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -14,14 +15,12 @@ from numpy.typing import NDArray
 from liqscape.device.backend import EndedCohorts
 from liqscape.device.cuda_cohorts import Chosen, CudaCohorts, Place
 from liqscape.device.cuda_marks import WARP, Marked, Marks
-from liqscape.device.numpy_due import VALUE_LIMIT
 from liqscape.device.queue import DeviceArray, Queue
 from liqscape.device.scratch import Results, Scratch
 from liqscape.errors import ModelError
 
-_DIGITS: Final = 256
-_CLOCK_PASSES: Final = 6
-_ALL_PASSES: Final = 10
+_DIGIT_BITS: Final = 8
+_DIGITS: Final = 1 << _DIGIT_BITS
 _NO_PLACE: Final = np.iinfo(np.uint32).max
 _NOWHERE: Final = np.uint64(0)
 """A null pointer, in the place of an array."""
@@ -31,6 +30,7 @@ _SEARCH: Final = np.dtype(
         ("lots", np.uint64),
         ("clock", np.uint64),
         ("open_lots", np.uint64),
+        ("lowest", np.int64),
         ("place", np.uint32),
         ("padding", np.uint32),
     ]
@@ -96,12 +96,16 @@ class CudaTaking:
         searches = np.zeros(len(wanted), _SEARCH)
         searches["lots"] = np.maximum(wanted, 0)
         searches["place"] = np.where(wanted > 0, 0, _NO_PLACE)
+        searches["lowest"] = lowest = np.concatenate([place.lowest_clock for place in places])
+        highest = np.concatenate([place.highest_clock for place in places])
         sums = self._digit_sums.reserve(len(wanted) * _DIGITS)
         chosen, (sent, refused) = c.choose(places, (searches, np.zeros(1, np.uint32)))
-        # The high digits of the place are zero where no table is that long.
-        place_passes = -(-max(max(place.count for place in places) - 1, 0).bit_length() // 8)
-        for number in (*range(_CLOCK_PASSES), *range(_ALL_PASSES - place_passes, _ALL_PASSES)):
-            self._narrow(chosen, sent, refused, sums, np.uint32(number))
+        # Clocks of a group lie close together, so they differ in few bits; and no place has more than there are places.
+        widest = int((highest - lowest)[wanted > 0].max())
+        last_place = max(place.count for place in places) - 1
+        digits = [*_digits(max(widest, 1), of_clock=True), *_digits(last_place, of_clock=False)]
+        for digit in digits:
+            self._narrow(chosen, sent, refused, sums, digit, is_first=digit is digits[0])
         marked = c.mark("mark_due", chosen, chosen.first_groups, sent, c.key, c.lots, c.clock)
         ends = np.cumsum([len(one) for one in lots])[:-1]
 
@@ -117,18 +121,29 @@ class CudaTaking:
             also=(sent,),
             check=check,
         )
-        reached = found["clock"].astype(np.int64) - VALUE_LIMIT
+        reached = found["clock"].astype(np.int64) + lowest
+        for place, clocks in zip(places, np.split(np.where(wanted > 0, reached, lowest), ends), strict=True):
+            place.lowest_clock = clocks
         return _by_table(places, totals, items), np.split(reached, ends)
 
     def _narrow(
-        self, chosen: Chosen, searches: DeviceArray, refused: DeviceArray, sums: DeviceArray, number: np.uint32
+        self,
+        chosen: Chosen,
+        searches: DeviceArray,
+        refused: DeviceArray,
+        sums: DeviceArray,
+        digit: _Digit,
+        *,
+        is_first: bool,
     ) -> None:
         """Find the next digit of every search."""
         c, groups = self._cohorts, len(searches)
-        own = (chosen.table_of_tile, chosen.spans, chosen.first_groups, searches, number)
+        kind, shift, bits = np.uint32(digit.of_clock), np.uint32(digit.shift), np.uint32(digit.bits)
+        own = (chosen.table_of_tile, chosen.spans, chosen.first_groups, searches, kind, shift, bits)
         self._marks.launch("sum_digits", chosen.tiles, *own, c.key, c.lots, c.clock, sums)
         blocks = -(-groups * WARP // self._marks.sizes.threads)
-        self._marks.launch("narrow_searches", blocks, np.uint32(groups), number, searches, sums, refused)
+        sizes = (np.uint32(groups), np.uint32(is_first), kind, bits)
+        self._marks.launch("narrow_searches", blocks, *sizes, searches, sums, refused)
 
     def _take(
         self, chosen: Chosen, marked: Marked, searches: tuple[DeviceArray, DeviceArray] | None, room: DeviceArray
@@ -140,6 +155,21 @@ class CudaTaking:
         placed = (marked.words, marked.offsets, marked.totals, *sizes)
         columns = (c.open_minute, c.row, c.key, c.lots)
         self._marks.launch("take_marked", chosen.tiles, *own, *(searches or (_NOWHERE,) * 2), *placed, *columns, room)
+
+
+@dataclass(frozen=True, slots=True)
+class _Digit:
+    """Bits shift to shift + bits of clocks, or else of places."""
+
+    of_clock: bool
+    shift: int
+    bits: int
+
+
+def _digits(highest: int, *, of_clock: bool) -> list[_Digit]:
+    """Return the digits of numbers up to a highest one, high digits first; none where that is 0."""
+    ends = range(highest.bit_length(), 0, -_DIGIT_BITS)
+    return [_Digit(of_clock, max(end - _DIGIT_BITS, 0), min(end, _DIGIT_BITS)) for end in ends]
 
 
 def _live(places: Sequence[Place]) -> int:

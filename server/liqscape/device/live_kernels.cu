@@ -11,14 +11,13 @@ constexpr u64 NO_CODE = ~0ull;
 constexpr u32 DIGIT_BITS = 8;
 constexpr u32 DIGITS = 1u << DIGIT_BITS;
 constexpr u32 DIGITS_OF_LANE = DIGITS / WARP;
-constexpr u32 CLOCK_PASSES = 6;  // clocks are within +-2^47
-constexpr u32 PLACE_PASSES = 4;
 
 // The search for the last cohort that a group closes, in order (clock, place).
 struct Search {
     u64 lots;       // still to be found from here on, at least 1; after the last pass: of the last cohort. 0: no search
-    u64 clock;      // the digits found so far, of the clock + 2^47
+    u64 clock;      // the digits found so far, of the clock above the lowest one
     u64 open_lots;  // of the whole group; written by the first pass
+    i64 lowest;     // no clock of the group is below it
     u32 place;      // the digits found so far
     u32 padding;
 };
@@ -31,9 +30,6 @@ struct alignas(16) Ended {
 };
 
 __device__ u32 group_of(u32 key) { return (key >> 5) * 2 + (key & 1); }
-
-// In the order of the clocks, without a sign.
-__device__ u64 unsigned_clock(i64 clock) { return (u64)clock + (1ull << 47); }
 
 __device__ u64 row_and_key(i32 row, u32 key) { return (u64)(u32)row << 16 | key; }
 
@@ -90,7 +86,7 @@ extern "C" __global__ void __launch_bounds__(256) mark_due(
         if (place < table.count) {
             const u32 cohort = table.first + place;
             const Search search = searches[first_group + group_of(key[cohort])];
-            const u64 own = unsigned_clock(clock[cohort]);
+            const u64 own = (u64)(clock[cohort] - search.lowest);
             const bool reached = own < search.clock || (own == search.clock && place <= search.place);
             due = reached && search.lots != 0 && lots[cohort] > 0;
         }
@@ -187,17 +183,15 @@ extern "C" __global__ void __launch_bounds__(256) take_marked(
 // ---- close: which cohort of each group is the last -------------------------------------------------------
 
 // Adds up, by group and digit, the lots of the cohorts whose digits before this one are those found so far. A digit is
-// one of the clock, high ones first, and then one of the place: cohorts of equal clock close in append order.
-// sums: [group, DIGITS], zeros before.
+// one of the clock, high ones first, and then one of the place: cohorts of equal clock close in append order. shift:
+// its lowest bit; bits: how many it has. sums: [group, DIGITS], zeros before.
 extern "C" __global__ void __launch_bounds__(256) sum_digits(
     const u32* __restrict__ table_of_tile, const Span* __restrict__ tables, const u32* __restrict__ first_groups,
-    const Search* __restrict__ searches, u32 pass, const u16* __restrict__ key, const i64* __restrict__ lots,
-    const i64* __restrict__ clock, u64* sums) {
+    const Search* __restrict__ searches, u32 of_clock, u32 shift, u32 bits,
+    const u16* __restrict__ key, const i64* __restrict__ lots, const i64* __restrict__ clock, u64* sums) {
     const u32 number = table_of_tile[blockIdx.x];
     const Span table = tables[number];
     const u32 first_group = first_groups[number];
-    const bool of_clock = pass < CLOCK_PASSES;
-    const u32 shift = DIGIT_BITS * ((of_clock ? CLOCK_PASSES : CLOCK_PASSES + PLACE_PASSES) - 1 - pass);
     for (u32 at = threadIdx.x; at < TILE_PLACES; at += blockDim.x) {
         const u32 place = (blockIdx.x - table.first_tile) * TILE_PLACES + at;
         if (place >= table.count) break;
@@ -205,19 +199,21 @@ extern "C" __global__ void __launch_bounds__(256) sum_digits(
         const u32 group = first_group + group_of(key[cohort]);
         const Search search = searches[group];
         if (search.lots == 0) continue;
-        const u64 own_clock = unsigned_clock(clock[cohort]);
-        const u64 digits = (of_clock ? own_clock : place) >> shift;
-        const u64 found = of_clock ? search.clock : search.place;
-        if (digits >> DIGIT_BITS != found || (!of_clock && own_clock != search.clock)) continue;
+        const u64 own_clock = (u64)(clock[cohort] - search.lowest);
+        const u64 digits = (of_clock != 0 ? own_clock : place) >> shift;
+        const u64 found = of_clock != 0 ? search.clock : search.place;
+        if (digits >> bits != found || (of_clock == 0 && own_clock != search.clock)) continue;
         const i64 held = lots[cohort];
-        if (held != 0) atomicAdd(&sums[(i64)group * DIGITS + (digits & (DIGITS - 1))], (u64)held);
+        const u64 own_digit = digits & ((1u << bits) - 1);
+        if (held != 0) atomicAdd(&sums[(i64)group * DIGITS + own_digit], (u64)held);
     }
 }
 
 // Appends to every search the digit in which its lots are reached; puts zeros back. One warp a group. A search for more
 // than the group holds finds nothing; it sets refused, and open_lots tells.
 extern "C" __global__ void __launch_bounds__(256) narrow_searches(
-    u32 groups, u32 pass, Search* __restrict__ searches, u64* __restrict__ sums, u32* refused) {
+    u32 groups, u32 is_first, u32 of_clock, u32 bits, Search* __restrict__ searches, u64* __restrict__ sums,
+    u32* refused) {
     const u32 group = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     if (group >= groups) return;
     const u64 lots = searches[group].lots;
@@ -233,7 +229,7 @@ extern "C" __global__ void __launch_bounds__(256) narrow_searches(
         all += sum[k];
     }
     const u64 up_to_here = sum_up_to_here(all, lane);
-    if (pass == 0 && lane == WARP - 1) {
+    if (is_first != 0 && lane == WARP - 1) {
         searches[group].open_lots = up_to_here;
         if (up_to_here < lots) atomicOr(refused, 1u);
     }
@@ -241,12 +237,12 @@ extern "C" __global__ void __launch_bounds__(256) narrow_searches(
 #pragma unroll
     for (u32 k = 0; k < DIGITS_OF_LANE; k++) {
         if (before < lots && lots <= before + sum[k]) {
-            const u32 digit = lane * DIGITS_OF_LANE + k;
+            const u32 found = lane * DIGITS_OF_LANE + k;
             searches[group].lots = lots - before;
-            if (pass < CLOCK_PASSES) {
-                searches[group].clock = searches[group].clock << DIGIT_BITS | digit;
+            if (of_clock != 0) {
+                searches[group].clock = searches[group].clock << bits | found;
             } else {
-                searches[group].place = searches[group].place << DIGIT_BITS | digit;
+                searches[group].place = searches[group].place << bits | found;
             }
         }
         before += sum[k];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from liqscape.device.queue import DeviceArray, Queue
 from liqscape.device.runtime import OutOfDeviceMemory
 
 _ALIGNMENT: Final = 32
-"""Of an array within an upload, in bytes: enough for every struct a kernel reads."""
+"""Of an array within an upload, in bytes: enough for every struct a kernel reads; and a whole number of its items."""
 
 _MOST_AHEAD: Final = 1 << 15
 """Items read ahead, 1 MB of 32 bytes each: where there are more, a second wait is the least of it."""
@@ -63,8 +64,9 @@ class Upload:
         """Return the arrays on the device, until the next call. Raises OutOfDeviceMemory."""
         begins, end = [], 0
         for array in arrays:
-            begins.append(end)
-            end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+            alignment = math.lcm(_ALIGNMENT, array.itemsize)
+            begins.append(-(-end // alignment) * alignment)
+            end = begins[-1] + array.nbytes
         host = np.empty(end, np.uint8)
         for array, begin in zip(arrays, begins, strict=True):
             host[begin : begin + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
