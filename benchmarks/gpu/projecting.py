@@ -134,8 +134,8 @@ def _grids(
 
     for attempt in ("", ", again"):
         for buffer in buffers:  # nothing of what was there may show
-            queue.fill(buffer.cells_on_device, POISON)
-            queue.fill(buffer.ring, POISON)
+            queue.fill(buffer.memory.cells_on_device, POISON)
+            queue.fill(buffer.memory.ring, POISON)
         again()
         found = {ask.frame.name: buffer.cells() for ask, buffer in zip(asks, buffers, strict=True)}
         rings = {ask.frame.name: buffer.levels() for ask, buffer in zip(asks, buffers, strict=True)}

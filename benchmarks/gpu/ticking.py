@@ -22,7 +22,7 @@ from benchmarks.gpu.plan import SEED, Ask, Book, Run
 from benchmarks.gpu.projecting import GRID_BYTES_OF_CELL, Held, buffers_of
 from benchmarks.tick_work import Stopwatch
 from liqscape.axes import MINUTE_NS
-from liqscape.device import cuda_grids
+from liqscape.device import cuda_layout
 from liqscape.device.backend import AdvanceRequest, Backend, ChannelBuffer, CohortBatch, Ledger
 from liqscape.device.cuda_backend import CudaBackend
 from liqscape.device.cuda_ledger import CudaLedgerView
@@ -199,7 +199,7 @@ def _timed(market: Market, ticks: int, watch: Stopwatch) -> tuple[list[float], d
     """Return the host's milliseconds of each tick, and of each stage of it; "advance" without the tables."""
     wall: list[float] = []
     stages: dict[str, list[float]] = {stage: [] for stage in HOST_STAGES}
-    with watch.watching(cuda_grids._Layout, "jobs", "tables"):
+    with watch.watching(cuda_layout.GridLayout, "update", "tables"):
         for _ in range(ticks):
             watch.seconds.clear()
             market.tick(watch)

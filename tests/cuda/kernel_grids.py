@@ -54,12 +54,12 @@ class KernelGrids:
         nothing = CudaLedger(CudaLogs(self._queue, _unused, _unused)).capture()
         self._layout = self._grids._project(
             [
-                AdvanceRequest(buffer, nothing, (newest + 1) * buffer.frame.column_minutes - 1)
+                AdvanceRequest(buffer, nothing, (newest + 1) * buffer.memory.frame.column_minutes - 1)
                 for buffer, newest in zip(self._buffers, newest_columns, strict=True)
             ]
         )
         for buffer, delta in zip(self._buffers, deltas, strict=True):
-            self._queue.write(buffer.cells_on_device, delta.reshape(-1))
+            self._queue.write(buffer.memory.cells_on_device, delta.reshape(-1))
 
     def scan(self) -> list[Changes]:
         """Turn delta grids into grids and levels; return the ring cells of each channel whose level changed."""

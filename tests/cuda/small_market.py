@@ -39,8 +39,8 @@ def equals_numpy(module: CpuModule) -> bool:
         (WIDE, RowRange(0, 1024, 2), weights, np.full(1024, 1e-9)),
     ]
     # Threads and blocks meet in a few rows of a few columns.
-    view = view_of(until(NOW, random_events(random, 500, LATELY, NOW, RowRange(100, 4, 2))))
-    grids = KernelGrids(module, channels, THREADS, largest_job=60)
+    view = view_of(until(NOW, random_events(random, 1200, LATELY, NOW, RowRange(100, 4, 2))))
+    grids = KernelGrids(module, channels, THREADS, largest_job=200)
     found = grids.advance([(view, NOW, None)] * len(channels))
     same = True
     for number, channel in enumerate(channels):

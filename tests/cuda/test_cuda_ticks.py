@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from liqscape.axes import TIMEFRAMES
-from liqscape.device.backend import AdvanceRequest, CohortBatch, CompactedPast, Ledger, LedgerView
+from liqscape.device.backend import AdvanceRequest, Backend, CohortBatch, CompactedPast, Ledger, LedgerView
 from liqscape.device.cuda_backend import CudaBackend
 from liqscape.device.numpy_backend import NumpyBackend
 from tests.cuda.cpu_runtime import CpuRuntime
@@ -55,7 +55,8 @@ def test_every_tick_of_a_changing_market_equals_numpy(
 ) -> None:
     # So that logs grow, and merged events stay in their arrays for a while.
     monkeypatch.setattr("liqscape.device.cuda_ledger._FIRST_CAPACITY", 16)
-    backends = NumpyBackend(), CudaBackend(CpuRuntime(runtime_libraries, is_slow=seed % 2 == 0), threads=32)
+    runtime = CpuRuntime(runtime_libraries, is_slow=seed % 2 == 0)
+    backends: tuple[Backend, ...] = NumpyBackend(), CudaBackend(runtime, threads=32)
     both = BothLedgers(*(backend.ledger() for backend in backends))
     market = Market(seed, set(NUMBERS), ledger=both)  # type: ignore[arg-type]
     weights = weights_of(seed)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from liqscape.device.backend import CohortBatch, CompactedPast, LedgerColumns
 from liqscape.device.cuda_tiers import DevicePast
 from liqscape.device.device_runs import DeviceRun
-from liqscape.device.job_tables import APPEND_JOB
+from liqscape.device.job_tables import APPEND_JOB, division
 from liqscape.device.queue import DeviceArray, Queue
 from liqscape.errors import ModelError
 
@@ -161,12 +161,11 @@ class CudaLedger:
         self._logs.flush()
         queue = self._logs.queue
         self._past = self._past.on_coarser_rows(queue, multiple)
-        self._move(len(self._columns["row"]))
-        if self._end:
-            used = self._columns["row"].part(0, self._end)
-            rows = np.floor_divide(queue.read(used), np.int32(multiple))
-            queue.write(used, rows)  # once in a year: not worth a kernel
-            queue.wait()
+        fine = self._columns["row"].part(self._begin, self._end)
+        self._move(len(self._columns["row"]))  # views keep the rows they have
+        magic, shift = (np.uint32(number) for number in division(multiple))
+        blocks, count = -(-len(fine) // _THREADS), np.uint32(len(fine))
+        queue.launch("coarsen_rows", blocks, _THREADS, count, magic, shift, fine, self._columns["row"])
 
     @property
     def pending(self) -> Sequence[tuple[CohortBatch, int, int]]:
@@ -198,7 +197,7 @@ class CudaLedger:
         new = _empty(queue, max(capacity, _FIRST_CAPACITY))
         for name, _ in _COLUMNS:
             queue.copy(new[name].part(0, held), self._columns[name].part(self._begin, self._end))
-        queue.wait()
+        self._logs.is_moving = True
         self._index = self._index.moved(self._begin)
         self._columns, self._begin, self._end = new, 0, held
 
@@ -210,6 +209,9 @@ class CudaLogs:
         queue: of the engine's thread.
         compact: merges; may be called from any thread.
         read: copies a run to the host; may be called from any thread.
+
+    Attributes:
+        is_moving: some log has been told to move and may not have done so yet; whoever sees it moved has to wait.
     """
 
     def __init__(
@@ -223,6 +225,7 @@ class CudaLogs:
         self.read = read
         self._waiting: weakref.WeakSet[CudaLedger] = weakref.WeakSet()
         self._waiting_events = 0
+        self.is_moving = False
 
     def is_due(self, ledger: CudaLedger, events: int) -> None:
         """Hear that a ledger has got events that wait; many of them go to the device at once."""
@@ -237,10 +240,12 @@ class CudaLogs:
         Raises:
             OutOfDeviceMemory: a log cannot grow; everything still waits.
         """
-        ledgers = list(self._waiting)
+        ledgers, queue = list(self._waiting), self.queue
         if not ledgers:
+            if self.is_moving:
+                queue.wait()
+                self.is_moving = False
             return
-        queue = self.queue
         places = [ledger.place() for ledger in ledgers]
         sources, counts = self._sources([ledger.pending for ledger in ledgers])
         base = min(map(min, places))
@@ -258,6 +263,7 @@ class CudaLogs:
             ledger.arrived()
         self._waiting.clear()
         self._waiting_events = 0
+        self.is_moving = False
 
     def _sources(
         self, pending: Sequence[Sequence[tuple[CohortBatch, int, int]]]

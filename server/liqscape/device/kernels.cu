@@ -7,6 +7,7 @@ constexpr u32 MAX_ROWS = 1024;
 constexpr u32 WORDS_OF_COLUMN = MAX_ROWS / WARP;  // a bit for each row of a column
 constexpr u32 TILE_COLUMNS = 32;
 constexpr u32 EVENTS_IN_FLIGHT = 4;  // loads of so many events are under way in each thread; what one load brings
+constexpr u32 FEW_EVENTS = 128;      // of a job whose sums go to global memory at once: sooner done than shared ones
 constexpr u32 CELLS_IN_FLIGHT = 4;
 
 // One grid and its ring of levels, both of columns x rows.
@@ -59,6 +60,16 @@ __device__ void add_to_halves(u32* low, u32* high, u32 at, u64 value) {
     if (high_word != 0) atomicAdd(&high[at], high_word);
 }
 
+// Adds to a row of a column, or for many events to the sums that are added to it at the end.
+__device__ void add_to_row(bool few, u64* column, u32* low, u32* high, u32 row, u64 value) {
+    if (value == 0) return;
+    if (few) {
+        atomicAdd(&column[row], value);
+    } else {
+        add_to_halves(low, high, row, value);
+    }
+}
+
 // Adds lots x weight of every job's events to its column. cells: zeros before the first job. A thread takes events that
 // follow each other: merged ones are sorted by row within their bin, so most of its sums are of one row, and a warp that
 // adds them together meets in one place of shared memory a quarter as often.
@@ -68,10 +79,15 @@ extern "C" __global__ void __launch_bounds__(256) project_columns(
     __shared__ u32 low[MAX_ROWS];
     __shared__ u32 high[MAX_ROWS];
     const ProjectJob job = jobs[blockIdx.x];
+    if (job.events == 0) return;
     const Channel channel = channels[job.channel];
     const EventRun run = runs[job.run];
-    for (u32 row = threadIdx.x; row < channel.rows; row += blockDim.x) low[row] = high[row] = 0;
-    __syncthreads();
+    u64* column = cells + channel.first_cell + (i64)job.column * channel.rows;
+    const bool few = job.events <= FEW_EVENTS;
+    if (!few) {
+        for (u32 row = threadIdx.x; row < channel.rows; row += blockDim.x) low[row] = high[row] = 0;
+        __syncthreads();
+    }
 
     const u32 end = job.first_event + job.events;
     const u32 aligned = job.first_event - job.first_event % EVENTS_IN_FLIGHT;
@@ -95,17 +111,17 @@ extern "C" __global__ void __launch_bounds__(256) project_columns(
             const u32 own = (u32)coarse_row(row[k], channel.row_magic, channel.row_shift) - (u32)channel.first_row;
             if (own >= channel.rows) continue;
             if (own != at) {
-                if (sum != 0) add_to_halves(low, high, at, sum);
+                add_to_row(few, column, low, high, at, sum);
                 at = own;
                 sum = 0;
             }
             sum += (u64)lots[k] * weights[channel.first_weight + key[k]];
         }
-        if (sum != 0) add_to_halves(low, high, at, sum);
+        add_to_row(few, column, low, high, at, sum);
     }
+    if (few) return;
     __syncthreads();
 
-    u64* column = cells + channel.first_cell + (i64)job.column * channel.rows;
     for (u32 row = threadIdx.x; row < channel.rows; row += blockDim.x) {
         const u64 sum = ((u64)high[row] << 32) + low[row];
         if (sum != 0) atomicAdd(&column[row], sum);

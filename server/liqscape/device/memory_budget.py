@@ -23,12 +23,12 @@ RAW_EVENT_BYTES: Final = 19
 COHORT_BYTES: Final = 26
 """Open minute and row, 4 each, key 2, lots and clock, 8 each."""
 
-RAW_EVENTS_WHILE_BUILDING: Final = 1 << 24
-"""Of a log: grid.shard merges it when it has so many (a test holds the two together). A year has more of an instrument,
-46M where it comes by the minute, so every log of a server that builds a year gets there."""
+RAW_PLACES_WHILE_BUILDING: Final = 3 << 22
+"""Of a log that grid.shard merges when it has 7M events, which every one gets while a year is built: 8M, and half of
+that while it doubled (a test holds the two together)."""
 
 RAW_COPIES: Final = 3
-"""A log doubles when it is full, and has just done so when it is merged; while it does, the old half is still there."""
+"""A day's log that has just doubled has twice the places it needs; while it does, the old half is still there."""
 
 MERGED_COPIES: Final = 2
 """A merge makes the new past beside the old one."""
@@ -151,10 +151,10 @@ def size_text(size: int) -> str:
 
 def _book_bytes(sizes: BookSizes, share: float) -> tuple[int, int, int]:
     """Return the bytes of cohorts, raw events and merged events."""
-    raw = max(round(sizes.raw_events_a_day * share), RAW_EVENTS_WHILE_BUILDING)
+    raw_places = max(RAW_COPIES * round(sizes.raw_events_a_day * share), RAW_PLACES_WHILE_BUILDING)
     return (
         round(sizes.cohorts * share) * COHORT_PLACES * COHORT_BYTES,
-        raw * RAW_COPIES * RAW_EVENT_BYTES,
+        raw_places * RAW_EVENT_BYTES,
         round(sizes.merged_events * share) * MERGED_COPIES * RAW_EVENT_BYTES,
     )
 

@@ -26,8 +26,10 @@ from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.lockstep import run_together
 from liqscape.positions.mix import prior_inflow_mix
 
-MAX_RAW_EVENTS_WHILE_BUILDING: Final = 1 << 24
-"""Raw events of a symbol before they are merged while history is built: 400 MB."""
+MAX_RAW_EVENTS_WHILE_BUILDING: Final = 7 << 20
+"""Raw events of a log before they are merged while history is built: 170 MB. Somewhat below a power of two, to which a
+log has grown by then: at one it would just have doubled.
+"""
 
 BarObserver = Callable[[str, list[Bar], BookStep], None]
 """Called with symbol, bars and what they did to the book; for exports and scores."""
