@@ -14,8 +14,8 @@ demo: .venv/.installed-server  ## a simulated market, served until Ctrl-C
 watch: .venv/.installed-server  ## its heatmap, in a second terminal
 	@$(BIN)/liqscape watch --address $(LISTEN) $(SYMBOL) $(TIMEFRAME)
 
-test: .venv/.installed-dev  ## every test; ARGS="-k ring" narrows it
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.installed-dev  ## every test, a worker a core; ARGS="-k ring" narrows it
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: .venv/.installed-dev  ## every check that runs no test
 	@PYTHON="$(PYTHON)" .ci/lint

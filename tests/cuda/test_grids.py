@@ -71,7 +71,7 @@ def test_every_tick_equals_numpy(kernels: CpuModule, order: Order, rows: int) ->
     backend = NumpyBackend()
     buffers = [backend.channel_buffer(*channel) for channel in channels]
     kernels.set_order(order, seed=3)
-    grids = KernelGrids(kernels, channels, largest_job=500)
+    grids = KernelGrids(kernels, channels, threads=64, largest_job=500)
     changed = 0
     # A tick within the minute, a minute, every timeframe rolls, then a gap.
     for now in (NOW, NOW, NOW + 1, NOW + 3, NOW + 70):

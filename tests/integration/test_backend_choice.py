@@ -24,7 +24,7 @@ async def nobody(server: RunningServer) -> None:
 
 def small_device(name: str, device: int) -> Chosen:
     """Return a device with room for one symbol."""
-    return Chosen(NumpyBackend(), "a small device", free_bytes=4_000_000_000)
+    return Chosen(NumpyBackend(), "a small device", free_bytes=2_600_000_000)
 
 
 async def test_server_says_what_it_computes_with_and_why() -> None:

@@ -45,7 +45,7 @@ def test_events_and_cohorts_are_those_that_were_measured() -> None:
 
 def test_raw_log_is_as_long_as_building_lets_it_grow() -> None:
     places = 1 << MAX_RAW_EVENTS_WHILE_BUILDING.bit_length()
-    assert memory_budget.RAW_PLACES_WHILE_BUILDING == places + places // 2
+    assert places + places // 2 == memory_budget.RAW_PLACES_WHILE_BUILDING
     assert need(ONE, with_open_only=False).raw_events == 19 * (places + places // 2)
     assert need(ONE * 100, with_open_only=False).raw_events == 3 * 19 * 35_000_000
 
