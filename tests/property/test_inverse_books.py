@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from liqscape.axes import SymbolScale
-from liqscape.device.backend import CohortBatch
+from liqscape.device.backend import CohortBatch, LiveSnapshot
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.device.numpy_live import NumpyLiveTable
 from liqscape.events import PositionSide, TickEnd
@@ -39,8 +39,8 @@ BIG_POSITIONS = {
 class ExhaustiveBackend(NumpyBackend):
     """A backend whose live table scans every cohort in every operation."""
 
-    def live_table(self, groups: int) -> NumpyLiveTable:
-        return NumpyLiveTable(groups, exhaustive=True)
+    def live_table(self, groups: int, snapshot: LiveSnapshot | None = None) -> NumpyLiveTable:
+        return NumpyLiveTable(groups, snapshot, exhaustive=True)
 
 
 def lots_of(quantity: int, row: int, instrument: Instrument, scale: SymbolScale) -> int:

@@ -83,6 +83,44 @@ class BookProfile:
     lots: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class LiveSnapshot:
+    """A live table on the host, whole: what any backend makes the same table of.
+
+    Attributes:
+        cohorts: the open ones, in append order.
+        clocks: int64[cohort].
+        hazard: int64[group], the clock last reached by closes.
+    """
+
+    cohorts: CohortBatch
+    clocks: NDArray[np.int64]
+    hazard: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSnapshot:
+    """A ledger on the host, whole: what any backend makes the same ledger of.
+
+    Attributes:
+        raw: events of the raw log.
+        tiers: merged events of each age tier.
+        limits: the open minute below which nothing is in tiers 0..k, for each tier k.
+        merged_events: how many events, from the very first one, are in the tiers or have been dropped.
+        until_minute: the last event minute merged; -1: none was.
+        coarsened: how often rows were coarsened.
+        unmerged: rows were coarsened since the last merge, so tiers hold events that agree.
+    """
+
+    raw: LedgerColumns
+    tiers: tuple[LedgerColumns, ...]
+    limits: tuple[int, ...]
+    merged_events: int
+    until_minute: int
+    coarsened: int
+    unmerged: bool
+
+
 class LiveTable(Protocol):
     """Open cohorts of one symbol, each in the unit of its instrument, which the table need not know."""
 
@@ -153,6 +191,10 @@ class LiveTable(Protocol):
         """
         ...
 
+    def snapshot(self) -> LiveSnapshot:
+        """Return host copies of everything; see Backend.live_table."""
+        ...
+
 
 class LedgerView(Protocol):
     """A ledger as it was when captured: later appends do not change it. May be read from another thread."""
@@ -186,6 +228,10 @@ class LedgerView(Protocol):
 
     def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
         """Return the numbers of the tiers that may hold something opened from first_minute to before until_minute."""
+        ...
+
+    def snapshot(self) -> LedgerSnapshot:
+        """Return everything as host arrays, not to be written to; see Backend.ledger."""
         ...
 
     def compacted(self, now_minute: int) -> CompactedPast:
@@ -364,12 +410,12 @@ class Backend(Protocol):
         """Return what people should know of how the device fares, by name; from any thread."""
         ...
 
-    def live_table(self, groups: int) -> LiveTable:
-        """Make an empty table."""
+    def live_table(self, groups: int, snapshot: LiveSnapshot | None = None) -> LiveTable:
+        """Make a table: empty, or as one was of which this is a snapshot, on whichever backend it was taken."""
         ...
 
-    def ledger(self) -> Ledger:
-        """Make an empty ledger."""
+    def ledger(self, snapshot: LedgerSnapshot | None = None) -> Ledger:
+        """Make a ledger: empty, or as one was of which this is a snapshot, on whichever backend it was taken."""
         ...
 
     def project(

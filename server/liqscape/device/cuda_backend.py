@@ -19,7 +19,9 @@ from liqscape.device.backend import (
     CloseRequest,
     EndedCohorts,
     LedgerColumns,
+    LedgerSnapshot,
     LedgerView,
+    LiveSnapshot,
     SweepRequest,
 )
 from liqscape.device.cuda_grids import CudaChannelBuffer, CudaGrids
@@ -63,11 +65,11 @@ class CudaBackend:
         self._logs = CudaLogs(self._queue, self._compact, self._read)
         self._grids = CudaGrids(self._queue, threads=threads)
 
-    def live_table(self, groups: int) -> CudaLiveTable:
-        return self._tables.table(groups)
+    def live_table(self, groups: int, snapshot: LiveSnapshot | None = None) -> CudaLiveTable:
+        return self._tables.table(groups, snapshot)
 
-    def ledger(self) -> CudaLedger:
-        return CudaLedger(self._logs)
+    def ledger(self, snapshot: LedgerSnapshot | None = None) -> CudaLedger:
+        return CudaLedger(self._logs, snapshot)
 
     def sweep(self, asked: Sequence[SweepRequest]) -> list[EndedCohorts]:
         with self._gate.tick():

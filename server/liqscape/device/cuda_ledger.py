@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.device.backend import CohortBatch, CompactedPast, LedgerColumns
+from liqscape.device.age_tiers import AGE_TIERS
+from liqscape.device.backend import CohortBatch, CompactedPast, LedgerColumns, LedgerSnapshot
 from liqscape.device.cuda_tiers import DevicePast
 from liqscape.device.device_runs import DeviceRun
 from liqscape.device.job_tables import APPEND_JOB, division
@@ -103,14 +104,31 @@ class CudaLedgerView:
     def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
         return self.past.tiers_from(first_minute, until_minute)
 
+    def snapshot(self) -> LedgerSnapshot:
+        past = self.past
+        return LedgerSnapshot(
+            raw=self.columns(),
+            tiers=self.tiers(),
+            limits=past.limits,
+            merged_events=past.dropped_events,
+            until_minute=past.until_minute,
+            coarsened=past.coarsened,
+            unmerged=past.unmerged,
+        )
+
     def compacted(self, now_minute: int) -> DevicePast:
         return self._logs.compact(self.raw(), self._first_event, self.past, now_minute)
 
 
 class CudaLedger:
-    """See backend.Ledger."""
+    """See backend.Ledger.
 
-    def __init__(self, logs: CudaLogs) -> None:
+    Args:
+        logs: what it shares with others.
+        snapshot: what it begins with; nothing by default.
+    """
+
+    def __init__(self, logs: CudaLogs, snapshot: LedgerSnapshot | None = None) -> None:
         self._logs = logs
         self._columns = _empty(logs.queue, _FIRST_CAPACITY)
         self._index = MinuteIndex()
@@ -121,6 +139,8 @@ class CudaLedger:
         self._first_event = 0
         self._past = DevicePast.nothing(logs.queue)
         self._last_minute = 0
+        if snapshot is not None:
+            self._restore(snapshot)
 
     def __len__(self) -> int:
         return self.raw_events + self._past.events
@@ -185,6 +205,29 @@ class CudaLedger:
         """Hear that what waited is in its place."""
         self._end += self._pending_events
         self._pending, self._pending_events = [], 0
+
+    def _restore(self, snapshot: LedgerSnapshot) -> None:
+        queue, raw, held = self._logs.queue, snapshot.raw, len(snapshot.raw.minute)
+        self._columns = _empty(queue, max(2 * held, _FIRST_CAPACITY))
+        for name, _ in _COLUMNS:
+            queue.write(self._columns[name].part(0, held), getattr(raw, name))
+        begins = np.flatnonzero(np.diff(raw.minute, prepend=np.int32(-1))).tolist() if held else []
+        for begin in begins:
+            self._index.add(int(raw.minute[begin]), begin)
+        self._end, self._first_event = held, snapshot.merged_events
+        self._last_minute = int(raw.minute[-1]) if held else max(snapshot.until_minute, 0)
+        self._past = DevicePast(
+            tiers=tuple(
+                DeviceRun.put(queue, events, with_cause=tier.keeps_cause)
+                for tier, events in zip(AGE_TIERS, snapshot.tiers, strict=True)
+            ),
+            limits=snapshot.limits,
+            dropped_events=snapshot.merged_events,
+            until_minute=snapshot.until_minute,
+            coarsened=snapshot.coarsened,
+            unmerged=snapshot.unmerged,
+        )
+        queue.wait()
 
     def _reserve(self, more: int) -> None:
         """Make room for more events; views keep the arrays they have."""

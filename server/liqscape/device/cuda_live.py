@@ -19,6 +19,7 @@ from liqscape.device.backend import (
     CloseRequest,
     CohortBatch,
     EndedCohorts,
+    LiveSnapshot,
     LiveTable,
     LotRates,
     SweepRequest,
@@ -72,6 +73,10 @@ class CudaLiveTable:
         live = lots > 0
         return CohortBatch(open_minute[live], row[live], key[live], lots[live]), clock[live]
 
+    def snapshot(self) -> LiveSnapshot:
+        cohorts, clocks = self.cohorts()
+        return LiveSnapshot(cohorts, clocks, self.hazard.copy())
+
     def profile(self, rates: LotRates) -> Callable[[], BookProfile]:
         return self.tables.profile(self.place, rates)
 
@@ -109,9 +114,12 @@ class CudaLiveTables:
         self._joined = Scratch(queue, np.uint32)
         self._held = Scratch(queue, np.int64)
 
-    def table(self, groups: int) -> CudaLiveTable:
-        """Make an empty table."""
-        return CudaLiveTable(self, self._cohorts.add(groups))
+    def table(self, groups: int, snapshot: LiveSnapshot | None = None) -> CudaLiveTable:
+        """Make a table: empty, or what a snapshot is of. Raises OutOfDeviceMemory."""
+        table = CudaLiveTable(self, self._cohorts.add(groups))
+        if snapshot is not None:
+            self._restore(table, snapshot)
+        return table
 
     def append(self, asked: Sequence[AppendRequest]) -> list[NDArray[np.int64]]:
         """See Backend.append. After an error every table is as it was.
@@ -193,6 +201,16 @@ class CudaLiveTables:
         """Sum a table by key and row, at once; see LiveTable.profile."""
         profile = self._profiles.profile(place, rates)
         return lambda: profile
+
+    def _restore(self, table: CudaLiveTable, snapshot: LiveSnapshot) -> None:
+        held, place = snapshot.cohorts, table.place
+        table.hazard = snapshot.hazard.copy()
+        self._cohorts.make_room([place], [len(held)])
+        place.count = place.live = len(held)
+        columns: list[NDArray[Any]] = [held.open_minute, held.row, held.key, held.lots, snapshot.clocks]
+        for to, column in zip(self._cohorts.of(place), columns, strict=True):
+            self._queue.write(to, column)
+        _widen([place], [len(held)], held.key, snapshot.clocks)
 
     def _tables_of(self, asked: Sequence[AppendRequest | SweepRequest | CloseRequest]) -> list[CudaLiveTable]:
         tables = [self._own(one.table) for one in asked]

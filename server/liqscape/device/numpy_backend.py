@@ -14,7 +14,9 @@ from liqscape.device.backend import (
     AppendRequest,
     CloseRequest,
     EndedCohorts,
+    LedgerSnapshot,
     LedgerView,
+    LiveSnapshot,
     SweepRequest,
 )
 from liqscape.device.numpy_channel import NumpyChannelBuffer
@@ -42,11 +44,11 @@ class NumpyBackend:
     def advance(self, asked: Sequence[AdvanceRequest]) -> list[tuple[NDArray[np.uint32], NDArray[np.uint8]]]:
         return [one.buffer.advance(one.view, one.now_minute, one.newest_column) for one in asked]
 
-    def live_table(self, groups: int) -> NumpyLiveTable:
-        return NumpyLiveTable(groups)
+    def live_table(self, groups: int, snapshot: LiveSnapshot | None = None) -> NumpyLiveTable:
+        return NumpyLiveTable(groups, snapshot)
 
-    def ledger(self) -> NumpyLedger:
-        return NumpyLedger()
+    def ledger(self, snapshot: LedgerSnapshot | None = None) -> NumpyLedger:
+        return NumpyLedger(snapshot)
 
     def project(
         self,

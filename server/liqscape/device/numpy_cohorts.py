@@ -41,13 +41,13 @@ class CohortColumns:
 
     def append(
         self,
-        open_minute: int,
+        open_minute: int | NDArray[np.int32],
         rows: NDArray[np.int32],
         keys: NDArray[np.uint16],
         lots: NDArray[np.int64],
         clocks: NDArray[np.int64],
     ) -> slice:
-        """Add cohorts with lots at the end; return their places."""
+        """Add cohorts with lots at the end, of one minute or of many; return their places."""
         places = slice(self.count, self.count + len(rows))
         self._reserve(places.stop)
         self.open_minute[places] = open_minute

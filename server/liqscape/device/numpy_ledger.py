@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liqscape.device.backend import CohortBatch, LedgerColumns
+from liqscape.device.backend import CohortBatch, LedgerColumns, LedgerSnapshot
 from liqscape.device.backend import CompactedPast as CompactedPastLike
 from liqscape.device.numpy_tiers import CompactedPast, compact
 from liqscape.errors import ModelError
@@ -49,20 +49,38 @@ class NumpyLedgerView:
     def tiers_from(self, first_minute: int, until_minute: int | None = None) -> range:
         return self._past.tiers_from(first_minute, until_minute)
 
+    def snapshot(self) -> LedgerSnapshot:
+        past = self._past
+        return LedgerSnapshot(
+            raw=self.columns(),
+            tiers=past.tiers,
+            limits=past.limits,
+            merged_events=past.dropped_events,
+            until_minute=past.until_minute,
+            coarsened=past.coarsened,
+            unmerged=past.unmerged,
+        )
+
     def compacted(self, now_minute: int) -> CompactedPast:
         return compact(self.columns(), self._first_event, self._past, now_minute)
 
 
 class NumpyLedger:
-    """See device.backend.Ledger."""
+    """See device.backend.Ledger.
 
-    def __init__(self) -> None:
+    Args:
+        snapshot: what it begins with; nothing by default.
+    """
+
+    def __init__(self, snapshot: LedgerSnapshot | None = None) -> None:
         self._columns = _empty(_FIRST_CAPACITY)
         self._begin = 0  # events before it are in the past; they leave the arrays at the next move
         self._end = 0
         self._first_event = 0
         self._past = CompactedPast.nothing()
         self._last_minute = 0
+        if snapshot is not None:
+            self._restore(snapshot)
 
     def __len__(self) -> int:
         return self.raw_events + self._past.events
@@ -106,6 +124,21 @@ class NumpyLedger:
         self._past = self._past.on_coarser_rows(multiple)
         self._move(len(self._columns.minute))
         np.floor_divide(self._columns.row[: self._end], np.int32(multiple), out=self._columns.row[: self._end])
+
+    def _restore(self, snapshot: LedgerSnapshot) -> None:
+        held = len(snapshot.raw.minute)
+        self._columns, self._end = snapshot.raw, held
+        self._move(2 * held)
+        self._first_event = snapshot.merged_events
+        self._last_minute = int(snapshot.raw.minute[-1]) if held else max(snapshot.until_minute, 0)
+        self._past = CompactedPast(
+            tiers=snapshot.tiers,
+            limits=snapshot.limits,
+            dropped_events=snapshot.merged_events,
+            until_minute=snapshot.until_minute,
+            coarsened=snapshot.coarsened,
+            unmerged=snapshot.unmerged,
+        )
 
     def _reserve(self, more: int) -> None:
         """Make room for more events; views keep the arrays they have."""

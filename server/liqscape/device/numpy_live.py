@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.device.backend import NO_TRIGGER, BookProfile, CohortBatch, EndedCohorts, LotRates
+from liqscape.device.backend import NO_TRIGGER, BookProfile, CohortBatch, EndedCohorts, LiveSnapshot, LotRates
 from liqscape.device.book_profile import profile_of
 from liqscape.device.lot_rates import lots_of
 from liqscape.device.numpy_cohorts import CohortColumns
@@ -27,12 +27,13 @@ class NumpyLiveTable:
 
     Args:
         groups: instrument numbers x 2.
+        snapshot: what it begins with; nothing by default.
         exhaustive: scan every cohort in every operation; the definition the near sets are tested against.
     """
 
-    def __init__(self, groups: int, *, exhaustive: bool = False) -> None:
+    def __init__(self, groups: int, snapshot: LiveSnapshot | None = None, *, exhaustive: bool = False) -> None:
         self._columns = CohortColumns()
-        self._hazard = np.zeros(groups, np.int64)
+        self._hazard = np.zeros(groups, np.int64) if snapshot is None else snapshot.hazard.copy()
         self._row_sign = np.where(np.arange(groups) % 2 == 0, -1, 1)  # the rows the price reaches first are the lowest
         # How far beyond the hazard the next close is expected to reach; too short costs another look, no more.
         self._clock_step = np.full(groups, VALUE_LIMIT if exhaustive else _FIRST_CLOCK_STEP)
@@ -41,6 +42,11 @@ class NumpyLiveTable:
         self._exhaustive = exhaustive
         self._by_row = self._index(self._rows_of)
         self._by_clock = self._index(self._clocks_of)
+        if snapshot is not None:
+            held = snapshot.cohorts
+            places = self._columns.append(held.open_minute, held.row, held.key, held.lots, snapshot.clocks)
+            self._by_row.add(places)
+            self._by_clock.add(places)
 
     def __len__(self) -> int:
         return self._columns.live
@@ -113,6 +119,10 @@ class NumpyLiveTable:
     def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
         c, places = self._columns, self._columns.alive()
         return CohortBatch(c.open_minute[places], c.row[places], c.key[places], c.lots[places]), c.clock[places]
+
+    def snapshot(self) -> LiveSnapshot:
+        cohorts, clocks = self.cohorts()
+        return LiveSnapshot(cohorts, clocks, self._hazard.copy())
 
     def profile(self, rates: LotRates) -> Callable[[], BookProfile]:
         c, used = self._columns, slice(0, self._columns.count)
