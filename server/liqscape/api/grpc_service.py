@@ -48,6 +48,15 @@ STOP_RECONNECT_AFTER_MS: Final = 1000
 """A restart takes about so long; clients add jitter and back off if it takes longer."""
 
 
+DRAIN_SPREAD_SHARE: Final = 0.8
+"""Of the time to drain; the rest is for the last ones to take what is under way and their GoingAway."""
+
+DRAIN_LOOK_S: Final = 0.05
+"""How often it is looked whether any stream is left."""
+
+DRAINING: Final = "the server is stopping"
+
+
 @dataclass(slots=True)
 class RunningGrpcServer:
     """A server whose socket is bound.
@@ -62,10 +71,21 @@ class RunningGrpcServer:
     _health: health.aio.HealthServicer
     _watch: asyncio.Task[None]
 
+    async def drain(self, within_s: float) -> None:
+        """Send readers elsewhere: health turns first, new streams are refused, open ones leave one after the other.
+
+        Returns when none is left or the time is over; questions are answered all the while.
+        """
+        await self._health.enter_graceful_shutdown()
+        self._hub.close(DRAINING, STOP_RECONNECT_AFTER_MS, within_s * DRAIN_SPREAD_SHARE)
+        ends_at = self._hub.monotonic() + within_s
+        while self._hub.counters.streams_open and self._hub.monotonic() < ends_at:
+            await asyncio.sleep(DRAIN_LOOK_S)
+
     async def stop(self, grace_s: float) -> None:
         """Say goodbye on every stream, refuse new calls, and return when all have ended or the grace is over."""
         await self._health.enter_graceful_shutdown()
-        self._hub.close("the server is stopping", STOP_RECONNECT_AFTER_MS)
+        self._hub.close(DRAINING, STOP_RECONNECT_AFTER_MS)
         await self._server.stop(grace_s)
         self._watch.cancel()
         await asyncio.wait({self._watch})

@@ -206,6 +206,7 @@ class StreamEncoder:
             venues=self._encode_venues(output),
             source_watermark_ns=max((s.source_watermark_ns for s in output.symbols), default=0),
             ended=output.ended,
+            grids_ready_unix_ns=output.grids_ready_unix_ns,
         )
 
     def levels(self, channel_id: int) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from liqscape.broadcast.ports import FrameSource, ShardDescription, TickRecord
 from liqscape.broadcast.ring import Ring
 from liqscape.errors import InvalidArgument, NotFound
 from liqscape.grid.updates import Channel
+from liqscape.metrics import Stage, Timings
 from liqscape.v1 import stream_pb2
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ STALE_AFTER_S: Final = 5.0
 """An engine that publishes nothing for so long, and for three ticks, is said to be stale."""
 
 STALE_TICKS: Final = 3
+
+GOLDEN_SHARE: Final = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, fall evenly between 0 and 1, however many there are and whichever have gone."""
 
 FAILED_RECONNECT_AFTER_MS: Final = 5000
 """A defect of ours does not heal within a moment; the process may be restarted meanwhile."""
@@ -75,6 +79,7 @@ class Hub:
         max_frame_bytes: int = MAX_FRAME_BYTES,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        timings: Timings | None = None,
     ) -> None:
         """Start empty.
 
@@ -84,6 +89,7 @@ class Hub:
             max_frame_bytes: a longer message is sent in fragments.
             now_ns: wall clock, for stamps.
             monotonic: seconds, for heartbeats and cadence.
+            timings: where it is counted how long things take; by default they are the hub's own.
         """
         self._source = source
         self.ring = ring or Ring.for_tick_ms(source.shard.tick_ms)
@@ -91,8 +97,12 @@ class Hub:
         self.now_ns = now_ns
         self.monotonic = monotonic
         self.counters = StreamCounters()
+        self.timings = timings or Timings()
         self.goodbye: stream_pb2.GoingAway | None = None
-        self._appended_at = monotonic()
+        self.appended_at = monotonic()
+        self._closed_at = 0.0
+        self._spread_s = 0.0
+        self._places = 0
         self._awaiting_tick: set[asyncio.Future[None]] = set()
         self._asleep: set[asyncio.Future[None]] = set()
         self._batches: dict[tuple[Selection, Position | None], Batch] = {}
@@ -133,17 +143,37 @@ class Hub:
             if instrument_id not in self._symbol_of_instrument:
                 parsed = stream_pb2.Section.FromString(entry)
                 self._symbol_of_instrument[instrument_id] = parsed.chunks[0].venue.symbol
-        self._appended_at = self.monotonic()
+        self.appended_at = self.monotonic()
+        if record.grids_ready_unix_ns:
+            waited_ns = self.now_ns() - record.grids_ready_unix_ns
+            self.timings.freshness[Stage.GRID_TO_FRAME].observe(waited_ns / 1e9)
         self._batches.clear()
         self._frames.clear()
         self._frames_bytes = 0
         _wake(self._awaiting_tick)
 
-    def close(self, reason: str, reconnect_after_ms: int) -> None:
-        """Let every reader end with GoingAway once what it is being sent has gone out."""
+    def close(self, reason: str, reconnect_after_ms: int, spread_s: float = 0.0) -> None:
+        """Let every reader end with GoingAway once what it is being sent has gone out.
+
+        Args:
+            reason: in words.
+            reconnect_after_ms: when a reader may come back, counted from its own GoingAway.
+            spread_s: the readers leave one after the other over this time, and get ticks until they do.
+        """
         self.goodbye = stream_pb2.GoingAway(reason=reason, reconnect_after_ms=reconnect_after_ms)
+        self._closed_at = self.monotonic()
+        self._spread_s = spread_s
         _wake(self._awaiting_tick)
         _wake(self._asleep)
+
+    def new_place(self) -> float:
+        """Return a reader's place, 0..1, in the order in which all leave a hub that closes."""
+        self._places += 1
+        return self._places * GOLDEN_SHARE % 1.0
+
+    def leaves_at(self, place: float) -> float:
+        """Return when the reader of a place has to leave; infinity while the hub is open."""
+        return float("inf") if self.goodbye is None else self._closed_at + place * self._spread_s
 
     def channels(self) -> list[Channel]:
         """Return the channels that can be joined, in the order of the shard."""
@@ -166,7 +196,7 @@ class Hub:
 
     def states(self) -> tuple[stream_pb2.DataState, ...]:
         """Return what the data are now."""
-        silent_s = self.monotonic() - self._appended_at
+        silent_s = self.monotonic() - self.appended_at
         stale = silent_s > max(STALE_AFTER_S, STALE_TICKS * self.shard.tick_ms / 1000)
         return data_states(
             simulated=self.shard.simulated,
@@ -199,9 +229,9 @@ class Hub:
         return frame
 
     async def wait(self, timeout_s: float, *, for_tick: bool) -> None:
-        """Return after a time at most, when the hub is closed, or (for_tick) when a record comes."""
-        if self.goodbye is not None:
-            return
+        """Return after a time at most, when the hub is being closed, or (for_tick) when a record comes."""
+        if self.leaves_at(1.0) <= self.monotonic():
+            return  # every reader has to leave
         loop = asyncio.get_running_loop()
         # A future for each waiter: cancelling a reader that awaits a shared one would cancel it for all.
         future: asyncio.Future[None] = loop.create_future()

@@ -138,6 +138,7 @@ def merge_records(records: Iterable[TickRecord]) -> TickRecord:
         source_watermark_ns=record.source_watermark_ns,
         ended=record.ended,
         ticks_merged=ticks_merged,
+        grids_ready_unix_ns=record.grids_ready_unix_ns,
     )
 
 

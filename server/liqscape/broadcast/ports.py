@@ -44,6 +44,7 @@ class TickRecord:
         ended: the input has ended; no tick follows.
         ticks_merged: ticks beyond one that this record stands for, because an edge could not take them one by one.
             A channel may then have several chunks, in the order of their ticks.
+        grids_ready_unix_ns: when the engine had the grids of the tick; for measurement, 0 = not said.
     """
 
     tick: int
@@ -54,6 +55,7 @@ class TickRecord:
     source_watermark_ns: int
     ended: bool = False
     ticks_merged: int = 0
+    grids_ready_unix_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
