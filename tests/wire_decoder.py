@@ -224,7 +224,8 @@ class Replica:
                 raise Gap(f"{self.keyframes} of {frame.snapshot_end.keyframes} keyframes have come")
             self.in_sync = all(channel.in_sync for channel in self.channels.values())
         elif control == "heartbeat":
-            (self.resume,) = frame.heartbeat.positions
+            for position in frame.heartbeat.positions:
+                self.resume = position
         return frame
 
     def _hello(self, hello: stream_pb2.Hello) -> None:

@@ -20,7 +20,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from liqscape.broadcast.cursor import CADENCE_CLASSES_MS, Cursor
+from liqscape.broadcast.cadence import CADENCE_CLASSES_MS
+from liqscape.broadcast.cursor import Cursor
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource, merge_records

@@ -24,11 +24,21 @@ class StreamCounters:
     keyframes: int = 0
     source_ticks_merged: int = 0
     ticks_conflated: int = 0
+    selection_changes: int = 0
+    sessions_idle: int = 0
+    session_requests_delayed: int = 0
+    rejected: dict[stream_pb2.Reject.Reason, int] = field(default_factory=dict)
     lagged: dict[stream_pb2.Lagged.Reason, int] = field(default_factory=dict)
 
     def count_lagged(self, reason: stream_pb2.Lagged.Reason) -> None:
         """Count a resume point that could not be honoured."""
         self.lagged[reason] = self.lagged.get(reason, 0) + 1
+
+    def count_rejected(self, reason: stream_pb2.Reject.Reason, channels: int) -> None:
+        """Count channels that a reader has found broken; a reason that this server does not know is not specified."""
+        if reason not in stream_pb2.Reject.Reason.values():
+            reason = stream_pb2.Reject.REASON_UNSPECIFIED
+        self.rejected[reason] = self.rejected.get(reason, 0) + channels
 
     def by_name(self) -> dict[str, int]:
         """Return every count under the name GetStatus shows it by."""
@@ -44,7 +54,13 @@ class StreamCounters:
             "stream_heartbeats": self.heartbeats,
             "stream_keyframes": self.keyframes,
             "source_ticks_merged": self.source_ticks_merged,
+            "session_changes": self.selection_changes,
+            "sessions_idle": self.sessions_idle,
+            "session_requests_delayed": self.session_requests_delayed,
         }
+        for rejected, count in self.rejected.items():
+            name = stream_pb2.Reject.Reason.Name(rejected).removeprefix("REASON_").lower()
+            counts[f"session_rejected_channels_{name}"] = count
         for reason, count in self.lagged.items():
             counts[f"stream_lagged_{stream_pb2.Lagged.Reason.Name(reason).removeprefix('REASON_').lower()}"] = count
         return counts

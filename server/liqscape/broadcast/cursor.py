@@ -1,54 +1,54 @@
 """One reader of a hub: what its next frame is, and when.
 
-The state of a reader is its position. Control messages are derived from it, so none can be lost, and however slow the
-reader is, what it gets next is everything since its position as one message.
+The state of a reader is its position, and which of its channels have no state yet. Control messages are derived from
+that, so none can be lost, and however slow the reader is, what it gets next is everything since its position as one
+message. A reader under credits gets data only while it has some left; what it says (acknowledge, change, reject) is
+merged into its state, never queued.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from liqscape import __version__
-from liqscape.broadcast.hub import Batch, Hub, Position, Selection
-from liqscape.errors import InvalidArgument
+from liqscape.broadcast import controls
+from liqscape.broadcast.cadence import cadence_class_ms, least_interval_s
+from liqscape.broadcast.credits import Credits
+from liqscape.broadcast.hub import Batch, Hub, Position, Selection, finish
+from liqscape.errors import InvalidArgument, QueryError
+from liqscape.metrics import Stage
 from liqscape.v1 import stream_pb2
 
-PROTOCOL_REVISION: Final = 1
 HEARTBEAT_MS: Final = 1000
 """Clients call a stream broken after three of these: a second of silence must not look like one of market calm."""
-
-CADENCE_CLASSES_MS: Final = (250, 500, 1000, 5000)
-"""A few classes only: readers of one class mostly share their bytes."""
-
-CADENCE_SLACK: Final = 0.1
-"""Share of the interval a message may leave early. Ticks jitter; without it one late tick would make every later one of
-a class as slow as the tick wait for the rest of its interval."""
 
 MAX_STREAM_AGE_S: Final = 3300.0
 """Ends a stream in good order before the server cuts its connection at an hour; the client resumes with deltas."""
 
-AGED_RECONNECT_AFTER_MS: Final = 0
-"""The server is well: a client may come back at once."""
+RECONNECT_AT_ONCE_MS: Final = 0
+"""The server is well: a client whose stream is old, or who has been away, may come back at once."""
 
 
-def cadence_class_ms(interval_ms: int) -> int:
-    """Return the cadence class of a wanted interval: rounded up, 0 = every tick.
+@dataclass(slots=True)
+class _Change:
+    """What a reader wants from its next frame on. Changes that come before it are merged into one."""
 
-    Raises:
-        InvalidArgument: it is above the slowest class.
-    """
-    if interval_ms == 0:
-        return 0
-    for class_ms in CADENCE_CLASSES_MS:
-        if interval_ms <= class_ms:
-            return class_ms
-    allowed = ", ".join(map(str, CADENCE_CLASSES_MS))
-    raise InvalidArgument(f"cadence_ms {interval_ms} is too long; use 0 (every tick) or up to the classes {allowed}")
+    selection: Selection
+    cadence_ms: int
+    refused: str
 
 
 class Cursor:
-    """A stream's reader. Call poll() (or await next_frame()) after each frame has gone out."""
+    """A stream's reader. Call poll() (or await next_frame()) after each frame has gone out.
+
+    Attributes:
+        is_over: the last frame has been returned.
+        free_since: since when the newest tick of the frame last returned might have left; None where that frame does
+            not end a message of changes.
+    """
 
     def __init__(
         self,
@@ -59,6 +59,8 @@ class Cursor:
         resume: Sequence[stream_pb2.ResumePoint] = (),
         heartbeat_ms: int = HEARTBEAT_MS,
         max_age_s: float = MAX_STREAM_AGE_S,
+        credits: Credits | None = None,
+        idle_after_s: float = float("inf"),
     ) -> None:
         """Begin with Hello.
 
@@ -69,17 +71,36 @@ class Cursor:
             resume: where a broken stream left off; empty = start with keyframes.
             heartbeat_ms: idle time after which a heartbeat follows.
             max_age_s: age at which the stream ends with GoingAway.
+            credits: the window of a session; None = the transport alone holds the reader back.
+            idle_after_s: a session whose window has been full for so long without a sign ends with GoingAway.
         """
         self._hub = hub
         self._selection = selection
         self._cadence_ms = cadence_ms
         self._heartbeat_ms = heartbeat_ms
+        self._credits = credits
+        self._idle_after_s = idle_after_s
         self._sent_at = hub.monotonic()
-        self._ends_at = self._sent_at + max_age_s
+        self._ages_at = self._sent_at + max_age_s
+        self._place = hub.new_place()
         self._changes_due_at = self._sent_at
-        self._position: Position | None = None
-        self._outgoing: Iterator[bytes] = self._opening(resume)
+        self._position: Position | None = None  # what the message under way leads to
+        self._whole_tick: int | None = None  # the newest whose message has gone out to its end
+        self._missing = frozenset(selection.channel_ids)  # channels of which the reader holds nothing, or nothing good
+        self._batch: Batch | None = None
+        self._next_fragment = 0
+        self._batch_free_since: float | None = None
+        self._keyframes = 0
+        self._snapshot_is_due = True
+        self._changes = 0
+        self._change: _Change | None = None
+        self._openings: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
         self.is_over = False
+        self.free_since: float | None = None
+        self._open(resume)
+
+    # ---- what the reader gets
 
     async def next_frame(self) -> bytes | None:
         """Return the next frame, without sent_unix_ns, when there is one; None after the last."""
@@ -88,130 +109,211 @@ class Cursor:
             if frame is not None or self.is_over:
                 return frame
             wake_at = min(self._sent_at + self._heartbeat_ms / 1000, self._ends_at)
-            is_held_back = self._is_behind()
-            if is_held_back:
-                wake_at = min(wake_at, self._changes_due_at)
-            await self._hub.wait(wake_at - self._hub.monotonic(), for_tick=not is_held_back)
+            awaits_tick = False
+            if self._has_credit:
+                awaits_tick = not self._is_behind()
+                if not awaits_tick:
+                    wake_at = min(wake_at, self._changes_due_at)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._hub.wait(wake_at - self._hub.monotonic(), for_tick=awaits_tick, waiter=self._waiter)
 
     def poll(self) -> bytes | None:
         """Return the next frame if one may go out now."""
         now = self._hub.monotonic()
-        frame = next(self._outgoing, None)
-        if frame is None and not self.is_over:
-            frame = self._begin_message(now)
+        self.free_since = None
+        frame = None if self.is_over else self._control(now) or self._data(now) or self._heartbeat(now)
         if frame is not None:
             self._sent_at = now
         return frame
 
-    def _begin_message(self, now: float) -> bytes | None:
-        goodbye = self._hub.goodbye
-        if goodbye is None and now >= self._ends_at:
-            goodbye = stream_pb2.GoingAway(reason="stream age", reconnect_after_ms=AGED_RECONNECT_AFTER_MS)
-        if goodbye is not None:
+    def sent(self, size_bytes: int) -> None:
+        """Count the frame last returned, now that the transport has taken it."""
+        counters = self._hub.counters
+        counters.frames += 1
+        counters.frame_bytes += size_bytes
+        if self.free_since is not None:
+            waited_s = self._hub.monotonic() - self.free_since
+            self._hub.timings.freshness[Stage.FRAME_TO_SENT].observe(waited_s)
+
+    def _control(self, now: float) -> bytes | None:
+        if self._openings:
+            return self._count(self._openings.popleft(), now)
+        if self._change is not None:
+            return self._take_change(self._change, now)
+        if self._batch is not None and self._has_credit:
+            return None
+        if self._snapshot_is_due and self._batch is None and self._position is not None and not self._missing:
+            self._snapshot_is_due = False
+            end = stream_pb2.SnapshotEnd(keyframes=self._keyframes)
+            return self._count(stream_pb2.Frame(snapshot_end=end).SerializeToString(), now)
+        # A join is brought to its end first, so that the reader can resume; but not where that needs its credit.
+        if now >= self._ends_at and not (self._snapshot_is_due and self._has_credit):
             self.is_over = True
-            return stream_pb2.Frame(going_away=goodbye).SerializeToString()
-        if self._is_behind() and now >= self._changes_due_at:
-            self._changes_due_at = now + self._cadence_ms / 1000 * (1 - CADENCE_SLACK)
-            self._outgoing = self._message(self._advance())
-            frame = next(self._outgoing, None)
-            if frame is not None:
-                return frame
-        if now - self._sent_at >= self._heartbeat_ms / 1000:
-            return self._heartbeat()
+            return self._count(stream_pb2.Frame(going_away=self._farewell(now)).SerializeToString(), now)
         return None
+
+    def _data(self, now: float) -> bytes | None:
+        if not self._has_credit:
+            return None
+        if self._batch is None and (self._missing or (self._is_behind() and now >= self._changes_due_at)):
+            self._advance(now)
+        if self._batch is not None:
+            return self._fragment(self._batch, now)
+        # A selection without channels: nothing to send, but its end is.
+        return self._control(now) if self._snapshot_is_due else None
+
+    def _heartbeat(self, now: float) -> bytes | None:
+        if now - self._sent_at < self._heartbeat_ms / 1000:
+            return None
+        self._hub.counters.heartbeats += 1
+        return self._count(controls.heartbeat(self._hub, self._whole_tick).SerializeToString(), now)
+
+    def _advance(self, now: float) -> None:
+        # Frames of a stream arrive in order or not at all, so the position may lead the fragments still to be sent.
+        credit_since = self._credits.free_since if self._credits else 0.0
+        is_plain = self._position is not None and not self._missing
+        self._batch_free_since = max(self._hub.appended_at, self._changes_due_at, credit_since) if is_plain else None
+        if self._position is not None:
+            self._changes_due_at = now + least_interval_s(self._cadence_ms)
+        batch = self._hub.batch(self._selection, self._position, self._missing if self._position else frozenset())
+        self._position, self._missing = batch.to, frozenset()
+        self._hub.counters.ticks_conflated += batch.ticks_conflated
+        self._next_fragment = 0
+        if batch.fragments:
+            self._batch = batch
+        else:
+            self._whole_tick = batch.to.tick
+
+    def _fragment(self, batch: Batch, now: float) -> bytes:
+        frame = self._hub.frame(batch, self._next_fragment)
+        keyframes = batch.fragments[self._next_fragment].keyframes
+        self._keyframes += keyframes
+        self._hub.counters.keyframes += keyframes
+        self._next_fragment += 1
+        if self._next_fragment == len(batch.fragments):
+            self._batch = None
+            self._whole_tick = batch.to.tick
+            self.free_since = self._batch_free_since
+        return self._count(frame, now, is_data=True)
+
+    def _count(self, frame: bytes, now: float, *, is_data: bool = False) -> bytes:
+        if self._credits is not None:
+            self._credits.sent(now, is_data=is_data)
+        return frame
+
+    def _open(self, resume: Sequence[stream_pb2.ResumePoint]) -> None:
+        refusals = [lagged for point in resume if (lagged := controls.refusal(self._hub, point)) is not None]
+        resumed = bool(resume) and not refusals
+        counters = self._hub.counters
+        if resumed:
+            counters.resumes += 1
+            self._whole_tick = resume[0].tick
+            self._position = Position(self._whole_tick, self._hub.ring.ordinal_at(self._whole_tick))
+            self._missing = frozenset()
+        else:
+            counters.joins += 1
+        hello = controls.hello(
+            self._hub,
+            self._selection,
+            cadence_ms=self._cadence_ms,
+            heartbeat_ms=self._heartbeat_ms,
+            resumed=resumed,
+            max_in_flight=self._credits.max_in_flight if self._credits else 0,
+        )
+        self._openings.append(hello.SerializeToString())
+        for lagged in refusals:
+            counters.count_lagged(lagged.reason)
+            self._openings.append(stream_pb2.Frame(lagged=lagged).SerializeToString())
+
+    # ---- what the reader of a session says
+
+    def acknowledge(self, frames: int) -> None:
+        """Take how many frames the reader is done with.
+
+        Raises:
+            InvalidArgument: more than were sent, or fewer than it said before.
+        """
+        assert self._credits is not None
+        self._credits.acknowledge(frames, self._hub.monotonic())
+        self._wake()
+
+    def change(self, wanted: Sequence[tuple[str, str]], cadence_ms: int) -> None:
+        """Serve other channels, or another cadence, from the next frame on; what cannot be served is answered there.
+
+        Args:
+            wanted: (symbol, timeframe) pairs, as Hub.select takes them.
+            cadence_ms: smallest interval wanted.
+        """
+        self._changes += 1
+        try:
+            self._change = _Change(self._hub.select(wanted), cadence_class_ms(cadence_ms), "")
+        except QueryError as error:
+            before = self._change or _Change(self._selection, self._cadence_ms, "")
+            self._change = _Change(before.selection, before.cadence_ms, str(error))
+        self._wake()
+
+    def reject(self, channel_ids: Collection[int], reason: stream_pb2.Reject.Reason) -> None:
+        """Send keyframes of channels anew. Those that are not, or no longer, selected are passed over.
+
+        Raises:
+            InvalidArgument: a channel that does not exist.
+        """
+        unknown = set(channel_ids) - {channel.channel_id for channel in self._hub.shard.channels}
+        if unknown:
+            raise InvalidArgument(f"reject.channel_ids has {min(unknown)}, which is no channel of this epoch")
+        concerned = frozenset(channel_ids).intersection(self._selection.channel_ids)
+        self._hub.counters.count_rejected(reason, len(concerned))
+        self._missing |= concerned
+        self._wake()
+
+    def _take_change(self, change: _Change, now: float) -> bytes:
+        self._change = None
+        before, after = frozenset(self._selection.channel_ids), frozenset(change.selection.channel_ids)
+        self._hub.counters.selection_changes += 1
+        if self._batch is not None and before - after:
+            self._batch = self._hub.without(self._batch, self._next_fragment, before - after)
+            self._next_fragment = 0
+        self._selection, self._cadence_ms = change.selection, change.cadence_ms
+        self._missing = (self._missing & after) | (after - before)
+        self._changes_due_at = min(self._changes_due_at, now + least_interval_s(self._cadence_ms))
+        self._snapshot_is_due, self._keyframes = True, 0
+        answer = controls.selection_changed(
+            self._hub,
+            self._selection,
+            cadence_ms=self._cadence_ms,
+            changes=self._changes,
+            starting=after - before,
+            refused=change.refused,
+        )
+        return self._count(answer.SerializeToString(), now)
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            finish(self._waiter)
+
+    # ---- where the reader stands
+
+    @property
+    def _has_credit(self) -> bool:
+        return self._credits is None or self._credits.are_left
+
+    @property
+    def _idles_at(self) -> float:
+        used_up_since = self._credits.used_up_since if self._credits else None
+        return float("inf") if used_up_since is None else used_up_since + self._idle_after_s
+
+    @property
+    def _ends_at(self) -> float:
+        return min(self._ages_at, self._idles_at, self._hub.leaves_at(self._place))
 
     def _is_behind(self) -> bool:
         return self._position is None or self._position.tick < self._hub.ring.head_tick
 
-    def _advance(self) -> Batch:
-        # Frames of a stream arrive in order or not at all, so the position may lead the fragments still to be sent.
-        batch = self._hub.batch(self._selection, self._position)
-        self._position = batch.to
-        self._hub.counters.ticks_conflated += batch.ticks_conflated
-        self._hub.counters.keyframes += batch.keyframes
-        return batch
-
-    def _message(self, batch: Batch) -> Iterator[bytes]:
-        for index in range(len(batch.fragments)):
-            yield self._hub.frame(batch, index)
-
-    def _opening(self, resume: Sequence[stream_pb2.ResumePoint]) -> Iterator[bytes]:
-        refusals = [lagged for point in resume if (lagged := self._refusal(point)) is not None]
-        resumed = bool(resume) and not refusals
-        counters = self._hub.counters
-        keyframes = 0
-        if resumed:
-            counters.resumes += 1
-            tick = resume[0].tick
-            self._position = Position(tick, self._hub.ring.ordinal_at(tick))
-        yield self._hello(resumed)
-        for lagged in refusals:
-            counters.count_lagged(lagged.reason)
-            yield stream_pb2.Frame(lagged=lagged).SerializeToString()
-        if not resumed:
-            counters.joins += 1
-            batch = self._advance()
-            keyframes = batch.keyframes
-            yield from self._message(batch)
-        yield stream_pb2.Frame(snapshot_end=stream_pb2.SnapshotEnd(keyframes=keyframes)).SerializeToString()
-
-    def _refusal(self, point: stream_pb2.ResumePoint) -> stream_pb2.Lagged | None:
-        """Return why a resume point cannot be honoured, or None."""
-        ring, shard = self._hub.ring, self._hub.shard
-        if point.source_id != shard.source_id:
-            reason = stream_pb2.Lagged.REASON_UNKNOWN_SOURCE
-        elif point.epoch != shard.epoch:
-            reason = stream_pb2.Lagged.REASON_EPOCH_CHANGED
-        elif point.tick > ring.head_tick:
-            reason = stream_pb2.Lagged.REASON_FROM_THE_FUTURE
-        elif point.tick < ring.floor_tick:
-            reason = stream_pb2.Lagged.REASON_OUT_OF_RING
-        else:
-            return None
-        return stream_pb2.Lagged(reason=reason, source_id=point.source_id)
-
-    def _hello(self, resumed: bool) -> bytes:
-        shard = self._hub.shard
-        wanted = set(self._selection.channel_ids)
-        hello = stream_pb2.Hello(
-            protocol_revision=PROTOCOL_REVISION,
-            server_version=__version__,
-            server_unix_ns=self._hub.now_ns(),
-            cadence_ms=self._cadence_ms,
-            heartbeat_ms=self._heartbeat_ms,
-            sources=[
-                stream_pb2.SourceDescription(
-                    source_id=shard.source_id,
-                    epoch=shard.epoch,
-                    tick_ms=shard.tick_ms,
-                    states=self._hub.states(),
-                    input=shard.input,
-                )
-            ],
-            channels=[
-                stream_pb2.ChannelDescription(
-                    channel_id=channel.channel_id,
-                    source_id=shard.source_id,
-                    symbol=channel.symbol,
-                    timeframe=channel.timeframe.name,
-                )
-                for channel in shard.channels
-                if channel.channel_id in wanted
-            ],
-            resumed=resumed,
-        )
-        return stream_pb2.Frame(hello=hello).SerializeToString()
-
-    def _heartbeat(self) -> bytes:
-        self._hub.counters.heartbeats += 1
-        shard = self._hub.shard
-        heartbeat = stream_pb2.Heartbeat(
-            positions=[
-                stream_pb2.ResumePoint(
-                    source_id=shard.source_id, epoch=shard.epoch, tick=self._position.tick if self._position else 0
-                )
-            ],
-            source_watermark_unix_ns=[self._hub.ring.source_watermark_ns],
-            states=self._hub.states(),
-        )
-        return stream_pb2.Frame(heartbeat=heartbeat).SerializeToString()
+    def _farewell(self, now: float) -> stream_pb2.GoingAway:
+        if self._hub.goodbye is not None:
+            return self._hub.goodbye
+        reason = "stream age"
+        if now >= self._idles_at:
+            self._hub.counters.sessions_idle += 1
+            reason = f"nothing was acknowledged for {self._idle_after_s:g} s"
+        return stream_pb2.GoingAway(reason=reason, reconnect_after_ms=RECONNECT_AT_ONCE_MS)

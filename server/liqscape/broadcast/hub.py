@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 from liqscape import axes
@@ -58,14 +59,32 @@ class Selection:
     symbols: tuple[str, ...]
 
 
+Owner = tuple[int, bool]
+"""Channel of an entry, 0 where it belongs to a symbol or a venue, and whether the entry is a keyframe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What one frame of a batch holds.
+
+    Attributes:
+        entries: `chunks` entries.
+        owners: of each entry, the channel and whether it is a keyframe.
+        keyframes: how many of the entries are.
+    """
+
+    entries: tuple[bytes, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    keyframes: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Everything from a position (None = no state) to a tick, as references to chunks, in frames of bounded size."""
 
     to: Position
     ticks_conflated: int
-    keyframes: int
-    fragments: tuple[tuple[bytes, ...], ...]
+    fragments: tuple[Fragment, ...]
 
 
 class Hub:
@@ -105,7 +124,7 @@ class Hub:
         self._places = 0
         self._awaiting_tick: set[asyncio.Future[None]] = set()
         self._asleep: set[asyncio.Future[None]] = set()
-        self._batches: dict[tuple[Selection, Position | None], Batch] = {}
+        self._batches: dict[tuple[Selection, Position | None, frozenset[int]], Batch] = {}
         self._frames: dict[tuple[Batch, int], bytes] = {}
         self._frames_bytes = 0
         self._symbol_of_instrument: dict[str, str] = {}
@@ -205,13 +224,29 @@ class Hub:
             ended=self.ring.ended,
         )
 
-    def batch(self, selection: Selection, position: Position | None) -> Batch:
-        """Return everything a reader of a selection needs to come from a position to the newest tick."""
-        key = (selection, position)
+    def batch(self, selection: Selection, position: Position | None, missing: frozenset[int] = frozenset()) -> Batch:
+        """Return everything a reader of a selection needs to come from a position to the newest tick.
+
+        Args:
+            selection: what it reads.
+            position: what it holds; None = nothing.
+            missing: channels of which it holds nothing all the same.
+        """
+        key = (selection, position, missing)
         batch = self._batches.get(key)
         if batch is None:
-            batch = self._batches[key] = self._make_batch(selection, position)
+            batch = self._batches[key] = self._make_batch(selection, position, missing)
         return batch
+
+    def without(self, batch: Batch, first: int, channel_ids: frozenset[int]) -> Batch:
+        """Return the rest of a batch, from a fragment on, without some channels; one to end it is always left."""
+        rest = [
+            (entry, owner)
+            for fragment in batch.fragments[first:]
+            for entry, owner in zip(fragment.entries, fragment.owners, strict=True)
+            if owner[0] not in channel_ids
+        ]
+        return Batch(batch.to, batch.ticks_conflated, self._fragments(rest) or (Fragment(),))
 
     def frame(self, batch: Batch, index: int) -> bytes:
         """Return a fragment of a batch as a frame without sent_unix_ns."""
@@ -222,22 +257,22 @@ class Hub:
             header = stream_pb2.Section(
                 source_id=self.shard.source_id, epoch=self.shard.epoch, tick=batch.to.tick, complete=is_last
             )
-            frame = section_frame(header, batch.fragments[index], batch.ticks_conflated if is_last else 0)
+            frame = section_frame(header, batch.fragments[index].entries, batch.ticks_conflated if is_last else 0)
             if self._frames_bytes + len(frame) <= FRAME_CACHE_BYTES:
                 self._frames[key] = frame
                 self._frames_bytes += len(frame)
         return frame
 
-    async def wait(self, timeout_s: float, *, for_tick: bool) -> None:
+    async def wait(self, timeout_s: float, *, for_tick: bool, waiter: asyncio.Future[None] | None = None) -> None:
         """Return after a time at most, when the hub is being closed, or (for_tick) when a record comes."""
         if self.leaves_at(1.0) <= self.monotonic():
             return  # every reader has to leave
         loop = asyncio.get_running_loop()
         # A future for each waiter: cancelling a reader that awaits a shared one would cancel it for all.
-        future: asyncio.Future[None] = loop.create_future()
+        future = waiter or loop.create_future()
         waiters = self._awaiting_tick if for_tick else self._asleep
         waiters.add(future)
-        timer = loop.call_later(max(0.0, timeout_s), _finish, future)
+        timer = loop.call_later(max(0.0, timeout_s), finish, future)
         try:
             await future
         finally:
@@ -252,23 +287,38 @@ class Hub:
             _LOG.exception("frames of source %s cannot be taken any more", self.shard.source_id)
             self.close("internal error", FAILED_RECONNECT_AFTER_MS)
 
-    def _make_batch(self, selection: Selection, position: Position | None) -> Batch:
+    def _make_batch(self, selection: Selection, position: Position | None, missing: frozenset[int]) -> Batch:
         after_tick = position.tick if position else 0
-        symbols = self.ring.symbol_entries(after_tick)
-        entries = [symbols[symbol] for symbol in selection.symbols if symbol in symbols]
-        entries.extend(
+        # Who lacks a channel may lack its symbol as well, whose price may be older than the position.
+        anew = {channel.symbol for channel in self.shard.channels if channel.channel_id in missing}
+        prices, coverage = self.ring.symbol_entries(after_tick), self.ring.venue_entries(after_tick)
+        if anew:
+            of_symbol = self._symbol_of_instrument
+            prices |= {name: entry for name, entry in self.ring.symbol_entries(0).items() if name in anew}
+            coverage |= {name: entry for name, entry in self.ring.venue_entries(0).items() if of_symbol[name] in anew}
+        shared = [prices[symbol] for symbol in selection.symbols if symbol in prices]
+        shared.extend(
             entry
-            for instrument_id, entry in self.ring.venue_entries(after_tick).items()
+            for instrument_id, entry in coverage.items()
             if self._symbol_of_instrument[instrument_id] in selection.symbols
         )
-        keyframes = 0
+        entries = [(entry, (0, False)) for entry in shared]
         for channel_id in selection.channel_ids:
-            chunks = self.ring.since(channel_id, position.tick) if position else self.ring.join(channel_id)
-            entries.extend(chunk.data for chunk in chunks)
-            keyframes += sum(chunk.keyframe for chunk in chunks)
+            is_new = position is None or channel_id in missing
+            chunks = self.ring.join(channel_id) if is_new else self.ring.since(channel_id, after_tick)
+            entries.extend((chunk.data, (channel_id, chunk.keyframe)) for chunk in chunks)
         to = self.position
         conflated = max(0, to.ordinal - position.ordinal - 1) if position else 0
-        return Batch(to, conflated, keyframes, fragments(entries, self._max_frame_bytes))
+        return Batch(to, conflated, self._fragments(entries))
+
+    def _fragments(self, entries: Sequence[tuple[bytes, Owner]]) -> tuple[Fragment, ...]:
+        groups = fragments((entry for entry, _ in entries), self._max_frame_bytes)
+        owners = iter([owner for _, owner in entries])
+        found = []
+        for group in groups:
+            theirs = tuple(islice(owners, len(group)))
+            found.append(Fragment(group, theirs, sum(is_keyframe for _, is_keyframe in theirs)))
+        return tuple(found)
 
 
 def _selection(channels: Sequence[Channel]) -> Selection:
@@ -292,12 +342,13 @@ def _matching(served: Sequence[Channel], symbol: str, timeframe: str) -> list[in
     return matching
 
 
-def _finish(future: asyncio.Future[None]) -> None:
+def finish(future: asyncio.Future[None]) -> None:
+    """Wake whoever awaits a future."""
     if not future.done():
         future.set_result(None)
 
 
 def _wake(waiters: set[asyncio.Future[None]]) -> None:
     for future in waiters:
-        _finish(future)
+        finish(future)
     waiters.clear()

@@ -40,14 +40,64 @@ DATA_STATE_STALE: DataState
 DATA_STATE_ENDED: DataState
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("channels", "cadence_ms", "resume")
+    __slots__ = ("channels", "cadence_ms", "resume", "max_in_flight")
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     CADENCE_MS_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     channels: _containers.RepeatedCompositeFieldContainer[ChannelSelector]
     cadence_ms: int
     resume: _containers.RepeatedCompositeFieldContainer[ResumePoint]
-    def __init__(self, channels: _Optional[_Iterable[_Union[ChannelSelector, _Mapping]]] = ..., cadence_ms: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[ResumePoint, _Mapping]]] = ...) -> None: ...
+    max_in_flight: int
+    def __init__(self, channels: _Optional[_Iterable[_Union[ChannelSelector, _Mapping]]] = ..., cadence_ms: _Optional[int] = ..., resume: _Optional[_Iterable[_Union[ResumePoint, _Mapping]]] = ..., max_in_flight: _Optional[int] = ...) -> None: ...
+
+class SessionRequest(_message.Message):
+    __slots__ = ("open", "acknowledge", "change", "reject")
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGE_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    REJECT_FIELD_NUMBER: _ClassVar[int]
+    open: SubscribeRequest
+    acknowledge: Acknowledge
+    change: Change
+    reject: Reject
+    def __init__(self, open: _Optional[_Union[SubscribeRequest, _Mapping]] = ..., acknowledge: _Optional[_Union[Acknowledge, _Mapping]] = ..., change: _Optional[_Union[Change, _Mapping]] = ..., reject: _Optional[_Union[Reject, _Mapping]] = ...) -> None: ...
+
+class Acknowledge(_message.Message):
+    __slots__ = ("frames",)
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    def __init__(self, frames: _Optional[int] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("channels", "cadence_ms")
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    CADENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    channels: _containers.RepeatedCompositeFieldContainer[ChannelSelector]
+    cadence_ms: int
+    def __init__(self, channels: _Optional[_Iterable[_Union[ChannelSelector, _Mapping]]] = ..., cadence_ms: _Optional[int] = ...) -> None: ...
+
+class Reject(_message.Message):
+    __slots__ = ("channel_ids", "reason", "details")
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REASON_UNSPECIFIED: _ClassVar[Reject.Reason]
+        REASON_GAP: _ClassVar[Reject.Reason]
+        REASON_CHECKSUM_DIFFERS: _ClassVar[Reject.Reason]
+        REASON_MALFORMED: _ClassVar[Reject.Reason]
+        REASON_MISSING: _ClassVar[Reject.Reason]
+    REASON_UNSPECIFIED: Reject.Reason
+    REASON_GAP: Reject.Reason
+    REASON_CHECKSUM_DIFFERS: Reject.Reason
+    REASON_MALFORMED: Reject.Reason
+    REASON_MISSING: Reject.Reason
+    CHANNEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    channel_ids: _containers.RepeatedScalarFieldContainer[int]
+    reason: Reject.Reason
+    details: str
+    def __init__(self, channel_ids: _Optional[_Iterable[int]] = ..., reason: _Optional[_Union[Reject.Reason, str]] = ..., details: _Optional[str] = ...) -> None: ...
 
 class ChannelSelector(_message.Message):
     __slots__ = ("symbol", "timeframe")
@@ -68,7 +118,7 @@ class ResumePoint(_message.Message):
     def __init__(self, source_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("sections", "ticks_conflated", "sent_unix_ns", "hello", "snapshot_end", "heartbeat", "lagged", "going_away")
+    __slots__ = ("sections", "ticks_conflated", "sent_unix_ns", "hello", "snapshot_end", "heartbeat", "lagged", "going_away", "selection_changed")
     SECTIONS_FIELD_NUMBER: _ClassVar[int]
     TICKS_CONFLATED_FIELD_NUMBER: _ClassVar[int]
     SENT_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +127,7 @@ class Frame(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     LAGGED_FIELD_NUMBER: _ClassVar[int]
     GOING_AWAY_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_CHANGED_FIELD_NUMBER: _ClassVar[int]
     sections: _containers.RepeatedCompositeFieldContainer[Section]
     ticks_conflated: int
     sent_unix_ns: int
@@ -85,7 +136,8 @@ class Frame(_message.Message):
     heartbeat: Heartbeat
     lagged: Lagged
     going_away: GoingAway
-    def __init__(self, sections: _Optional[_Iterable[_Union[Section, _Mapping]]] = ..., ticks_conflated: _Optional[int] = ..., sent_unix_ns: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., snapshot_end: _Optional[_Union[SnapshotEnd, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., lagged: _Optional[_Union[Lagged, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ...) -> None: ...
+    selection_changed: SelectionChanged
+    def __init__(self, sections: _Optional[_Iterable[_Union[Section, _Mapping]]] = ..., ticks_conflated: _Optional[int] = ..., sent_unix_ns: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., snapshot_end: _Optional[_Union[SnapshotEnd, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., lagged: _Optional[_Union[Lagged, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ..., selection_changed: _Optional[_Union[SelectionChanged, _Mapping]] = ...) -> None: ...
 
 class Section(_message.Message):
     __slots__ = ("source_id", "epoch", "tick", "complete", "chunks")
@@ -216,7 +268,7 @@ class VenueChunk(_message.Message):
     def __init__(self, symbol: _Optional[str] = ..., venue: _Optional[str] = ..., instrument: _Optional[str] = ..., watermark_unix_ns: _Optional[int] = ..., live_long_lots: _Optional[int] = ..., live_short_lots: _Optional[int] = ..., uncovered_long_lots: _Optional[int] = ..., uncovered_short_lots: _Optional[int] = ..., model_error_lots: _Optional[int] = ..., rejected_events: _Optional[int] = ..., lot_decimals: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_revision", "server_version", "server_unix_ns", "cadence_ms", "heartbeat_ms", "sources", "channels", "resumed")
+    __slots__ = ("protocol_revision", "server_version", "server_unix_ns", "cadence_ms", "heartbeat_ms", "sources", "channels", "resumed", "max_in_flight")
     PROTOCOL_REVISION_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     SERVER_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -225,6 +277,7 @@ class Hello(_message.Message):
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
+    MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     protocol_revision: int
     server_version: str
     server_unix_ns: int
@@ -233,7 +286,22 @@ class Hello(_message.Message):
     sources: _containers.RepeatedCompositeFieldContainer[SourceDescription]
     channels: _containers.RepeatedCompositeFieldContainer[ChannelDescription]
     resumed: bool
-    def __init__(self, protocol_revision: _Optional[int] = ..., server_version: _Optional[str] = ..., server_unix_ns: _Optional[int] = ..., cadence_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceDescription, _Mapping]]] = ..., channels: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., resumed: bool = ...) -> None: ...
+    max_in_flight: int
+    def __init__(self, protocol_revision: _Optional[int] = ..., server_version: _Optional[str] = ..., server_unix_ns: _Optional[int] = ..., cadence_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceDescription, _Mapping]]] = ..., channels: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., resumed: bool = ..., max_in_flight: _Optional[int] = ...) -> None: ...
+
+class SelectionChanged(_message.Message):
+    __slots__ = ("changes", "channels", "starting_channel_ids", "cadence_ms", "refused")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    STARTING_CHANNEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    CADENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    changes: int
+    channels: _containers.RepeatedCompositeFieldContainer[ChannelDescription]
+    starting_channel_ids: _containers.RepeatedScalarFieldContainer[int]
+    cadence_ms: int
+    refused: str
+    def __init__(self, changes: _Optional[int] = ..., channels: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., starting_channel_ids: _Optional[_Iterable[int]] = ..., cadence_ms: _Optional[int] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class SourceDescription(_message.Message):
     __slots__ = ("source_id", "epoch", "tick_ms", "states", "input")

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from liqscape import __version__
-from liqscape.broadcast.cursor import Cursor, cadence_class_ms
+from liqscape.broadcast.cadence import cadence_class_ms
+from liqscape.broadcast.cursor import Cursor
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource, merge_records
@@ -425,12 +426,62 @@ async def test_next_frame_of_a_cadence_comes_when_it_is_due_without_another_tick
 
 
 @pytest.mark.parametrize(
-    ("asked", "served"), [(0, 0), (1, 250), (250, 250), (251, 500), (600, 1000), (1001, 5000), (5000, 5000)]
+    ("asked", "served"),
+    [(0, 0), (1, 100), (100, 100), (101, 250), (250, 250), (251, 500), (600, 1000), (1001, 5000), (5000, 5000)],
 )
 def test_cadence_is_rounded_up_to_its_class(asked: int, served: int) -> None:
     assert cadence_class_ms(asked) == served
 
 
 def test_cadence_above_the_slowest_class_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match=r"cadence_ms 5001 is too long; use 0 .* 250, 500, 1000, 5000"):
+    with pytest.raises(InvalidArgument, match=r"cadence_ms 5001 is too long; use 0 .* 100, 250, 500, 1000, 5000"):
         cadence_class_ms(5001)
+
+
+def test_readers_of_a_hub_that_drains_leave_one_after_the_other_and_get_ticks_until_then() -> None:
+    origin = Origin()
+    cursors = [origin.cursor() for _ in range(20)]
+    for cursor in cursors:
+        read(cursor)
+    origin.hub.close("the server is stopping", 1000, spread_s=10.0)
+
+    left = []
+    for _ in range(10):
+        origin.now_s += 1.0
+        origin.step()
+        kinds_by_cursor = [kinds(read(cursor)) for cursor in cursors if not cursor.is_over]
+        left.append(sum(found == ["going_away"] for found in kinds_by_cursor))
+        assert all(found in (["going_away"], ["data"]) for found in kinds_by_cursor)
+
+    assert sum(left) == 20
+    assert max(left) <= 3, left
+
+
+async def test_reader_waits_for_its_turn_to_leave_without_spinning() -> None:
+    origin = Origin()
+    cursor = origin.cursor()
+    read(cursor)
+    origin.hub.close("test", 0, spread_s=60.0)
+
+    waiting = asyncio.create_task(cursor.next_frame())
+    await asyncio.sleep(0.01)
+
+    assert not waiting.done()
+    origin.hub.close("test", 0)
+    last = await asyncio.wait_for(waiting, 5)
+    assert stream_pb2.Frame.FromString(last or b"").HasField("going_away")
+
+
+def test_frame_that_ends_a_message_of_changes_says_since_when_it_might_have_left() -> None:
+    origin = Origin(max_frame_bytes=1024 + 200)
+    cursor = origin.cursor()
+    joining = [cursor.free_since for _ in iter(cursor.poll, None)]
+    origin.step(cells=4000)
+    appended_at = origin.now_s
+
+    origin.now_s += 0.25
+    following = [cursor.free_since for _ in iter(cursor.poll, None)]
+
+    assert set(joining) == {None}
+    assert following[-1] == appended_at
+    assert set(following[:-1]) <= {None}

@@ -1,0 +1,104 @@
+"""Control messages of a stream, put together from what a hub and a reader are now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from liqscape import __version__
+from liqscape.broadcast.hub import Hub, Selection
+from liqscape.v1 import stream_pb2
+
+PROTOCOL_REVISION: Final = 1
+
+
+def hello(
+    hub: Hub, selection: Selection, *, cadence_ms: int, heartbeat_ms: int, resumed: bool, max_in_flight: int
+) -> stream_pb2.Frame:
+    """Return the first message of a stream."""
+    shard = hub.shard
+    return stream_pb2.Frame(
+        hello=stream_pb2.Hello(
+            protocol_revision=PROTOCOL_REVISION,
+            server_version=__version__,
+            server_unix_ns=hub.now_ns(),
+            cadence_ms=cadence_ms,
+            heartbeat_ms=heartbeat_ms,
+            sources=[
+                stream_pb2.SourceDescription(
+                    source_id=shard.source_id,
+                    epoch=shard.epoch,
+                    tick_ms=shard.tick_ms,
+                    states=hub.states(),
+                    input=shard.input,
+                )
+            ],
+            channels=describe_channels(hub, selection),
+            resumed=resumed,
+            max_in_flight=max_in_flight,
+        )
+    )
+
+
+def selection_changed(
+    hub: Hub, selection: Selection, *, cadence_ms: int, changes: int, starting: Collection[int], refused: str
+) -> stream_pb2.Frame:
+    """Return what tells a reader that a change is in force, or why not."""
+    return stream_pb2.Frame(
+        selection_changed=stream_pb2.SelectionChanged(
+            changes=changes,
+            channels=describe_channels(hub, selection),
+            starting_channel_ids=sorted(starting),
+            cadence_ms=cadence_ms,
+            refused=refused,
+        )
+    )
+
+
+def describe_channels(hub: Hub, selection: Selection) -> list[stream_pb2.ChannelDescription]:
+    """Return the channels of a selection in words."""
+    wanted = set(selection.channel_ids)
+    return [
+        stream_pb2.ChannelDescription(
+            channel_id=channel.channel_id,
+            source_id=hub.shard.source_id,
+            symbol=channel.symbol,
+            timeframe=channel.timeframe.name,
+        )
+        for channel in hub.shard.channels
+        if channel.channel_id in wanted
+    ]
+
+
+def heartbeat(hub: Hub, tick: int | None) -> stream_pb2.Frame:
+    """Return proof of life.
+
+    Args:
+        hub: whose.
+        tick: the newest whose message has gone out to its end; None = none has.
+    """
+    shard = hub.shard
+    point = stream_pb2.ResumePoint(source_id=shard.source_id, epoch=shard.epoch, tick=tick or 0)
+    return stream_pb2.Frame(
+        heartbeat=stream_pb2.Heartbeat(
+            positions=[] if tick is None else [point],
+            source_watermark_unix_ns=[] if tick is None else [hub.ring.source_watermark_ns],
+            states=hub.states(),
+        )
+    )
+
+
+def refusal(hub: Hub, point: stream_pb2.ResumePoint) -> stream_pb2.Lagged | None:
+    """Return why a resume point cannot be honoured, or None."""
+    ring, shard = hub.ring, hub.shard
+    if point.source_id != shard.source_id:
+        reason = stream_pb2.Lagged.REASON_UNKNOWN_SOURCE
+    elif point.epoch != shard.epoch:
+        reason = stream_pb2.Lagged.REASON_EPOCH_CHANGED
+    elif point.tick > ring.head_tick:
+        reason = stream_pb2.Lagged.REASON_FROM_THE_FUTURE
+    elif point.tick < ring.floor_tick:
+        reason = stream_pb2.Lagged.REASON_OUT_OF_RING
+    else:
+        return None
+    return stream_pb2.Lagged(reason=reason, source_id=point.source_id)
