@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 _COMMANDS = {
     "serve": ("run a server on simulated or recorded data", "server"),
+    "token": ("make, list and revoke the tokens of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "watch": ("show a live heatmap in the terminal", "watch"),
     "export": ("write events, books and grids of a recording to files", "server"),
@@ -52,6 +53,10 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
     with _Extra(name, extra):
         if name == "serve":
             _add_serve_arguments(parser)
+        elif name == "token":
+            from liqscape.token_command import add_token_arguments
+
+            add_token_arguments(parser)
         elif name == "doctor":
             from liqscape.doctor import add_doctor_arguments
 
@@ -76,6 +81,10 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.serve import run_serve
 
             return run_serve(namespace)
+        if namespace.command == "token":
+            from liqscape.token_command import run_token
+
+            return run_token(namespace)
         if namespace.command == "doctor":
             from liqscape.doctor import run_doctor
 
@@ -100,7 +109,13 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--at-end", choices=("stay", "exit"), default="stay", help="when the input ends (default stay)")
     parser.add_argument("--listen", default=DEFAULT_LISTEN, help=f"HOST:PORT (default {DEFAULT_LISTEN}; port 0: any)")
-    parser.add_argument("--insecure", action="store_true", help="allow an address other than loopback without TLS")
+    parser.add_argument(
+        "--insecure", action="store_true", help="allow an address other than loopback without TLS or tokens"
+    )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate and its chain, PEM")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="key of the certificate, PEM")
+    parser.add_argument("--tls-client-ca", type=Path, metavar="FILE", help="clients must show a certificate of this CA")
+    parser.add_argument("--tokens", type=Path, metavar="FILE", help="callers need one of these (see liqscape token)")
     parser.add_argument("--model", type=Path, help="file of your own leverage and size mixes (see server/README.md)")
     parser.add_argument("--no-open-only", action="store_true", help="keep no vendor-like book to compare with")
     parser.add_argument(

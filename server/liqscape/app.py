@@ -152,7 +152,9 @@ async def serve(
         on_end=lambda: _set_from_thread(loop, ended),
     )
     hub = Hub(frames)
-    server = await serve_grpc(config.listen, hub, engine, insecure=config.insecure)
+    server = await serve_grpc(
+        config.listen, hub, engine, insecure=config.insecure, tls=config.tls, tokens=config.tokens
+    )
     async with hub.running():
         engine.start()
         try:

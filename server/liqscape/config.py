@@ -46,6 +46,20 @@ class SourceConfig:
     scenario: str = "usual"
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Files in PEM. With a client CA, clients must show a certificate of it."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def paths(self) -> tuple[Path, ...]:
+        """Return those that are named."""
+        named = (self.certificate, self.key, self.client_ca)
+        return tuple(path for path in named if path is not None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeConfig:
     """One server.
@@ -54,6 +68,8 @@ class ServeConfig:
         source: where events come from.
         listen: HOST:PORT; port 0 takes a free one.
         insecure: allow an address other than loopback without TLS and tokens.
+        tls: None = clear text.
+        tokens: file of the tokens; None = none are needed.
         at_end: stay (serve the last state) or exit when the input ends.
         model: file of assumptions about positions, see model_file; None = the shipped prior.
         with_open_only: keep the vendor-like book that queries may compare with.
@@ -67,6 +83,8 @@ class ServeConfig:
     source: SourceConfig
     listen: str = DEFAULT_LISTEN
     insecure: bool = False
+    tls: TlsFiles | None = None
+    tokens: Path | None = None
     at_end: str = "stay"
     model: Path | None = None
     with_open_only: bool = True
@@ -89,6 +107,19 @@ def parse_source(text: str) -> tuple[str, Path | None]:
     if kind == "history" and separator and file:
         return "history", Path(file)
     raise ConfigError(f"source {text!r} is unknown; use simulate or history:FILE")
+
+
+def parse_tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+    """Return the files of --tls-cert, --tls-key and --tls-client-ca; None where none is named.
+
+    Raises:
+        ConfigError: a certificate without key, or the other way round.
+    """
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate, key, client_ca)
+    if certificate is not None or key is not None or client_ca is not None:
+        raise ConfigError("TLS needs both --tls-cert FILE and --tls-key FILE")
+    return None
 
 
 def parse_symbols(text: str | None) -> tuple[str, ...] | None:

@@ -50,11 +50,19 @@ class NotReady(QueryError):
 
 
 class LimitExceeded(QueryError):
-    """Names the limit and when to try again."""
+    """Names the limit, and when to try again if waiting helps."""
 
-    def __init__(self, message: str, retry_after_ms: int) -> None:
+    def __init__(self, message: str, retry_after_ms: int | None = None) -> None:
         self.retry_after_ms = retry_after_ms
         super().__init__(message)
+
+
+class Unauthenticated(QueryError):
+    """No token that is valid. One text for all cases, so that a guess teaches nothing."""
+
+
+class PermissionDenied(QueryError):
+    """Names the scope that is needed."""
 
 
 class Unavailable(QueryError):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from liqscape.app import RunningServer, serve
-from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed, parse_symbols, parse_venues
+from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed, parse_symbols, parse_tls, parse_venues
 from liqscape.grid.updates import EngineStatus, SymbolStatus
 from liqscape.terminal_progress import progress_bar
 
@@ -36,6 +36,8 @@ def run_serve(namespace: argparse.Namespace) -> int:
         ),
         listen=namespace.listen,
         insecure=namespace.insecure,
+        tls=parse_tls(namespace.tls_cert, namespace.tls_key, namespace.tls_client_ca),
+        tokens=namespace.tokens,
         at_end=namespace.at_end,
         model=namespace.model,
         with_open_only=not namespace.no_open_only,

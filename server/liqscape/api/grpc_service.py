@@ -6,17 +6,23 @@ import asyncio
 import contextlib
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from liqscape.api.auth import Authenticator, check_exposure
+from liqscape.api.gate import Gate
 from liqscape.api.limits import DEFAULT_LIMITS, ServiceLimits
 from liqscape.api.query_service import QUERY_SERVICE, QueryService
 from liqscape.api.stalls import StallWatch
 from liqscape.api.stream_service import STREAM_SERVICE, StreamService
+from liqscape.api.tls import ServerTls
+from liqscape.api.token_file import TokenFile
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.ports import QueryPort
+from liqscape.config import TlsFiles
 from liqscape.errors import ConfigError
 
 MAX_REQUEST_BYTES: Final = 64 << 10
@@ -29,6 +35,9 @@ a word: a desk or a benchmark with 50 streams in one process must fit, a runaway
 MAX_CONNECTION_AGE_MS: Final = 3_600_000
 """Reaps what pings do not, and lets clients move to another edge. Streams end by themselves a little before."""
 
+HANDSHAKE_TIMEOUT_MS: Final = 10_000
+"""Three round trips of a bad line. A connection that says nothing costs a file and some KB until then."""
+
 SERVER_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not take every other connection
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
@@ -40,6 +49,8 @@ SERVER_OPTIONS: Final = (
     ("grpc.http2.ping_timeout_ms", 10_000),
     # The default of 5 minutes cuts clients that ping every 30 s with "too many pings".
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+    # TCP, TLS and HTTP/2 greetings together; who has not finished by then is dropped (the default is 2 minutes).
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
     ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
     ("grpc.max_connection_age_grace_ms", 60_000),
 )
@@ -97,6 +108,8 @@ async def serve_grpc(
     queries: QueryPort,
     *,
     insecure: bool = False,
+    tls: TlsFiles | None = None,
+    tokens: Path | None = None,
     limits: ServiceLimits = DEFAULT_LIMITS,
 ) -> RunningGrpcServer:
     """Bind and serve, whether or not the engine is ready: health says that the server is up, GetStatus what it does.
@@ -105,19 +118,24 @@ async def serve_grpc(
         address: host:port; port 0 = any free one.
         hub: frames.
         queries: the owner of the shard.
-        insecure: serve in clear beyond this machine.
+        insecure: serve beyond this machine in clear, or whoever asks.
+        tls: certificate and key; None = clear text.
+        tokens: file of the tokens; None = none are needed.
         limits: what is given at most.
 
     Raises:
-        ConfigError: the address is malformed, in use, or not loopback without `insecure`.
+        ConfigError: the address is malformed, in use, or not loopback without TLS, tokens or `insecure`; a file of TLS
+            or tokens cannot be used.
     """
     host, port = split_address(address)
-    if not insecure and not is_loopback(host):
-        raise ConfigError(
-            f"address {address!r} is reachable from other machines without encryption; use 127.0.0.1, or say insecure"
-        )
+    check_exposure(
+        address, loopback=is_loopback(host), tls=tls is not None, tokens=tokens is not None, insecure=insecure
+    )
+    credentials = None if tls is None else ServerTls(tls).credentials()
+    authenticator = Authenticator(None if tokens is None else TokenFile(tokens))
+    gate = Gate(authenticator, limits, hub.counters, hub.monotonic)
     stalls = StallWatch(hub.counters, hub.monotonic, limits.stalls)
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server = grpc.aio.server(interceptors=(gate,), options=SERVER_OPTIONS)
     server.add_generic_rpc_handlers(
         (StreamService(hub, queries, stalls, limits).handler(), QueryService(hub, queries, stalls, limits).handler())
     )
@@ -125,14 +143,21 @@ async def serve_grpc(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     bound_port = 0
     with contextlib.suppress(RuntimeError):  # depending on its version grpcio raises or returns 0
-        bound_port = server.add_insecure_port(f"{host}:{port}")
+        if credentials is None:
+            bound_port = server.add_insecure_port(f"{host}:{port}")
+        else:
+            bound_port = server.add_secure_port(f"{host}:{port}", credentials)
     if not bound_port:
         raise ConfigError(f"cannot listen on {address!r}; the port is in use or the address is not of this machine")
     await server.start()
     for service in ("", STREAM_SERVICE, QUERY_SERVICE):
         await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-    watch = asyncio.create_task(stalls.run(), name="stall watch")
+    watch = asyncio.create_task(_watch(stalls, gate), name="watch over calls")
     return RunningGrpcServer(f"{host}:{bound_port}", server, hub, health_servicer, watch)
+
+
+async def _watch(stalls: StallWatch, gate: Gate) -> None:
+    await asyncio.gather(stalls.run(), gate.run())
 
 
 def split_address(address: str) -> tuple[str, int]:

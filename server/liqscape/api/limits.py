@@ -24,6 +24,39 @@ class StallLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerLimits:
+    """What one caller gets: a token, or an address where there are no tokens.
+
+    Attributes:
+        streams: open at one time.
+        channels: of one stream.
+        queries_per_minute: of every kind; so many may come at once, then one each 60 s / so many.
+        cells: of one grid or map.
+    """
+
+    streams: int
+    channels: int
+    queries_per_minute: int
+    cells: int
+
+
+TOKEN_LIMITS: Final = CallerLimits(streams=64, channels=256, queries_per_minute=600, cells=4 << 20)
+"""A token is a desk or a program: 50 screens and some room; 28 symbols with all nine timeframes; nine grids renewed
+every second; and as many cells as the largest grid the engine makes for anyone."""
+
+ADDRESS_LIMITS: Final = CallerLimits(streams=2048, channels=1024, queries_per_minute=6000, cells=4 << 20)
+"""An address is every program of a machine, or an office behind one router: half of the server, and ten times what a
+token may ask."""
+
+HEALTH_WATCHES: Final = 256
+"""Health needs no token, so its streams must not take the places of those who have one."""
+
+REQUEST_TIMEOUT_S: Final = 10.0
+"""From the headers of a call to its whole request, at most 64 KiB: seconds on a very bad line. Who is slower holds a
+call open for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceLimits:
     """Limits of the services.
 
@@ -32,13 +65,17 @@ class ServiceLimits:
         max_grid_calls: grids and maps; a default one is up to 7 MB until its last fragment has left: together about
             0.1 GB. One of the largest size allowed is 32 MB.
         max_grid_seconds: a recompute takes well under a second; who sets no deadline, or a longer one, gets this one.
+        request_timeout_s: writers that do not write.
         stalls: readers that do not read.
+        per_address: callers without a token.
     """
 
     max_streams: int = 4096
     max_grid_calls: int = 16
     max_grid_seconds: float = 30.0
+    request_timeout_s: float = REQUEST_TIMEOUT_S
     stalls: StallLimits = field(default_factory=StallLimits)
+    per_address: CallerLimits = ADDRESS_LIMITS
 
 
 DEFAULT_LIMITS: Final = ServiceLimits()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
 from liqscape.api.conversions import grid_fragments, grid_header, instruments_response, status_response
+from liqscape.api.gate import max_cells
 from liqscape.api.limits import GRID_RETRY_AFTER_MS, ServiceLimits
 from liqscape.api.map_conversions import map_fragments, map_header
 from liqscape.api.requests import grid_of, map_of, parse
@@ -50,14 +52,14 @@ class QueryService:
 
     async def get_grid(self, request: bytes, context: Context) -> None:
         """Answer with a header and the cells."""
-        query = grid_of(parse(query_pb2.GetGridRequest, request))
+        query = replace(grid_of(parse(query_pb2.GetGridRequest, request)), max_cells=max_cells())
         with self._place("grid"):
             answer = await self._answer(self._queries.get_grid(query), "grid", context)
             await self._write(grid_header(answer, self._hub.states()), grid_fragments(answer), context)
 
     async def get_liquidation_map(self, request: bytes, context: Context) -> None:
         """Answer with a header and the cells."""
-        query = map_of(parse(query_pb2.GetLiquidationMapRequest, request))
+        query = replace(map_of(parse(query_pb2.GetLiquidationMapRequest, request)), max_cells=max_cells())
         with self._place("map"):
             answer = await self._answer(self._queries.get_liquidation_map(query), "map", context)
             await self._write(map_header(answer, self._hub.states()), map_fragments(answer), context)

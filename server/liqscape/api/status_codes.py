@@ -8,7 +8,18 @@ from typing import Final, NoReturn
 
 import grpc
 
-from liqscape.errors import InvalidArgument, LimitExceeded, NotFound, NotReady, OutOfRange, QueryError, Unavailable
+from liqscape.api.status_details import STATUS_DETAILS_KEY, retry_details
+from liqscape.errors import (
+    InvalidArgument,
+    LimitExceeded,
+    NotFound,
+    NotReady,
+    OutOfRange,
+    PermissionDenied,
+    QueryError,
+    Unauthenticated,
+    Unavailable,
+)
 from liqscape.grid.updates import EngineStatus
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -21,6 +32,8 @@ STATUS_CODES: Final[dict[type[QueryError], grpc.StatusCode]] = {
     OutOfRange: grpc.StatusCode.OUT_OF_RANGE,
     NotReady: grpc.StatusCode.FAILED_PRECONDITION,
     LimitExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
 }
 
@@ -57,7 +70,7 @@ def guarded(
         try:
             return await method(request, context)
         except QueryError as error:
-            await _abort(context, error)
+            await abort_with(context, error)
         except grpc.aio.AbortError:
             raise
         except (grpc.aio.InternalError, grpc.aio.UsageError) as error:
@@ -71,7 +84,12 @@ def guarded(
     return call
 
 
-async def _abort(context: Context, error: QueryError) -> NoReturn:
+async def abort_with(context: Context, error: QueryError) -> NoReturn:
+    """End a call with an error; where waiting helps, its trailing metadata say how long, in two forms."""
     code = next(code for kind, code in STATUS_CODES.items() if isinstance(error, kind))
-    trailing = () if error.retry_after_ms is None else ((RETRY_AFTER_KEY, str(error.retry_after_ms)),)
-    await context.abort(code, str(error), trailing)
+    text, wait_ms = str(error), error.retry_after_ms
+    trailing: tuple[tuple[str, str | bytes], ...] = ()
+    if wait_ms is not None:
+        details = retry_details(code.value[0], text, wait_ms)
+        trailing = ((RETRY_AFTER_KEY, str(wait_ms)), (STATUS_DETAILS_KEY, details))
+    await context.abort(code, text, trailing)

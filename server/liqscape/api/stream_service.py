@@ -6,6 +6,7 @@ from typing import Final
 
 import grpc
 
+from liqscape.api.gate import check_channels
 from liqscape.api.limits import FULL_RETRY_AFTER_MS, ServiceLimits
 from liqscape.api.requests import channels_of, parse, resume_points_of
 from liqscape.api.stalls import StallWatch
@@ -41,7 +42,9 @@ class StreamService:
         wanted, resume = channels_of(asked), resume_points_of(asked)
         cadence_ms = cadence_class_ms(asked.cadence_ms)
         await self._require_serving()
-        cursor = Cursor(self._hub, self._hub.select(wanted), cadence_ms=cadence_ms, resume=resume)
+        selection = self._hub.select(wanted)
+        check_channels(len(selection.channel_ids))
+        cursor = Cursor(self._hub, selection, cadence_ms=cadence_ms, resume=resume)
         counters = self._hub.counters
         if counters.streams_open >= self._max_streams:
             counters.streams_refused += 1

@@ -17,7 +17,7 @@ from liqscape.axes import RowRange, SymbolScale, timeframe
 from liqscape.device.backend import BookProfile
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
-from liqscape.grid.queries import MAX_QUERY_CELLS, SelectedKey, rows_of, selected_keys, weights_of
+from liqscape.grid.queries import MAX_QUERY_CELLS, SelectedKey, check_cells, rows_of, selected_keys, weights_of
 from liqscape.grid.updates import Breakdown, Coverage, MapQuery, PositionModel
 from liqscape.instruments import Instrument
 
@@ -142,6 +142,7 @@ def liquidation_map(
         leverage=Breakdown.LEVERAGE in query.breakdown,
     )
     _check_size(rows, len(series.groups))
+    check_cells(query, len(series.groups) * rows.count)
     lots = _weighted_lots(profile, keys, weights, rows, scale)
     factors = np.array(scale.usd_per_weighted_lot(rows), np.float64)
     sides = _Grouping(keys)

@@ -18,7 +18,7 @@ from liqscape.axes import MAX_GRID_ROWS, WEIGHT_ONE, RowRange, SymbolScale, Time
 from liqscape.axes import timeframe as find_timeframe
 from liqscape.device.age_tiers import AGE_TIERS
 from liqscape.device.backend import LedgerView
-from liqscape.errors import InvalidArgument, NotFound, OutOfRange
+from liqscape.errors import InvalidArgument, LimitExceeded, NotFound, OutOfRange
 from liqscape.events import PositionSide
 from liqscape.grid.updates import ChannelAxes, GridQuery, PositionModel, PositionQuery
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
@@ -180,6 +180,13 @@ def _check_window(query: GridQuery, frame: Timeframe, rows: RowRange, minute: in
         raise InvalidArgument(
             f"{frame.columns} columns x {rows.count} rows is too large; at most {MAX_QUERY_CELLS} cells"
         )
+    check_cells(query, cells)
+
+
+def check_cells(query: PositionQuery, cells: int) -> None:
+    """Raise LimitExceeded if an answer would have more cells than whoever asks may have."""
+    if query.max_cells is not None and cells > query.max_cells:
+        raise LimitExceeded(f"the answer has {cells} cells; the limit of this caller is {query.max_cells}")
 
 
 def weights_of(

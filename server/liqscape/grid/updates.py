@@ -182,6 +182,7 @@ class PositionQuery:
         row_multiple: base steps of a row.
         price_low, price_high: quote currency.
         model: the book.
+        max_cells: of the answer, a limit of whoever asks.
     """
 
     venues: tuple[str, ...] = ()
@@ -192,6 +193,7 @@ class PositionQuery:
     price_low: float | None = None
     price_high: float | None = None
     model: PositionModel = PositionModel.NET_OF_CLOSES
+    max_cells: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ def test_every_kind_of_query_error_has_a_code_of_its_own() -> None:
         (errors.OutOfRange("a"), grpc.StatusCode.OUT_OF_RANGE),
         (errors.NotReady("a"), grpc.StatusCode.FAILED_PRECONDITION),
         (errors.Unavailable("a"), grpc.StatusCode.UNAVAILABLE),
+        (errors.Unauthenticated("a"), grpc.StatusCode.UNAUTHENTICATED),
+        (errors.PermissionDenied("a"), grpc.StatusCode.PERMISSION_DENIED),
     ],
 )
 async def test_query_error_ends_the_call_with_its_code_and_text(error: Exception, code: grpc.StatusCode) -> None:
@@ -69,9 +71,15 @@ async def test_query_error_ends_the_call_with_its_code_and_text(error: Exception
 
 
 async def test_limit_tells_when_to_retry() -> None:
-    end = await ended_by(errors.LimitExceeded("full", 700))
+    code, text, trailing = await ended_by(errors.LimitExceeded("full", 700))
 
-    assert end == (grpc.StatusCode.RESOURCE_EXHAUSTED, "full", (("retry-after-ms", "700"),))
+    assert (code, text) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+    assert trailing[0] == ("retry-after-ms", "700")
+    assert trailing[1][0] == "grpc-status-details-bin"
+
+
+async def test_limit_that_waiting_does_not_lift_tells_no_time() -> None:
+    assert await ended_by(errors.LimitExceeded("large")) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "large", ())
 
 
 async def test_defect_is_logged_and_told_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
