@@ -5,7 +5,7 @@ SYMBOL ?= BTC
 TIMEFRAME ?= 24h
 BIN := .venv/bin
 
-.PHONY: demo watch test lint format bench prove proto clean
+.PHONY: demo watch test lint format bench prove proto proto-release clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed-server  ## a simulated market, served until Ctrl-C
@@ -33,8 +33,11 @@ prove: .venv/.installed-dev  ## every claim at full size, kept in benchmarks/res
 proto:  ## rewrite server/liqscape/v1 from proto/
 	@$(PYTHON) proto/generate.py
 
+proto-release:  ## the protocol as it is becomes proto/released.binpb, which later ones must not break
+	@$(PYTHON) proto/buf.py release
+
 clean:  ## forget everything that was built or installed
-	@rm -rf .venv .proto-venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .proto-venv .buf tests/node/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The demo needs no developer tools, so it does not wait for them.
