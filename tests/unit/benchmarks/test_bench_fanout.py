@@ -1,0 +1,110 @@
+"""What clients got is counted, the cost is what the floor adds to, and a small run of both servers is whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bench_fanout, report
+from benchmarks.bench_fanout import Comparison, Window, verdict
+from benchmarks.fanout_servers import KEYFRAME_TICKS, MadeUpFrames
+from liqscape.broadcast.hub import Hub
+
+WINDOW = Window(
+    clients=100,
+    ticks=4,
+    messages=400,
+    bytes=800_000,
+    delivered=400,
+    conflated=0,
+    missed=0,
+    repeated=0,
+    p50_ms=2.0,
+    p99_ms=5.0,
+    max_ms=6.0,
+    cpu_ns=20_000_000,
+)
+
+
+def comparison(*, ours_ns: tuple[int, ...], clients: int = 100) -> Comparison:
+    windows = [replace(WINDOW, cpu_ns=cpu_ns) for cpu_ns in ours_ns]
+    return Comparison(clients, 2000, {"liqscape": windows, "floor": [WINDOW] * len(windows)})
+
+
+def test_ratio_is_taken_round_by_round_and_its_spread_is_told() -> None:
+    found = comparison(ours_ns=(22_000_000, 30_000_000, 24_000_000))
+
+    figures = found.figures()
+
+    assert figures["100 clients, 2 KB, a message"] == "60 us, floor 50 us; x 1.20 (1.10 to 1.50)"
+    assert figures["100 clients, 2 KB, latency p50 / p99"] == "2.0 / 5.0 ms, floor 2.0 / 5.0 ms"
+    assert verdict([found]) == "nothing"
+
+
+def test_what_costs_more_than_wanted_is_named() -> None:
+    above = comparison(ours_ns=(26_000_000,))
+    few = comparison(ours_ns=(40_000_000,), clients=10)
+
+    assert verdict([above, few]) == "100 clients, 2 KB: x 1.30"
+
+
+def test_merged_ticks_are_whole_and_lost_or_repeated_ones_are_not() -> None:
+    merged = replace(WINDOW, messages=398, conflated=2)
+    lost = replace(WINDOW, messages=399, delivered=399, missed=1)
+    repeated = replace(WINDOW, repeated=1)
+
+    assert not merged.problems()
+    assert lost.problems() == ["1 ticks missed, 0 repeated", "399 ticks in 399 messages delivered, 400 expected"]
+    assert repeated.problems() == ["0 ticks missed, 1 repeated"]
+
+
+@pytest.mark.parametrize("frame_bytes", [2_000, 20_000])
+def test_reader_gets_one_marked_message_of_the_size_asked_for_at_each_tick(frame_bytes: int) -> None:
+    source = MadeUpFrames(frame_bytes)
+    hub = Hub(source)
+    hub.append(source.record())
+    selection = hub.select([])
+
+    for _ in range(2 * KEYFRAME_TICKS):
+        position = hub.position
+        hub.append(source.record())
+        batch = hub.batch(selection, position)
+        frame = hub.frame(batch, 0)
+
+        assert len(batch.fragments) == 1
+        assert frame.count(b"TICKMARK") == 1
+        assert len(frame) == pytest.approx(frame_bytes, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile the receiver")
+def test_few_clients_get_every_tick_from_both_servers(capsys: pytest.CaptureFixture[str]) -> None:
+    status = bench_fanout.main(["--clients", "3", "--bytes", "2000", "--rounds", "1", "--seconds", "0.5"])
+
+    assert status == 0
+    assert "3 clients, 2 KB, a message" in capsys.readouterr().out
+
+
+def test_without_gcc_nothing_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+
+    assert bench_fanout.main([]) == 1
+    assert "gcc is not here" in capsys.readouterr().err
+
+
+def test_full_run_is_stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stored: list[str] = []
+    monkeypatch.setattr(bench_fanout, "compile_sink", lambda folder: folder)
+    monkeypatch.setattr(bench_fanout, "compare", lambda *_: [comparison(ours_ns=(22_000_000,))])
+    monkeypatch.setattr(
+        report, "store", lambda *arguments: stored.append(report.text_of(report.record(*arguments, commit_hash="c")))
+    )
+
+    assert bench_fanout.main([]) == 0
+    (record,) = map(json.loads, stored)
+    assert record["result"]["comparisons"][0]["ratios"] == [1.1]
+    assert record["figures"]["wanted and not reached: x 1.25 from 100 clients on"] == "nothing"
