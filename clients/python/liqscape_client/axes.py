@@ -13,7 +13,9 @@ from liqscape_client.decoding import MAX_RING_CELLS
 from liqscape_client.errors import DecodeError
 
 _MAX_COLUMN_MINUTES: Final = 60 * 24 * 366
-_MAX_ABSOLUTE_COLUMN: Final = 1 << 40  # minutes of two million years; keeps every product below in 64 bits
+MAX_ABSOLUTE_COLUMN: Final = 1 << 40
+"""Minutes of two million years; keeps every product below in 64 bits."""
+
 _MAX_PRICE_DECIMALS: Final = 18
 
 
@@ -94,6 +96,6 @@ class GridAxes:
 
 def check_newest_column(newest_column: int) -> int:
     """Return the column, or raise DecodeError where its times would leave 64 bits."""
-    if abs(newest_column) > _MAX_ABSOLUTE_COLUMN:
+    if abs(newest_column) > MAX_ABSOLUTE_COLUMN:
         raise DecodeError(f"newest column {newest_column} lies beyond any calendar")
     return newest_column

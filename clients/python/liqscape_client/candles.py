@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.v1 import stream_pb2
+from liqscape_client.axes import MAX_ABSOLUTE_COLUMN
 from liqscape_client.errors import DecodeError
 
 _NEVER = np.iinfo(np.int64).min
@@ -43,6 +44,9 @@ class CandleChange:
         if any(len(field) != count for field in fields):
             raise DecodeError(f"candles have arrays of {count}, {', '.join(str(len(f)) for f in fields)} entries")
         column = np.cumsum(np.fromiter(message.column_differences, dtype=np.int64, count=count))
+        # Sums wrap at 64 bits without a word; from inside the calendar no difference wraps back into it.
+        if count and (column.max() > MAX_ABSOLUTE_COLUMN or column.min() < -MAX_ABSOLUTE_COLUMN):
+            raise DecodeError("candles name a column beyond any calendar")
         if count and (np.any(np.diff(column) <= 0) or column[-1] > newest_column):
             raise DecodeError("candles are not in ascending columns up to the newest")
         opens = np.cumsum(np.fromiter(message.open_differences, dtype=np.int64, count=count))

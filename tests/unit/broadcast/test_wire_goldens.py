@@ -127,11 +127,14 @@ def test_scale_of_levels_is_the_golden_one() -> None:
     assert [level_of_usd(e["usd"]) for e in golden["examples"]] == [e["level"] for e in golden["examples"]]
 
 
-def test_stream_leads_the_plain_decoder_through_every_golden_state() -> None:
-    golden = load("stream")
+@pytest.mark.parametrize("name", ["stream", "stream_resumed"])
+def test_stream_leads_the_plain_decoder_through_every_golden_state(name: str) -> None:
+    golden = load(name)
     replica = Replica()
 
     for step in golden["steps"]:
+        if step.get("connecting"):
+            replica.connecting()
         broken = False
         try:
             replica.apply(bytes.fromhex(step["frame"]))

@@ -122,21 +122,28 @@ def test_golden_scale_is_ours() -> None:
     np.testing.assert_allclose(LEVEL_USD, golden["values_usd"], rtol=1e-12)
 
 
-def test_golden_stream_is_followed_to_its_gap() -> None:
-    golden = read("stream")
+@pytest.mark.parametrize("name", ["stream", *names("stream")])
+def test_golden_stream_leads_to_each_of_its_states(name: str) -> None:
+    golden = read(name)
     replicas = ReplicaSet(lambda: 0.0)
     replicas.connecting()
 
     for step in golden["steps"]:
-        replicas.apply(stream_pb2.Frame.FromString(bytes.fromhex(step["frame"])))
+        if step.get("connecting"):
+            replicas.connecting()
+        effect = replicas.apply(stream_pb2.Frame.FromString(bytes.fromhex(step["frame"])))
 
         points = replicas.resume_points()
         assert replicas.in_sync == step["in_sync"], step["what"]
+        assert (effect.broken is not None) == step["broken"], step["what"]
         assert [point.tick for point in points] == [step["resume_tick"]] * (step["resume_tick"] is not None)
+        assert effect.reconnect_after_ms == step.get("reconnect_after_ms")
+        assert replicas.last_lagged == step.get("lagged", replicas.last_lagged)
         held = {str(r.channel_id): r for r in (replicas.replica(*key) for key in replicas.channels())}
         for channel_id, expected in step["channels"].items():
             replica = held[channel_id]
             assert replica.tick == expected["tick"], step["what"]
+            assert replica.generation == expected["generation"]
             assert replica.heatmap().newest_column == expected["newest_column"]
             assert in_ring_order(replica).tobytes() == bytes.fromhex(expected["ring"]), step["what"]
 
