@@ -23,7 +23,7 @@ ENV PATH=/opt/liqscape/bin:$PATH \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 EXPOSE 50051
-# Not serving (history still being built, or ended) counts as unhealthy, so traffic comes only when there is an answer.
+# Healthy is a server that answers and does not drain. Whether history is built yet, /healthz of --metrics says.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-c", "import sys, grpc; from grpc_health.v1 import health_pb2, health_pb2_grpc; answer = health_pb2_grpc.HealthStub(grpc.insecure_channel('127.0.0.1:50051')).Check(health_pb2.HealthCheckRequest(), timeout=4); sys.exit(answer.status != health_pb2.HealthCheckResponse.SERVING)"]
 ENTRYPOINT ["liqscape"]

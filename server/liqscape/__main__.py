@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liqscape import __version__
-from liqscape.config import BACKENDS, DEFAULT_LISTEN
+from liqscape.config import BACKENDS, DEFAULT_DRAIN_SECONDS, DEFAULT_LISTEN
 from liqscape.errors import ConfigError, LiqscapeError
+from liqscape.logs import LOG_FORMATS, LOG_LEVELS
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -122,6 +123,17 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", choices=BACKENDS, default="auto", help="what computes (default auto: a GPU if any)"
     )
     parser.add_argument("--device", type=int, default=0, help="number of the GPU (default 0)")
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve /metrics and /healthz there (default: off)")
+    parser.add_argument(
+        "--drain",
+        default=str(DEFAULT_DRAIN_SECONDS),
+        metavar="SECONDS",
+        help=f"how long streams may take to leave after SIGTERM (default {DEFAULT_DRAIN_SECONDS:g})",
+    )
+    parser.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="of the log on stderr (default text)")
+    parser.add_argument(
+        "--log-level", choices=LOG_LEVELS, default="warning", help="what is logged at least (default warning)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the simulation (default 1)")
     parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all the source has)")
     parser.add_argument("--venues", help="of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP")

@@ -9,12 +9,14 @@ roles; both sides know each other only by the ports of broadcast/ports.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from liqscape.api.grpc_service import serve_grpc
+from liqscape.api.http_service import serving_http
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.broadcast.ports import ShardDescription
@@ -29,6 +31,7 @@ from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
 from liqscape.instruments import Instrument, find_instrument
+from liqscape.metrics import Timings
 from liqscape.model_file import ModelFile, read_model_file
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +41,8 @@ _LOG = logging.getLogger(__name__)
 class RunningServer:
     """A server that serves. `ended` is set when the input has ended or the engine has failed.
 
-    `input` and `backend` are in words for people; the latter says why it is that one.
+    `input` and `backend` are in words for people; the latter says why it is that one. `metrics` is the address of
+    /metrics, if they are served. `drain` sends readers elsewhere; see RunningGrpcServer.
     """
 
     address: str
@@ -47,6 +51,9 @@ class RunningServer:
     ended: asyncio.Event
     status: Callable[[], Awaitable[EngineStatus]]
     progress: Callable[[], Progress]
+    metrics: str | None
+    streams: Callable[[], int]
+    drain: Callable[[], Awaitable[None]]
 
 
 def build_source(config: SourceConfig, clock: Clock) -> EventSource:
@@ -143,6 +150,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     frames = InProcessFrameSource(description)
+    timings = Timings()
     engine = EngineThread(
         description=description,
         source=source,
@@ -150,18 +158,35 @@ async def serve(
         backend_name=backend.name,
         publish=frames.publish,
         on_end=lambda: _set_from_thread(loop, ended),
+        timings=timings,
     )
-    hub = Hub(frames)
+    hub = Hub(frames, timings=timings)
     server = await serve_grpc(
         config.listen, hub, engine, insecure=config.insecure, tls=config.tls, tokens=config.tokens
     )
-    async with hub.running():
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(hub.running())
+        stack.push_async_callback(asyncio.to_thread, engine.stop)
+        stack.push_async_callback(server.stop, config.stop_grace_seconds)
+        metrics = None
+        if config.metrics is not None:
+            metrics = await stack.enter_async_context(
+                serving_http(config.metrics, hub, engine, insecure=config.insecure)
+            )
         engine.start()
-        try:
-            await use(RunningServer(server.address, about.name, str(chosen), ended, engine.status, source.progress))
-        finally:
-            await server.stop(config.stop_grace_seconds)
-            await asyncio.to_thread(engine.stop)
+        running = RunningServer(
+            address=server.address,
+            input=about.name,
+            backend=str(chosen),
+            ended=ended,
+            status=engine.status,
+            progress=source.progress,
+            metrics=metrics,
+            streams=lambda: hub.counters.streams_open,
+            drain=lambda: server.drain(config.drain_seconds),
+        )
+        _LOG.info("serving", extra={"fields": {"address": running.address, "metrics": metrics, "input": about.name}})
+        await use(running)
 
 
 def _set_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

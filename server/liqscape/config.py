@@ -17,6 +17,8 @@ custom.
 MANY_VENUES: Final = "many"
 """In place of instrument ids: seven venues of each symbol, with rules of every kind."""
 
+DEFAULT_DRAIN_SECONDS: Final = 5.0
+
 BACKENDS: Final = ("auto", "numpy", "cupy")
 """numpy computes on the host, cupy on a GPU; auto is cupy where it can run, so that nobody has to know."""
 
@@ -76,6 +78,9 @@ class ServeConfig:
         backend: what computes, one of BACKENDS.
         device: number of the GPU; 0 is the only one of most machines.
         rolls_per_tick: channels whose window moves on in one tick, at most; see grid.rolls. None = its default.
+        metrics: HOST:PORT of /metrics and /healthz; None = not served.
+        drain_seconds: how long streams may take to leave after SIGTERM. Five: `docker stop` kills after ten, and the
+            rest of an end takes two to three.
         source_id: name of this engine shard on the wire, stable over restarts.
         stop_grace_seconds: how long open streams may take to end: two heartbeats.
     """
@@ -91,6 +96,8 @@ class ServeConfig:
     backend: str = "auto"
     device: int = 0
     rolls_per_tick: int | None = None
+    metrics: str | None = None
+    drain_seconds: float = DEFAULT_DRAIN_SECONDS
     source_id: str = "engine-0"
     stop_grace_seconds: float = 2.0
 
@@ -143,6 +150,21 @@ def parse_venues(
     except NotFound as error:
         raise ConfigError(f"{error}; or use {MANY_VENUES}") from None
     return ids, symbols or tuple(dict.fromkeys(instrument.symbol for instrument in instruments))
+
+
+def parse_drain(text: str) -> float:
+    """Return --drain: seconds, from 0 to an hour.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise ConfigError(f"drain {text!r} is invalid; use seconds from 0 to 3600")
+    return seconds
 
 
 def parse_speed(text: str) -> float | None:

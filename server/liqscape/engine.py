@@ -41,6 +41,7 @@ from liqscape.grid.updates import (
     TickOutput,
 )
 from liqscape.live_books import CapturedBook, LiveBooks
+from liqscape.metrics import Histogram, Stage, Timings
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 0.2
@@ -66,6 +67,16 @@ def _candles(
     return channel.candles.until(newest_column)
 
 
+def _timed(encode: Callable[[TickOutput], TickRecord], histogram: Histogram) -> Callable[[TickOutput], TickRecord]:
+    def call(output: TickOutput) -> TickRecord:
+        began = time.perf_counter()
+        record = encode(output)
+        histogram.observe(time.perf_counter() - began)
+        return record
+
+    return call
+
+
 class _Asker:
     """Whoever waits for an answer: past the deadline, or with the call cancelled, nobody needs the rest of the work."""
 
@@ -89,6 +100,7 @@ class EngineThread:
         publish: takes each tick's record; called from the encoding thread.
         on_end: called from the engine's thread, after the last record, when the input has ended or the engine has
             failed.
+        timings: where it is counted how long ticks and their encoding take.
     """
 
     def __init__(
@@ -100,11 +112,14 @@ class EngineThread:
         backend_name: str,
         publish: Callable[[TickRecord], None],
         on_end: Callable[[], None],
+        timings: Timings | None = None,
     ) -> None:
         self._description = description
         self._source = source
         self._shard = shard
-        self._encoding = EncodingThread(StreamEncoder(description).encode, publish)
+        self._timings = timings or Timings()
+        encode = _timed(StreamEncoder(description).encode, self._timings.encode)
+        self._encoding = EncodingThread(encode, publish)
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")
@@ -254,8 +269,10 @@ class EngineThread:
     async def _consume(self) -> None:
         renewed = 0.0
         async for event in self._source.events():
+            began = time.perf_counter()
             output = self._shard.accept(event)
             if output is not None:
+                self._timings.tick_compute.observe(time.perf_counter() - began)
                 self._finish_tick(output)
             elif self._last_output is None and time.monotonic() - renewed > _STATUS_SECONDS:
                 renewed = time.monotonic()
@@ -272,11 +289,19 @@ class EngineThread:
 
     def _finish_tick(self, output: TickOutput) -> None:
         self._last_output = output
+        self._count_freshness(output)
         self._encoding.submit(output)
         self._finished = _Finished(self._finished.status, self._shard.view())
         self._background.after_tick(self._shard)
         self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
         self._between_ticks.run()
+
+    def _count_freshness(self, output: TickOutput) -> None:
+        freshness, closed_ns = self._timings.freshness, output.bars_closed_unix_ns
+        freshness[Stage.BAR_TO_GRID].observe((output.grids_ready_unix_ns - closed_ns) / 1e9)
+        if not self._description.replay:
+            for symbol in output.symbols:
+                freshness[Stage.VENUE_TO_BAR].observe((closed_ns - symbol.source_watermark_ns) / 1e9)
 
     def _report_building(self) -> None:
         progress = self._source.progress()

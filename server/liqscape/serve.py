@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 import time
@@ -12,15 +13,27 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from liqscape.app import RunningServer, serve
-from liqscape.config import ServeConfig, SourceConfig, parse_source, parse_speed, parse_symbols, parse_tls, parse_venues
+from liqscape.config import (
+    ServeConfig,
+    SourceConfig,
+    parse_drain,
+    parse_source,
+    parse_speed,
+    parse_symbols,
+    parse_tls,
+    parse_venues,
+)
 from liqscape.grid.updates import EngineStatus, SymbolStatus
+from liqscape.logs import configure_logs
 from liqscape.terminal_progress import progress_bar
 
+_LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 1.0
 
 
 def run_serve(namespace: argparse.Namespace) -> int:
     """Run a server until it is interrupted, or its input ends and --at-end is exit. Returns 1 if the engine failed."""
+    configure_logs(namespace.log_format, namespace.log_level)
     kind, manifest = parse_source(namespace.source)
     venues, symbols = parse_venues(namespace.venues, parse_symbols(namespace.symbols))
     config = ServeConfig(
@@ -43,6 +56,8 @@ def run_serve(namespace: argparse.Namespace) -> int:
         with_open_only=not namespace.no_open_only,
         backend=namespace.backend,
         device=namespace.device,
+        metrics=namespace.metrics,
+        drain_seconds=parse_drain(namespace.drain),
     )
     return asyncio.run(_serve(config))
 
@@ -50,23 +65,53 @@ def run_serve(namespace: argparse.Namespace) -> int:
 async def _serve(config: ServeConfig) -> int:
     console = Console()
     interrupted = asyncio.Event()
+    hurry = asyncio.Event()
+    terminated = False
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupted.set)
+
+    def terminate() -> None:
+        nonlocal terminated
+        terminated = True
+        loop.remove_signal_handler(signal.SIGTERM)  # the second one ends the process, whatever it is doing
+        interrupted.set()
+
+    def interrupt() -> None:
+        hurry.set()
+        interrupted.set()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, terminate)
     failed = False
 
     async def talk(server: RunningServer) -> None:
         nonlocal failed
         console.print(f"liqscape serves [bold]{server.input}[/] on {server.address}; Ctrl-C ends it", highlight=False)
         console.print(f"it computes with {server.backend}", highlight=False, markup=False, soft_wrap=True)
+        if server.metrics is not None:
+            console.print(f"metrics on http://{server.metrics}/metrics", highlight=False)
         first = (config.source.symbols or ("BTC",))[0]
         console.print(f"watch it with:  {_command()} watch {first} 24h --address {server.address}", highlight=False)
         await _show_building(console, server, interrupted)
         await _show_status(console, server, interrupted, leave_at_end=config.at_end == "exit")
         failed = (await server.status()).state == "failed"
+        if terminated:
+            await _drain(console, server, config.drain_seconds, hurry)
 
     await serve(config, talk)
     return 1 if failed else 0
+
+
+async def _drain(console: Console, server: RunningServer, seconds: float, hurry: asyncio.Event) -> None:
+    """Let readers leave one after the other, until Ctrl-C."""
+    streams = server.streams()
+    console.print(f"draining {streams} streams for up to {seconds:g} s; SIGTERM again ends at once", highlight=False)
+    _LOG.info("draining", extra={"fields": {"streams": streams, "seconds": seconds}})
+    draining = asyncio.ensure_future(server.drain())
+    hurrying = asyncio.ensure_future(hurry.wait())
+    await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+    draining.cancel()
+    hurrying.cancel()
+    _LOG.info("drained", extra={"fields": {"streams": server.streams()}})
 
 
 def _command() -> str:

@@ -93,7 +93,7 @@ def status_response(status: EngineStatus, hub: Hub) -> query_pb2.GetStatusRespon
     return query_pb2.GetStatusResponse(
         server_version=__version__,
         state=_ENGINE_STATES[status.state],
-        message=status.message,
+        message=status.message or (hub.goodbye.reason if hub.goodbye else ""),
         progress=status.progress,
         seconds_left=status.seconds_left,
         epoch=status.epoch,
@@ -105,7 +105,7 @@ def status_response(status: EngineStatus, hub: Hub) -> query_pb2.GetStatusRespon
         symbols=[_symbol_status(symbol) for symbol in status.symbols],
         streams=hub.counters.streams_open,
         ticks_conflated=hub.counters.ticks_conflated,
-        counters={**status.counters, **hub.counters.by_name()},
+        counters={**status.counters, **hub.counters.by_name(), **hub.timings.query_counts()},
     )
 
 

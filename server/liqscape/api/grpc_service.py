@@ -16,6 +16,7 @@ from liqscape.api.auth import Authenticator, check_exposure
 from liqscape.api.gate import Gate
 from liqscape.api.limits import DEFAULT_LIMITS, ServiceLimits
 from liqscape.api.query_service import QUERY_SERVICE, QueryService
+from liqscape.api.reflection import add_reflection
 from liqscape.api.stalls import StallWatch
 from liqscape.api.stream_service import STREAM_SERVICE, StreamService
 from liqscape.api.tls import ServerTls
@@ -90,7 +91,8 @@ class RunningGrpcServer:
         await self._health.enter_graceful_shutdown()
         self._hub.close(DRAINING, STOP_RECONNECT_AFTER_MS, within_s * DRAIN_SPREAD_SHARE)
         ends_at = self._hub.monotonic() + within_s
-        while self._hub.counters.streams_open and self._hub.monotonic() < ends_at:
+        # Streams end in many ways and none of them tells.
+        while self._hub.counters.streams_open and self._hub.monotonic() < ends_at:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_LOOK_S)
 
     async def stop(self, grace_s: float) -> None:
@@ -141,6 +143,7 @@ async def serve_grpc(
     )
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    add_reflection(server, (STREAM_SERVICE, QUERY_SERVICE, health.SERVICE_NAME))
     bound_port = 0
     with contextlib.suppress(RuntimeError):  # depending on its version grpcio raises or returns 0
         if credentials is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final, TypeVar, cast
 
@@ -15,6 +15,7 @@ from liqscape.api.conversions import grid_fragments, grid_header, instruments_re
 from liqscape.api.gate import max_cells
 from liqscape.api.limits import GRID_RETRY_AFTER_MS, ServiceLimits
 from liqscape.api.map_conversions import map_fragments, map_header
+from liqscape.api.query_timing import timed
 from liqscape.api.requests import grid_of, map_of, parse
 from liqscape.api.stalls import StallWatch
 from liqscape.api.status_codes import Context, guarded, refusal_while_not_serving
@@ -43,12 +44,21 @@ class QueryService:
         return grpc.method_handlers_generic_handler(
             QUERY_SERVICE,
             {
-                "GetGrid": grpc.unary_stream_rpc_method_handler(guarded(self.get_grid)),
-                "GetLiquidationMap": grpc.unary_stream_rpc_method_handler(guarded(self.get_liquidation_map)),
-                "GetStatus": grpc.unary_unary_rpc_method_handler(guarded(self.get_status)),
-                "ListInstruments": grpc.unary_unary_rpc_method_handler(guarded(self.list_instruments)),
+                "GetGrid": grpc.unary_stream_rpc_method_handler(self._ready("GetGrid", self.get_grid)),
+                "GetLiquidationMap": grpc.unary_stream_rpc_method_handler(
+                    self._ready("GetLiquidationMap", self.get_liquidation_map)
+                ),
+                "GetStatus": grpc.unary_unary_rpc_method_handler(self._ready("GetStatus", self.get_status)),
+                "ListInstruments": grpc.unary_unary_rpc_method_handler(
+                    self._ready("ListInstruments", self.list_instruments)
+                ),
             },
         )
+
+    def _ready(
+        self, name: str, method: Callable[[bytes, Context], Awaitable[bytes | None]]
+    ) -> Callable[[bytes, Context], Awaitable[bytes | None]]:
+        return timed(name, guarded(method), self._hub)
 
     async def get_grid(self, request: bytes, context: Context) -> None:
         """Answer with a header and the cells."""

@@ -1,0 +1,212 @@
+"""What a server counts, in the words of Prometheus: GetStatus, read again by other rules, and the histograms.
+
+There is one source: every number but those of the histograms is taken from the answer to GetStatus, so the two cannot
+disagree. Labels are few and their values bounded: symbols and instruments of the model, states and reasons of closed
+sets. A peer or a token is never one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+
+from liqscape.metrics import Histogram, Timings
+from liqscape.v1 import query_pb2, stream_pb2
+
+PREFIX: Final = "liqscape_"
+
+INSTRUMENT_LABELS: Final = ("symbol", "venue", "instrument")
+
+
+class _Counter(NamedTuple):
+    metric: str
+    help: str
+
+
+COUNTERS: Final[dict[str, _Counter]] = {
+    # Streams.
+    "streams_opened": _Counter("streams_opened", "Streams accepted."),
+    "streams_refused": _Counter("streams_refused", "Streams refused because the server was full."),
+    "streams_cut": _Counter("streams_cut", "Calls ended because their reader did not read."),
+    "stream_joins": _Counter("stream_joins", "Streams begun with keyframes."),
+    "stream_resumes": _Counter("stream_resumes", "Streams resumed with what was missed."),
+    "stream_frames": _Counter("stream_frames", "Frames taken by the transport, heartbeats included."),
+    "stream_frame_bytes": _Counter("stream_frame_bytes", "Bytes of these frames, before the framing of gRPC."),
+    "stream_heartbeats": _Counter("stream_heartbeats", "Heartbeats sent on idle streams."),
+    "stream_keyframes": _Counter("stream_keyframes", "Keyframes of channels sent."),
+    "source_ticks_merged": _Counter("source_ticks_merged", "Ticks merged on their way from engine to event loop."),
+    "session_changes": _Counter("session_changes", "Changes of selection that readers of sessions asked for."),
+    "sessions_idle": _Counter("sessions_idle", "Sessions ended because nothing was acknowledged."),
+    "session_requests_delayed": _Counter("session_requests_delayed", "Requests of sessions that came too fast."),
+    # Market data and engine.
+    "gaps": _Counter("gaps", "Gaps in the input."),
+    "rejected_events": _Counter("rejected_events", "Events of the input that broke a rule and were left out."),
+    "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
+    "open_interest_interpolated": _Counter(
+        "open_interest_interpolated", "Samples of open interest that lay between two of the input."
+    ),
+    "compactions": _Counter("compactions", "Merges of old events."),
+    "compactions_without_memory": _Counter("compactions_without_memory", "Merges put off for want of device memory."),
+    "self_checks": _Counter("self_checks", "Channels compared with their full recompute."),
+    "self_check_differences": _Counter("self_check_differences", "Comparisons that differed: a defect, if not 0."),
+    "waits_for_encoding": _Counter("waits_for_encoding", "Ticks that waited for the encoding of earlier ones."),
+    "queries_shed": _Counter("queries_shed", "Times at which questions gave their device memory up to ticks."),
+}
+"""Counters of GetStatus by name; all of them are shown from the start, as 0."""
+
+GAUGES: Final[dict[str, _Counter]] = {
+    "streams_stalled": _Counter("streams_stalled", "Open calls whose reader does not read."),
+}
+"""Those among the counters of GetStatus that can fall."""
+
+REASONS: Final[dict[str, tuple[_Counter, tuple[str, ...]]]] = {
+    "stream_lagged_": (
+        _Counter("stream_lagged", "Resume points that could not be honoured, by reason."),
+        tuple(name.removeprefix("REASON_").lower() for name in stream_pb2.Lagged.Reason.keys()[1:]),
+    ),
+    "session_rejected_channels_": (
+        _Counter("session_rejected_channels", "Channels that readers of sessions have found broken, by reason."),
+        ("gap", "checksum_differs", "malformed", "missing"),
+    ),
+}
+"""Counters of GetStatus by the beginning of their name; the rest is a reason. Those named are shown from the start."""
+
+STATES: Final = ("building", "serving", "ended", "failed")
+DATA_STATES: Final = tuple(name.removeprefix("DATA_STATE_").lower() for name in stream_pb2.DataState.keys()[1:])
+
+
+class ServerMetrics:
+    """One scrape: a collector for prometheus_client.
+
+    Args:
+        status: the answer to GetStatus.
+        timings: the histograms.
+    """
+
+    def __init__(self, status: query_pb2.GetStatusResponse, timings: Timings) -> None:
+        self._status = status
+        self._timings = timings
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family, those without samples too."""
+        yield from self._identity()
+        yield from self._counters()
+        yield from self._market()
+        yield from self._histograms()
+
+    def _identity(self) -> Iterator[Metric]:
+        status = self._status
+        yield _info("build", "Version and array backend.", version=status.server_version, backend=status.backend)
+        yield _info("epoch", "Epoch of the engine: a new one with each start.", epoch=f"{status.epoch:016x}")
+        state = query_pb2.EngineState.Name(status.state).removeprefix("ENGINE_STATE_").lower()
+        yield _gauge("engine_state", "1 for the state of the engine.", ("state",), {(s,): s == state for s in STATES})
+        states = {stream_pb2.DataState.Name(value).removeprefix("DATA_STATE_").lower() for value in status.states}
+        yield _gauge("data_state", "1 for what the data are.", ("state",), {(s,): s in states for s in DATA_STATES})
+        yield _gauge("build_progress_ratio", "History built so far, 0 to 1.", (), {(): status.progress})
+        yield _gauge("tick", "Number of the newest tick of this epoch.", (), {(): status.tick})
+        yield _gauge("streams_open", "Streams open now.", (), {(): status.streams})
+        yield _counter(
+            "ticks_conflated", "Ticks merged for slow readers, all streams.", (), {(): status.ticks_conflated}
+        )
+
+    def _counters(self) -> Iterator[Metric]:
+        left = dict(self._status.counters)
+        for name, (metric, help_text) in COUNTERS.items():
+            yield _counter(metric, help_text, (), {(): left.pop(name, 0)})
+        for name, (metric, help_text) in GAUGES.items():
+            yield _gauge(metric, help_text, (), {(): left.pop(name, 0)})
+        for prefix, ((metric, help_text), reasons) in REASONS.items():
+            values = {(reason,): left.pop(prefix + reason, 0) for reason in reasons}
+            values |= {(n.removeprefix(prefix),): left.pop(n) for n in sorted(left) if n.startswith(prefix)}
+            yield _counter(metric, help_text, ("reason",), values)
+        for name in self._timings.query_counts():
+            left.pop(name, None)  # told by the histogram of queries
+        for name, value in sorted(left.items()):
+            yield _counter(name, f"Counter {name} of GetStatus.", (), {(): value})
+
+    def _market(self) -> Iterator[Metric]:
+        symbols = self._status.symbols
+        instruments = [(c, (c.symbol, c.venue, c.instrument)) for s in symbols for c in s.coverage]
+        yield _gauge("live_cohorts", "Open cohorts.", ("symbol",), {(s.symbol,): s.live_cohorts for s in symbols})
+        yield _gauge(
+            "ledger_events", "Events in the ledger.", ("symbol",), {(s.symbol,): s.ledger_events for s in symbols}
+        )
+        yield _gauge(
+            "covered_share_ratio",
+            "Share of open interest whose origin was seen, 0 to 1.",
+            INSTRUMENT_LABELS,
+            {labels: covered_share(coverage) for coverage, labels in instruments},
+        )
+        now_ns = self._status.server_unix_ns
+        yield _gauge(
+            "data_age_seconds",
+            "Wall clock less the time of the newest event included; of a replay, how long ago that was.",
+            INSTRUMENT_LABELS,
+            {labels: (now_ns - c.watermark_unix_ns) / 1e9 for c, labels in instruments},
+        )
+        yield _counter(
+            "instrument_rejected_events",
+            "Events of an instrument that broke a rule and were left out.",
+            INSTRUMENT_LABELS,
+            {labels: coverage.rejected_events for coverage, labels in instruments},
+        )
+
+    def _histograms(self) -> Iterator[Metric]:
+        timings = self._timings
+        yield _histogram(
+            "freshness_seconds",
+            "Stages between an event at a venue and a reader that has it.",
+            ("stage",),
+            {(stage.value,): histogram for stage, histogram in timings.freshness.items()},
+        )
+        yield _histogram("tick_compute_seconds", "One step of all books and grids.", (), {(): timings.tick_compute})
+        yield _histogram("encode_seconds", "One tick made into chunks.", (), {(): timings.encode})
+        yield _histogram(
+            "query_duration_seconds",
+            "Questions, from their request to the last message of the answer.",
+            ("method", "code"),
+            timings.queries,
+        )
+        yield _histogram(
+            "event_loop_lag_seconds", "How late the event loop wakes up.", (), {(): timings.event_loop_lag}
+        )
+
+
+def covered_share(coverage: stream_pb2.VenueChunk) -> float:
+    """Return live / (live + uncovered) over both sides; 0 before anything was seen."""
+    live = coverage.live_long_lots + coverage.live_short_lots
+    total = live + coverage.uncovered_long_lots + coverage.uncovered_short_lots
+    return live / total if total else 0.0
+
+
+def _info(name: str, help_text: str, **labels: str) -> Metric:
+    return InfoMetricFamily(PREFIX + name, help_text, labels)
+
+
+def _gauge(name: str, help_text: str, labels: Iterable[str], values: Mapping[Any, float]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, help_text, labels=list(labels))
+    for label_values, value in values.items():
+        family.add_metric(label_values, float(value))
+    return family
+
+
+def _counter(name: str, help_text: str, labels: Iterable[str], values: Mapping[Any, float]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, help_text, labels=list(labels))
+    for label_values, value in values.items():
+        family.add_metric(label_values, float(value))
+    return family
+
+
+def _histogram(name: str, help_text: str, labels: Iterable[str], values: Mapping[Any, Histogram]) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, help_text, labels=list(labels))
+    for label_values, histogram in list(values.items()):
+        buckets = [(_bound(bound), count) for bound, count in histogram.cumulative()]
+        family.add_metric(label_values, buckets, histogram.sum)
+    return family
+
+
+def _bound(bound: float) -> str:
+    return "+Inf" if bound == float("inf") else repr(bound)

@@ -1,0 +1,243 @@
+"""/metrics and /healthz over HTTP, beside gRPC in the same event loop.
+
+Whoever scrapes needs one short request now and then, so a connection carries one request, a few KiB and a few seconds,
+and there are few of them. That bounds a slow client, whatever it is slow in, without a rule for each way of being slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from liqscape.api.conversions import status_response
+from liqscape.api.exposition import ServerMetrics
+from liqscape.api.grpc_service import is_loopback, split_address
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.ports import QueryPort
+from liqscape.errors import ConfigError
+from liqscape.v1 import query_pb2, stream_pb2
+
+MAX_CONNECTIONS: Final = 32
+"""Two servers of Prometheus, a probe and some people; each holds a few KB."""
+
+MAX_CONNECTION_S: Final = 10.0
+"""Prometheus gives up after ten seconds by itself. Everything counts: silence, a request in drops, slow reading."""
+
+MAX_REQUEST_BYTES: Final = 8192
+"""Prometheus sends 300 bytes, a browser 1 KB."""
+
+LAG_PROBE_S: Final = 0.1
+"""Ten wakings a second cost nothing; each finds out how late it is."""
+
+
+class HttpService:
+    """The two pages.
+
+    Args:
+        hub: streams and timings.
+        queries: the owner of the shard.
+    """
+
+    def __init__(self, hub: Hub, queries: QueryPort) -> None:
+        self._hub = hub
+        self._queries = queries
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+
+    def application(self) -> web.Application:
+        """Return what a server runs. Other paths are 404, other methods 405."""
+        app = web.Application(client_max_size=1)
+        app.router.add_get("/metrics", self.metrics)
+        app.router.add_get("/healthz", self.health)
+        app.on_response_prepare.append(_finish_headers)
+        return app
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Answer with every metric, in OpenMetrics where that is asked for, else in Prometheus' text."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Fixed(ServerMetrics(await self._status(), self._hub.timings)))
+        registry.register(_Fixed(self._process))
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """Answer 200 where there is data to be had, else 503, with one line that says why."""
+        is_healthy, verdict = health_of(await self._status(), is_draining=self._hub.goodbye is not None)
+        return web.Response(
+            status=200 if is_healthy else 503, text=json.dumps(verdict) + "\n", content_type="application/json"
+        )
+
+    async def _status(self) -> query_pb2.GetStatusResponse:
+        return status_response(await self._queries.status(), self._hub)
+
+
+class _Fixed:
+    """A collector that a registry takes without collecting from it."""
+
+    def __init__(self, collector: Any) -> None:
+        self._collector = collector
+
+    def collect(self) -> Any:
+        return self._collector.collect()
+
+    def describe(self) -> list[Any]:
+        return []
+
+
+def health_of(status: query_pb2.GetStatusResponse, *, is_draining: bool) -> tuple[bool, dict[str, str]]:
+    """Return whether a load balancer should send readers here, and the verdict in a word and a reason.
+
+    An input that has ended is healthy: its last state is what the server was asked to serve.
+    """
+    state = query_pb2.EngineState.Name(status.state).removeprefix("ENGINE_STATE_").lower()
+    if status.state == query_pb2.ENGINE_STATE_FAILED:
+        return False, {"status": state, "reason": f"the engine has failed: {status.message}"}
+    if is_draining:
+        return False, {"status": "draining", "reason": "the server is stopping"}
+    if status.state == query_pb2.ENGINE_STATE_BUILDING:
+        return False, {"status": state, "reason": status.message or "history is still being built"}
+    if stream_pb2.DATA_STATE_STALE in status.states:
+        return False, {"status": "stale", "reason": f"no tick after {status.tick} for longer than is usual"}
+    return True, {"status": state}
+
+
+@contextlib.asynccontextmanager
+async def serving_http(address: str, hub: Hub, queries: QueryPort, *, insecure: bool = False) -> AsyncIterator[str]:
+    """Serve until the block is left; yield host:port, with the port the system chose where 0 was asked for.
+
+    Args:
+        address: host:port.
+        hub: streams and timings.
+        queries: the owner of the shard.
+        insecure: serve in clear beyond this machine.
+
+    Raises:
+        ConfigError: the address is malformed, in use, or not loopback without `insecure`.
+    """
+    host, port = split_address(address)
+    if not insecure and not is_loopback(host):
+        raise ConfigError(
+            f"metrics address {address!r} is reachable from other machines in clear text; use 127.0.0.1, or say"
+            " --insecure"
+        )
+    runner = web.AppRunner(
+        HttpService(hub, queries).application(),
+        access_log=None,
+        handle_signals=False,
+        max_line_size=MAX_REQUEST_BYTES,
+        max_field_size=MAX_REQUEST_BYTES,
+        keepalive_timeout=0,
+        lingering_time=0,
+        shutdown_timeout=1,
+    )
+    await runner.setup()
+    assert runner.server is not None
+    door = _Door(runner.server)
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(door.admit, host.strip("[]"), port)
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigError(f"cannot listen on {address!r} for metrics: {error.strerror or error}") from error
+    lag = asyncio.create_task(_probe_lag(hub), name="event loop lag")
+    try:
+        yield f"{host}:{_port_of(server.sockets[0])}"
+    finally:
+        lag.cancel()
+        server.close()
+        await runner.cleanup()
+        await asyncio.wait({lag})
+
+
+async def _finish_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.force_close()  # see MAX_CONNECTION_S: each connection is for one request
+    response.headers["Server"] = "liqscape"
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+async def _probe_lag(hub: Hub) -> None:
+    while True:
+        due = hub.monotonic() + LAG_PROBE_S
+        await asyncio.sleep(LAG_PROBE_S)
+        hub.timings.event_loop_lag.observe(hub.monotonic() - due)
+
+
+def _port_of(listening: socket.socket) -> int:
+    port = listening.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+class _Door:
+    """Lets connections in, few at a time."""
+
+    def __init__(self, handlers: Callable[[], RequestHandler]) -> None:
+        self._handlers = handlers
+        self.open = 0
+
+    def admit(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
+        return _Connection(self, self._handlers())
+
+
+class _Connection(asyncio.Protocol):
+    """One connection of aiohttp, within bounds of bytes and time."""
+
+    def __init__(self, door: _Door, inner: RequestHandler) -> None:
+        self._door = door
+        self._inner = inner
+        self._left = MAX_REQUEST_BYTES
+        self._is_admitted = False
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._door.open >= MAX_CONNECTIONS:
+            transport.abort()
+            return
+        self._is_admitted = True
+        self._door.open += 1
+        self._timer = asyncio.get_running_loop().call_later(MAX_CONNECTION_S, transport.abort)
+        self._inner.connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._is_admitted:
+            return
+        self._door.open -= 1
+        if self._timer is not None:
+            self._timer.cancel()
+        self._inner.connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_admitted:
+            return
+        self._left -= len(data)
+        if self._left < 0:
+            assert self._transport is not None
+            self._transport.abort()
+            return
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        self._inner.eof_received()
+        return None
+
+    def pause_writing(self) -> None:
+        if self._is_admitted:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._is_admitted:
+            self._inner.resume_writing()
