@@ -179,8 +179,18 @@ class ChannelReplica:
 
 @dataclass
 class Replica:
-    """A client of one stream, over reconnects."""
+    """A client of one stream, over reconnects.
 
+    rejects: a channel that breaks is put into `broken` and waits for its keyframe, as a client of Session does; without
+    it, it raises.
+    """
+
+    rejects: bool = False
+    broken: dict[int, str] = field(default_factory=dict)
+    frames: int = 0
+    changes: int = 0
+    cadence_ms: int = 0
+    refused: list[str] = field(default_factory=list)
     channels: dict[int, ChannelReplica] = field(default_factory=dict)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
     symbols: dict[str, stream_pb2.SymbolChunk] = field(default_factory=dict)
@@ -194,10 +204,16 @@ class Replica:
     controls: list[str] = field(default_factory=list)
     lagged: list[int] = field(default_factory=list)
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the join has ended and every channel is in sync."""
+        return self.in_sync and all(channel.in_sync for channel in self.channels.values())
+
     def connecting(self) -> None:
         """A new stream begins."""
         self.in_sync = self.greeted = self.inside_message = False
-        self.keyframes = 0
+        self.keyframes = self.frames = self.changes = 0
+        self.broken.clear()
         self.controls.clear()
         self.lagged.clear()
 
@@ -208,6 +224,7 @@ class Replica:
             Gap, BadPayload: the replica is out of sync from here on.
         """
         frame = stream_pb2.Frame.FromString(data)
+        self.frames += 1
         control = frame.WhichOneof("control")
         if control is not None:
             self.controls.append(control)
@@ -219,10 +236,12 @@ class Replica:
             self._section(section)
         if control == "lagged":
             self.lagged.append(frame.lagged.reason)
+        elif control == "selection_changed":
+            self._selection_changed(frame.selection_changed)
         elif control == "snapshot_end":
             if frame.snapshot_end.keyframes != self.keyframes:
                 raise Gap(f"{self.keyframes} of {frame.snapshot_end.keyframes} keyframes have come")
-            self.in_sync = all(channel.in_sync for channel in self.channels.values())
+            self.in_sync = self.rejects or all(channel.in_sync for channel in self.channels.values())
         elif control == "heartbeat":
             for position in frame.heartbeat.positions:
                 self.resume = position
@@ -236,16 +255,28 @@ class Replica:
         assert set(self.channels) == {channel.channel_id for channel in hello.channels}
         self.names = {channel.channel_id: (channel.symbol, channel.timeframe) for channel in hello.channels}
 
+    def _selection_changed(self, changed: stream_pb2.SelectionChanged) -> None:
+        assert changed.changes > self.changes
+        self.changes = changed.changes
+        self.cadence_ms = changed.cadence_ms
+        if changed.refused:
+            self.refused.append(changed.refused)
+        starting = set(changed.starting_channel_ids)
+        served = {channel.channel_id for channel in changed.channels}
+        assert starting <= served
+        assert served - starting <= set(self.channels), "a channel that was not held goes on"
+        self.channels = {i: ChannelReplica() if i in starting else self.channels[i] for i in sorted(served)}
+        self.broken = {i: reason for i, reason in self.broken.items() if i in served - starting}
+        self.names = {channel.channel_id: (channel.symbol, channel.timeframe) for channel in changed.channels}
+        self.in_sync = False
+        self.keyframes = 0
+
     def _section(self, section: stream_pb2.Section) -> None:
         for chunk in section.chunks:
             kind = chunk.WhichOneof("kind")
             if kind == "channel":
                 self.keyframes += chunk.channel.kind == stream_pb2.CHUNK_KIND_KEYFRAME
-                try:
-                    self.channels[chunk.channel.channel_id].apply(chunk.channel)
-                except (Gap, BadPayload):
-                    self.in_sync = False
-                    raise
+                self._channel_chunk(chunk.channel)
             elif kind == "symbol":
                 self.symbols[chunk.symbol.symbol] = chunk.symbol
             else:
@@ -254,3 +285,19 @@ class Replica:
         self.inside_message = not section.complete
         if section.complete:
             self.resume = stream_pb2.ResumePoint(source_id=section.source_id, epoch=section.epoch, tick=section.tick)
+
+    def _channel_chunk(self, chunk: stream_pb2.ChannelChunk) -> None:
+        channel = self.channels[chunk.channel_id]
+        if chunk.channel_id in self.broken and chunk.kind == stream_pb2.CHUNK_KIND_DELTA and not channel.in_sync:
+            return
+        try:
+            channel.apply(chunk)
+        except (Gap, BadPayload) as error:
+            channel.in_sync = False
+            if not self.rejects:
+                self.in_sync = False
+                raise
+            self.broken[chunk.channel_id] = str(error)
+        else:
+            if channel.in_sync:
+                self.broken.pop(chunk.channel_id, None)

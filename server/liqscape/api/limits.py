@@ -57,6 +57,26 @@ call open for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """What the peer of a Session may do.
+
+    Attributes:
+        open_within_s: from the call to its first message, which is short: a peer that says nothing must not keep its place.
+        idle_after_s: with its window full and no acknowledgement for so long, a session ends with GoingAway. A browser
+            tab that was hidden for less goes on where it was; and one that is never shown again must not be sent a
+            heartbeat each second for ever (80 us each: 4096 of them are a third of a core).
+        requests_per_second: read from one peer. Ten ticks a second are as many acknowledgements; a request costs about
+            50 us, so a peer out of hand costs half a percent of a core.
+        request_burst: of these at once; the fragments of the largest join and a user who clicks fit ten times over.
+    """
+
+    open_within_s: float = 10.0
+    idle_after_s: float = 300.0
+    requests_per_second: float = 100.0
+    request_burst: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceLimits:
     """Limits of the services.
 
@@ -67,6 +87,7 @@ class ServiceLimits:
         max_grid_seconds: a recompute takes well under a second; who sets no deadline, or a longer one, gets this one.
         request_timeout_s: writers that do not write.
         stalls: readers that do not read.
+        sessions: readers that do not acknowledge, and what they may say.
         per_address: callers without a token.
     """
 
@@ -75,6 +96,7 @@ class ServiceLimits:
     max_grid_seconds: float = 30.0
     request_timeout_s: float = REQUEST_TIMEOUT_S
     stalls: StallLimits = field(default_factory=StallLimits)
+    sessions: SessionLimits = field(default_factory=SessionLimits)
     per_address: CallerLimits = ADDRESS_LIMITS
 
 

@@ -18,6 +18,9 @@ MAX_SELECTORS: Final = 256
 MAX_RESUME_POINTS: Final = 64
 """One an engine shard; a fleet of 64 serves thousands of symbols."""
 
+MAX_DETAILS_CHARACTERS: Final = 256
+"""A reason in words; it goes to a log."""
+
 MAX_VENUES: Final = 64
 """More than there are."""
 
@@ -60,7 +63,7 @@ def parse(kind: type[_M], request: bytes) -> _M:
         raise InvalidArgument(f"request of {len(request)} bytes is not a {kind.DESCRIPTOR.name}") from None
 
 
-def channels_of(request: stream_pb2.SubscribeRequest) -> list[tuple[str, str]]:
+def channels_of(request: stream_pb2.SubscribeRequest | stream_pb2.Change) -> list[tuple[str, str]]:
     """Return the (symbol, timeframe) pairs of a request.
 
     Raises:
@@ -87,6 +90,21 @@ def resume_points_of(request: stream_pb2.SubscribeRequest) -> list[stream_pb2.Re
             raise InvalidArgument(f"resume names source {point.source_id!r} twice; one point a source is allowed")
         seen.add(point.source_id)
     return list(request.resume)
+
+
+def rejected_channels_of(request: stream_pb2.Reject) -> list[int]:
+    """Return the channels that a reader has found broken.
+
+    Raises:
+        InvalidArgument: none is named, or the reason is too long.
+    """
+    if not request.channel_ids:
+        raise InvalidArgument("reject.channel_ids is empty; name the channels that are broken")
+    if len(request.details) > MAX_DETAILS_CHARACTERS:
+        raise InvalidArgument(
+            f"reject.details has {len(request.details)} characters; at most {MAX_DETAILS_CHARACTERS} are allowed"
+        )
+    return list(request.channel_ids)
 
 
 def grid_of(request: query_pb2.GetGridRequest) -> GridQuery:

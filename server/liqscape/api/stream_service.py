@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 import grpc
@@ -9,13 +12,16 @@ import grpc
 from liqscape.api.gate import check_channels
 from liqscape.api.limits import FULL_RETRY_AFTER_MS, ServiceLimits
 from liqscape.api.requests import channels_of, parse, resume_points_of
+from liqscape.api.session_requests import SessionRequests, end_with
 from liqscape.api.stalls import StallWatch
 from liqscape.api.status_codes import Context, guarded, refusal_while_not_serving
-from liqscape.broadcast.cursor import Cursor, cadence_class_ms
+from liqscape.broadcast.cadence import cadence_class_ms
+from liqscape.broadcast.credits import Credits, max_in_flight
+from liqscape.broadcast.cursor import Cursor
 from liqscape.broadcast.frames import stamped
-from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hub import Hub, Selection
 from liqscape.broadcast.ports import QueryPort
-from liqscape.errors import LimitExceeded, Unavailable
+from liqscape.errors import InvalidArgument, LimitExceeded, QueryError, Unavailable
 from liqscape.v1 import stream_pb2
 
 STREAM_SERVICE: Final = "liqscape.v1.StreamService"
@@ -29,22 +35,66 @@ class StreamService:
         self._queries = queries
         self._stalls = stalls
         self._max_streams = limits.max_streams
+        self._sessions = limits.sessions
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return what a server adds. No serializer: frames are bytes already."""
-        return grpc.method_handlers_generic_handler(
-            STREAM_SERVICE, {"Subscribe": grpc.unary_stream_rpc_method_handler(guarded(self.subscribe))}
-        )
+        methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            "Subscribe": grpc.unary_stream_rpc_method_handler(guarded(self.subscribe)),
+            "Session": grpc.stream_stream_rpc_method_handler(guarded(self.session)),
+        }
+        return grpc.method_handlers_generic_handler(STREAM_SERVICE, methods)
 
     async def subscribe(self, request: bytes, context: Context) -> None:
         """Stream until either side ends it; see proto/README.md."""
         asked = parse(stream_pb2.SubscribeRequest, request)
+        if asked.max_in_flight:
+            raise InvalidArgument("max_in_flight belongs to Session; Subscribe has no acknowledgements, leave it out")
+        cursor = await self._cursor(asked)
+        with self._open():
+            await self._send(cursor, context)
+
+    async def session(self, _requests: object, context: Context) -> None:
+        """Stream under the peer's acknowledgements until either side ends it; see proto/README.md."""
+        requests = SessionRequests(context, self._hub.counters, self._sessions, self._hub.monotonic)
+        asked = await requests.opening()
+        if asked is None:
+            return
+        cursor = await self._cursor(asked, Credits(max_in_flight(asked.max_in_flight)))
+        with self._open():
+            listening = asyncio.create_task(requests.pass_on(cursor, self._select), name="session requests")
+            listening.add_done_callback(lambda _: cursor.stop())
+            try:
+                await self._send(cursor, context)
+            finally:
+                listening.cancel()
+                await asyncio.wait({listening})
+            if not listening.cancelled() and (error := listening.exception()) is not None:
+                if not isinstance(error, QueryError):
+                    raise error
+                end_with(context, error)
+
+    async def _cursor(self, asked: stream_pb2.SubscribeRequest, credits: Credits | None = None) -> Cursor:
         wanted, resume = channels_of(asked), resume_points_of(asked)
         cadence_ms = cadence_class_ms(asked.cadence_ms)
         await self._require_serving()
+        return Cursor(
+            self._hub,
+            self._select(wanted),
+            cadence_ms=cadence_ms,
+            resume=resume,
+            credits=credits,
+            idle_after_s=self._sessions.idle_after_s,
+        )
+
+    def _select(self, wanted: list[tuple[str, str]]) -> Selection:
         selection = self._hub.select(wanted)
         check_channels(len(selection.channel_ids))
-        cursor = Cursor(self._hub, selection, cadence_ms=cadence_ms, resume=resume)
+        return selection
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[None]:
+        """Hold a place for a stream."""
         counters = self._hub.counters
         if counters.streams_open >= self._max_streams:
             counters.streams_refused += 1
@@ -52,14 +102,16 @@ class StreamService:
         counters.streams_open += 1
         counters.streams_opened += 1
         try:
-            with self._stalls.watching(context) as writer:
-                while (frame := await cursor.next_frame()) is not None:
-                    message = stamped(frame, self._hub.now_ns())
-                    await writer.write(message)
-                    counters.frames += 1
-                    counters.frame_bytes += len(message)
+            yield
         finally:
             counters.streams_open -= 1
+
+    async def _send(self, cursor: Cursor, context: Context) -> None:
+        with self._stalls.watching(context) as writer:
+            while (frame := await cursor.next_frame()) is not None:
+                message = stamped(frame, self._hub.now_ns())
+                await writer.write(message)
+                cursor.sent(len(message))
 
     async def _require_serving(self) -> None:
         goodbye = self._hub.goodbye

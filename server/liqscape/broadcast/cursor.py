@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from liqscape.broadcast import controls
-from liqscape.broadcast.cadence import cadence_class_ms, least_interval_s
+from liqscape.broadcast.cadence import least_interval_s
 from liqscape.broadcast.credits import Credits
 from liqscape.broadcast.hub import Batch, Hub, Position, Selection, finish
-from liqscape.errors import InvalidArgument, QueryError
+from liqscape.errors import InvalidArgument
 from liqscape.metrics import Stage
 from liqscape.v1 import stream_pb2
 
@@ -237,19 +237,17 @@ class Cursor:
         self._credits.acknowledge(frames, self._hub.monotonic())
         self._wake()
 
-    def change(self, wanted: Sequence[tuple[str, str]], cadence_ms: int) -> None:
-        """Serve other channels, or another cadence, from the next frame on; what cannot be served is answered there.
-
-        Args:
-            wanted: (symbol, timeframe) pairs, as Hub.select takes them.
-            cadence_ms: smallest interval wanted.
-        """
+    def change(self, selection: Selection, cadence_ms: int) -> None:
+        """Serve other channels, or in another cadence class, from the next frame on."""
         self._changes += 1
-        try:
-            self._change = _Change(self._hub.select(wanted), cadence_class_ms(cadence_ms), "")
-        except QueryError as error:
-            before = self._change or _Change(self._selection, self._cadence_ms, "")
-            self._change = _Change(before.selection, before.cadence_ms, str(error))
+        self._change = _Change(selection, cadence_ms, "")
+        self._wake()
+
+    def refuse_change(self, reason: str) -> None:
+        """Tell in the next frame that a change cannot be served, and go on as before."""
+        self._changes += 1
+        before = self._change or _Change(self._selection, self._cadence_ms, "")
+        self._change = _Change(before.selection, before.cadence_ms, reason)
         self._wake()
 
     def reject(self, channel_ids: Collection[int], reason: stream_pb2.Reject.Reason) -> None:
@@ -264,6 +262,11 @@ class Cursor:
         concerned = frozenset(channel_ids).intersection(self._selection.channel_ids)
         self._hub.counters.count_rejected(reason, len(concerned))
         self._missing |= concerned
+        self._wake()
+
+    def stop(self) -> None:
+        """End without another frame: the reader has left, or has broken the rules."""
+        self.is_over = True
         self._wake()
 
     def _take_change(self, change: _Change, now: float) -> bytes:

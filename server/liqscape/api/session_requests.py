@@ -1,0 +1,125 @@
+"""What the peer of a Session says: taken one message at a time, at a bounded pace, and passed on to its cursor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from liqscape.api.limits import SessionLimits
+from liqscape.api.requests import channels_of, parse, rejected_channels_of
+from liqscape.api.status_codes import STATUS_CODES, Context
+from liqscape.broadcast.cadence import cadence_class_ms
+from liqscape.broadcast.counters import StreamCounters
+from liqscape.broadcast.cursor import Cursor
+from liqscape.broadcast.hub import Selection
+from liqscape.errors import InvalidArgument, QueryError
+from liqscape.v1 import stream_pb2
+
+_LOG = logging.getLogger(__name__)
+
+Select = Callable[[list[tuple[str, str]]], Selection]
+"""Resolves (symbol, timeframe) pairs; raises QueryError where they cannot be served, or not to this caller."""
+
+
+class Pace:
+    """So many at once, then so many a second. Pure, with a clock that is given."""
+
+    def __init__(self, per_second: float, burst: int, monotonic: Callable[[], float]) -> None:
+        self._interval_s = 1 / per_second
+        self._ahead_s = (burst - 1) / per_second
+        self._monotonic = monotonic
+        self._due_at = float("-inf")
+
+    def wait_s(self) -> float:
+        """Count one more and return how long it has to wait, seconds."""
+        now = self._monotonic()
+        wait_s = max(0.0, self._due_at - self._ahead_s - now)
+        self._due_at = max(self._due_at, now) + self._interval_s
+        return wait_s
+
+
+class SessionRequests:
+    """The requests of one session.
+
+    A peer that sends more than it may is not refused but read more slowly: what it sends beyond waits in its own
+    transport, and an honest burst costs nobody a stream.
+    """
+
+    def __init__(
+        self, context: Context, counters: StreamCounters, limits: SessionLimits, monotonic: Callable[[], float]
+    ) -> None:
+        self._context = context
+        self._counters = counters
+        self._limits = limits
+        self._pace = Pace(limits.requests_per_second, limits.request_burst, monotonic)
+
+    async def opening(self) -> stream_pb2.SubscribeRequest | None:
+        """Return the first message; None where the peer has left without one.
+
+        Raises:
+            InvalidArgument: it is another, or does not come.
+        """
+        try:
+            async with asyncio.timeout(self._limits.open_within_s):
+                first = await self._next()
+        except TimeoutError:
+            raise InvalidArgument(
+                f"nothing came for {self._limits.open_within_s:g} s; open must be the first message of a session"
+            ) from None
+        if first is None:
+            return None
+        if first.WhichOneof("request") != "open":
+            raise InvalidArgument(
+                f"the first message of a session is {first.WhichOneof('request') or 'empty'}; it must be open"
+            )
+        return first.open
+
+    async def pass_on(self, cursor: Cursor, select: Select) -> None:
+        """Pass everything on to a cursor until the peer closes its side.
+
+        Raises:
+            InvalidArgument: names what is wrong.
+        """
+        while (request := await self._next()) is not None:
+            kind = request.WhichOneof("request")
+            if kind == "acknowledge":
+                cursor.acknowledge(request.acknowledge.frames)
+            elif kind == "change":
+                self._change(cursor, select, request.change)
+            elif kind == "reject":
+                self._reject(cursor, request.reject)
+            elif kind == "open":
+                raise InvalidArgument("the session is open; send change for other channels")
+            else:
+                raise InvalidArgument("message holds none of acknowledge, change and reject")
+
+    def _change(self, cursor: Cursor, select: Select, change: stream_pb2.Change) -> None:
+        # What is asked for in vain is answered on the stream: a slip must not cost a desk its picture.
+        try:
+            cursor.change(select(channels_of(change)), cadence_class_ms(change.cadence_ms))
+        except QueryError as error:
+            cursor.refuse_change(str(error))
+
+    def _reject(self, cursor: Cursor, reject: stream_pb2.Reject) -> None:
+        channel_ids = rejected_channels_of(reject)
+        cursor.reject(channel_ids, reject.reason)
+        _LOG.debug("%s rejects channels %s: %r", self._context.peer(), channel_ids, reject.details)
+
+    async def _next(self) -> stream_pb2.SessionRequest | None:
+        wait_s = self._pace.wait_s()
+        if wait_s > 0:
+            self._counters.session_requests_delayed += 1
+            await asyncio.sleep(wait_s)
+        # grpc.aio's EOF is a value of its own; whatever is no message means that none will come.
+        message: object = await self._context.read()
+        return parse(stream_pb2.SessionRequest, message) if isinstance(message, bytes) else None
+
+
+def end_with(context: Context, error: QueryError) -> None:
+    """Let a call that has sent messages end with an error once its handler returns.
+
+    Unlike abort() this does not wait for the messages before it, which a peer may never read.
+    """
+    context.set_code(next(code for kind, code in STATUS_CODES.items() if isinstance(error, kind)))
+    context.set_details(str(error))
