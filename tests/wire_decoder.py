@@ -261,13 +261,13 @@ class Replica:
         self.cadence_ms = changed.cadence_ms
         if changed.refused:
             self.refused.append(changed.refused)
-        starting = set(changed.starting_channel_ids)
-        served = {channel.channel_id for channel in changed.channels}
-        assert starting <= served
+        starting = {channel.channel_id for channel in changed.starting}
+        channels = [*changed.continuing, *changed.starting]
+        served = {channel.channel_id for channel in channels}
         assert served - starting <= set(self.channels), "a channel that was not held goes on"
         self.channels = {i: ChannelReplica() if i in starting else self.channels[i] for i in sorted(served)}
         self.broken = {i: reason for i, reason in self.broken.items() if i in served - starting}
-        self.names = {channel.channel_id: (channel.symbol, channel.timeframe) for channel in changed.channels}
+        self.names = {channel.channel_id: (channel.symbol, channel.timeframe) for channel in channels}
         self.in_sync = False
         self.keyframes = 0
 

@@ -61,7 +61,7 @@ class SessionLimits:
     """What the peer of a Session may do.
 
     Attributes:
-        open_within_s: from the call to its first message, which is short: a peer that says nothing must not keep its place.
+        open_within_s: from the call to its first message, a short one: a silent peer must not keep its place.
         idle_after_s: with its window full and no acknowledgement for so long, a session ends with GoingAway. A browser
             tab that was hidden for less goes on where it was; and one that is never shown again must not be sent a
             heartbeat each second for ever (80 us each: 4096 of them are a third of a core).

@@ -96,8 +96,9 @@ def rejected_channels_of(request: stream_pb2.Reject) -> list[int]:
     """Return the channels that a reader has found broken.
 
     Raises:
-        InvalidArgument: none is named, or the reason is too long.
+        InvalidArgument: none is named, or a text is too long.
     """
+    _check_name("reject.source_id", request.source_id)
     if not request.channel_ids:
         raise InvalidArgument("reject.channel_ids is empty; name the channels that are broken")
     if len(request.details) > MAX_DETAILS_CHARACTERS:

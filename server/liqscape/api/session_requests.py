@@ -103,7 +103,7 @@ class SessionRequests:
 
     def _reject(self, cursor: Cursor, reject: stream_pb2.Reject) -> None:
         channel_ids = rejected_channels_of(reject)
-        cursor.reject(channel_ids, reject.reason)
+        cursor.reject(reject.source_id, channel_ids, reject.reason)
         _LOG.debug("%s rejects channels %s: %r", self._context.peer(), channel_ids, reject.details)
 
     async def _next(self) -> stream_pb2.SessionRequest | None:

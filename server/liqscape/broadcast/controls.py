@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import Final
 
 from liqscape import __version__
@@ -33,7 +33,7 @@ def hello(
                     input=shard.input,
                 )
             ],
-            channels=describe_channels(hub, selection),
+            channels=describe_channels(hub, selection.channel_ids),
             resumed=resumed,
             max_in_flight=max_in_flight,
         )
@@ -41,23 +41,23 @@ def hello(
 
 
 def selection_changed(
-    hub: Hub, selection: Selection, *, cadence_ms: int, changes: int, starting: Collection[int], refused: str
+    hub: Hub, selection: Selection, *, cadence_ms: int, changes: int, starting: Set[int], refused: str
 ) -> stream_pb2.Frame:
     """Return what tells a reader that a change is in force, or why not."""
     return stream_pb2.Frame(
         selection_changed=stream_pb2.SelectionChanged(
             changes=changes,
-            channels=describe_channels(hub, selection),
-            starting_channel_ids=sorted(starting),
+            continuing=describe_channels(hub, set(selection.channel_ids) - starting),
+            starting=describe_channels(hub, starting),
             cadence_ms=cadence_ms,
             refused=refused,
         )
     )
 
 
-def describe_channels(hub: Hub, selection: Selection) -> list[stream_pb2.ChannelDescription]:
-    """Return the channels of a selection in words."""
-    wanted = set(selection.channel_ids)
+def describe_channels(hub: Hub, channel_ids: Collection[int]) -> list[stream_pb2.ChannelDescription]:
+    """Return channels in words, in the order of the shard."""
+    wanted = set(channel_ids)
     return [
         stream_pb2.ChannelDescription(
             channel_id=channel.channel_id,

@@ -250,13 +250,21 @@ class Cursor:
         self._change = _Change(before.selection, before.cadence_ms, reason)
         self._wake()
 
-    def reject(self, channel_ids: Collection[int], reason: stream_pb2.Reject.Reason) -> None:
+    def reject(self, source_id: str, channel_ids: Collection[int], reason: stream_pb2.Reject.Reason) -> None:
         """Send keyframes of channels anew. Those that are not, or no longer, selected are passed over.
+
+        Args:
+            source_id: whose channels; empty = the hub's.
+            channel_ids: which.
+            reason: what the reader found.
 
         Raises:
             InvalidArgument: a channel that does not exist.
         """
-        unknown = set(channel_ids) - {channel.channel_id for channel in self._hub.shard.channels}
+        shard = self._hub.shard
+        if source_id not in ("", shard.source_id):
+            raise InvalidArgument(f"reject.source_id {source_id!r} is unknown; the source is {shard.source_id!r}")
+        unknown = set(channel_ids) - {channel.channel_id for channel in shard.channels}
         if unknown:
             raise InvalidArgument(f"reject.channel_ids has {min(unknown)}, which is no channel of this epoch")
         concerned = frozenset(channel_ids).intersection(self._selection.channel_ids)

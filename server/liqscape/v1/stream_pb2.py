@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18liqscape/v1/stream.proto\x12\x0bliqscape.v1\"\x97\x01\n\x10SubscribeRequest\x12.\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1c.liqscape.v1.ChannelSelector\x12\x12\n\ncadence_ms\x18\x02 \x01(\r\x12(\n\x06resume\x18\x03 \x03(\x0b\x32\x18.liqscape.v1.ResumePoint\x12\x15\n\rmax_in_flight\x18\x04 \x01(\r\"\xc9\x01\n\x0eSessionRequest\x12-\n\x04open\x18\x01 \x01(\x0b\x32\x1d.liqscape.v1.SubscribeRequestH\x00\x12/\n\x0b\x61\x63knowledge\x18\x02 \x01(\x0b\x32\x18.liqscape.v1.AcknowledgeH\x00\x12%\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x13.liqscape.v1.ChangeH\x00\x12%\n\x06reject\x18\x04 \x01(\x0b\x32\x13.liqscape.v1.RejectH\x00\x42\t\n\x07request\"\x1d\n\x0b\x41\x63knowledge\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\"L\n\x06\x43hange\x12.\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1c.liqscape.v1.ChannelSelector\x12\x12\n\ncadence_ms\x18\x02 \x01(\r\"\xd3\x01\n\x06Reject\x12\x13\n\x0b\x63hannel_ids\x18\x01 \x03(\r\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.liqscape.v1.Reject.Reason\x12\x0f\n\x07\x64\x65tails\x18\x03 \x01(\t\"w\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nREASON_GAP\x10\x01\x12\x1b\n\x17REASON_CHECKSUM_DIFFERS\x10\x02\x12\x14\n\x10REASON_MALFORMED\x10\x03\x12\x12\n\x0eREASON_MISSING\x10\x04\"4\n\x0f\x43hannelSelector\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\"=\n\x0bResumePoint\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0c\n\x04tick\x18\x03 \x01(\x04\"\xfe\x02\n\x05\x46rame\x12&\n\x08sections\x18\x01 \x03(\x0b\x32\x14.liqscape.v1.Section\x12\x17\n\x0fticks_conflated\x18\x02 \x01(\r\x12\x14\n\x0csent_unix_ns\x18\x03 \x01(\x06\x12#\n\x05hello\x18\x04 \x01(\x0b\x32\x12.liqscape.v1.HelloH\x00\x12\x30\n\x0csnapshot_end\x18\x05 \x01(\x0b\x32\x18.liqscape.v1.SnapshotEndH\x00\x12+\n\theartbeat\x18\x06 \x01(\x0b\x32\x16.liqscape.v1.HeartbeatH\x00\x12%\n\x06lagged\x18\x07 \x01(\x0b\x32\x13.liqscape.v1.LaggedH\x00\x12,\n\ngoing_away\x18\x08 \x01(\x0b\x32\x16.liqscape.v1.GoingAwayH\x00\x12:\n\x11selection_changed\x18\t \x01(\x0b\x32\x1d.liqscape.v1.SelectionChangedH\x00\x42\t\n\x07\x63ontrol\"o\n\x07Section\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0c\n\x04tick\x18\x03 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\"\n\x06\x63hunks\x18\x05 \x03(\x0b\x32\x12.liqscape.v1.Chunk\"\x93\x01\n\x05\x43hunk\x12,\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x19.liqscape.v1.ChannelChunkH\x00\x12*\n\x06symbol\x18\x02 \x01(\x0b\x32\x18.liqscape.v1.SymbolChunkH\x00\x12(\n\x05venue\x18\x03 \x01(\x0b\x32\x17.liqscape.v1.VenueChunkH\x00\x42\x06\n\x04kind\"\xba\x02\n\x0c\x43hannelChunk\x12\x12\n\nchannel_id\x18\x01 \x01(\r\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\x11\n\tprev_tick\x18\x03 \x01(\x04\x12\x0c\n\x04tick\x18\x04 \x01(\x04\x12$\n\x04kind\x18\x05 \x01(\x0e\x32\x16.liqscape.v1.ChunkKind\x12\x1f\n\x04\x61xes\x18\x06 \x01(\x0b\x32\x11.liqscape.v1.Axes\x12\x15\n\rnewest_column\x18\x07 \x01(\x12\x12\'\n\x08\x65ncoding\x18\x08 \x01(\x0e\x32\x15.liqscape.v1.Encoding\x12\x0f\n\x07payload\x18\t \x01(\x0c\x12\x15\n\x08\x63hecksum\x18\n \x01(\x07H\x00\x88\x01\x01\x12%\n\x07\x63\x61ndles\x18\x0b \x01(\x0b\x32\x14.liqscape.v1.CandlesB\x0b\n\t_checksum\"\x97\x01\n\x04\x41xes\x12\x16\n\x0e\x63olumn_minutes\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\x12\x11\n\tfirst_row\x18\x03 \x01(\x12\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\x1a\n\x12\x62\x61se_steps_per_row\x18\x05 \x01(\r\x12\x11\n\tbase_step\x18\x06 \x01(\x04\x12\x16\n\x0eprice_decimals\x18\x07 \x01(\r\"\x8a\x01\n\x07\x43\x61ndles\x12\x1a\n\x12\x63olumn_differences\x18\x01 \x03(\x12\x12\x18\n\x10open_differences\x18\x02 \x03(\x12\x12\x17\n\x0fhigh_minus_open\x18\x03 \x03(\x04\x12\x16\n\x0eopen_minus_low\x18\x04 \x03(\x04\x12\x18\n\x10\x63lose_minus_open\x18\x05 \x03(\x12\"\xed\x01\n\x0bSymbolChunk\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\nmark_price\x18\x02 \x01(\x12\x12\x16\n\x0eprice_decimals\x18\x03 \x01(\r\x12 \n\x18source_watermark_unix_ns\x18\x04 \x01(\x06\x12&\n\x06states\x18\x05 \x03(\x0e\x32\x16.liqscape.v1.DataState\x12\x1b\n\x13\x62\x61rs_closed_unix_ns\x18\x06 \x01(\x06\x12\x1b\n\x13grids_ready_unix_ns\x18\x07 \x01(\x06\x12\x1e\n\x16\x63hunks_encoded_unix_ns\x18\x08 \x01(\x06\"\x8f\x02\n\nVenueChunk\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x12\n\ninstrument\x18\x03 \x01(\t\x12\x19\n\x11watermark_unix_ns\x18\x04 \x01(\x06\x12\x16\n\x0elive_long_lots\x18\x05 \x01(\x04\x12\x17\n\x0flive_short_lots\x18\x06 \x01(\x04\x12\x1b\n\x13uncovered_long_lots\x18\x07 \x01(\x04\x12\x1c\n\x14uncovered_short_lots\x18\x08 \x01(\x04\x12\x18\n\x10model_error_lots\x18\t \x01(\x04\x12\x17\n\x0frejected_events\x18\n \x01(\x04\x12\x14\n\x0clot_decimals\x18\x0b \x01(\x11\"\x88\x02\n\x05Hello\x12\x19\n\x11protocol_revision\x18\x01 \x01(\r\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12\x16\n\x0eserver_unix_ns\x18\x03 \x01(\x06\x12\x12\n\ncadence_ms\x18\x04 \x01(\r\x12\x14\n\x0cheartbeat_ms\x18\x05 \x01(\r\x12/\n\x07sources\x18\x06 \x03(\x0b\x32\x1e.liqscape.v1.SourceDescription\x12\x31\n\x08\x63hannels\x18\x07 \x03(\x0b\x32\x1f.liqscape.v1.ChannelDescription\x12\x0f\n\x07resumed\x18\x08 \x01(\x08\x12\x15\n\rmax_in_flight\x18\t \x01(\r\"\x99\x01\n\x10SelectionChanged\x12\x0f\n\x07\x63hanges\x18\x01 \x01(\x04\x12\x31\n\x08\x63hannels\x18\x02 \x03(\x0b\x32\x1f.liqscape.v1.ChannelDescription\x12\x1c\n\x14starting_channel_ids\x18\x03 \x03(\r\x12\x12\n\ncadence_ms\x18\x04 \x01(\r\x12\x0f\n\x07refused\x18\x05 \x01(\t\"}\n\x11SourceDescription\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0f\n\x07tick_ms\x18\x03 \x01(\r\x12&\n\x06states\x18\x04 \x03(\x0e\x32\x16.liqscape.v1.DataState\x12\r\n\x05input\x18\x05 \x01(\t\"^\n\x12\x43hannelDescription\x12\x12\n\nchannel_id\x18\x01 \x01(\r\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x11\n\ttimeframe\x18\x04 \x01(\t\" \n\x0bSnapshotEnd\x12\x11\n\tkeyframes\x18\x01 \x01(\r\"\x82\x01\n\tHeartbeat\x12+\n\tpositions\x18\x01 \x03(\x0b\x32\x18.liqscape.v1.ResumePoint\x12 \n\x18source_watermark_unix_ns\x18\x02 \x03(\x06\x12&\n\x06states\x18\x03 \x03(\x0e\x32\x16.liqscape.v1.DataState\"\xd3\x01\n\x06Lagged\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.liqscape.v1.Lagged.Reason\x12\x11\n\tsource_id\x18\x02 \x01(\t\"\x89\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14REASON_EPOCH_CHANGED\x10\x01\x12\x16\n\x12REASON_OUT_OF_RING\x10\x02\x12\x1a\n\x16REASON_FROM_THE_FUTURE\x10\x03\x12\x19\n\x15REASON_UNKNOWN_SOURCE\x10\x04\"7\n\tGoingAway\x12\x1a\n\x12reconnect_after_ms\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t*V\n\tChunkKind\x12\x1a\n\x16\x43HUNK_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43HUNK_KIND_KEYFRAME\x10\x01\x12\x14\n\x10\x43HUNK_KIND_DELTA\x10\x02*r\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x11\n\rENCODING_RLE8\x10\x01\x12\x16\n\x12\x45NCODING_RLE8_ZLIB\x10\x02\x12!\n\x1d\x45NCODING_TIME_DIFFERENCE_ZLIB\x10\x03*\x84\x01\n\tDataState\x12\x1a\n\x16\x44\x41TA_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x41TA_STATE_SIMULATED\x10\x01\x12\x15\n\x11\x44\x41TA_STATE_REPLAY\x10\x02\x12\x14\n\x10\x44\x41TA_STATE_STALE\x10\x03\x12\x14\n\x10\x44\x41TA_STATE_ENDED\x10\x04\x32\x91\x01\n\rStreamService\x12@\n\tSubscribe\x12\x1d.liqscape.v1.SubscribeRequest\x1a\x12.liqscape.v1.Frame0\x01\x12>\n\x07Session\x12\x1b.liqscape.v1.SessionRequest\x1a\x12.liqscape.v1.Frame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18liqscape/v1/stream.proto\x12\x0bliqscape.v1\"\x97\x01\n\x10SubscribeRequest\x12.\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1c.liqscape.v1.ChannelSelector\x12\x12\n\ncadence_ms\x18\x02 \x01(\r\x12(\n\x06resume\x18\x03 \x03(\x0b\x32\x18.liqscape.v1.ResumePoint\x12\x15\n\rmax_in_flight\x18\x04 \x01(\r\"\xc9\x01\n\x0eSessionRequest\x12-\n\x04open\x18\x01 \x01(\x0b\x32\x1d.liqscape.v1.SubscribeRequestH\x00\x12/\n\x0b\x61\x63knowledge\x18\x02 \x01(\x0b\x32\x18.liqscape.v1.AcknowledgeH\x00\x12%\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x13.liqscape.v1.ChangeH\x00\x12%\n\x06reject\x18\x04 \x01(\x0b\x32\x13.liqscape.v1.RejectH\x00\x42\t\n\x07request\"\x1d\n\x0b\x41\x63knowledge\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\"L\n\x06\x43hange\x12.\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x1c.liqscape.v1.ChannelSelector\x12\x12\n\ncadence_ms\x18\x02 \x01(\r\"\xe6\x01\n\x06Reject\x12\x13\n\x0b\x63hannel_ids\x18\x01 \x03(\r\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.liqscape.v1.Reject.Reason\x12\x0f\n\x07\x64\x65tails\x18\x03 \x01(\t\x12\x11\n\tsource_id\x18\x04 \x01(\t\"w\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nREASON_GAP\x10\x01\x12\x1b\n\x17REASON_CHECKSUM_DIFFERS\x10\x02\x12\x14\n\x10REASON_MALFORMED\x10\x03\x12\x12\n\x0eREASON_MISSING\x10\x04\"4\n\x0f\x43hannelSelector\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x11\n\ttimeframe\x18\x02 \x01(\t\"=\n\x0bResumePoint\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0c\n\x04tick\x18\x03 \x01(\x04\"\xfe\x02\n\x05\x46rame\x12&\n\x08sections\x18\x01 \x03(\x0b\x32\x14.liqscape.v1.Section\x12\x17\n\x0fticks_conflated\x18\x02 \x01(\r\x12\x14\n\x0csent_unix_ns\x18\x03 \x01(\x06\x12#\n\x05hello\x18\x04 \x01(\x0b\x32\x12.liqscape.v1.HelloH\x00\x12\x30\n\x0csnapshot_end\x18\x05 \x01(\x0b\x32\x18.liqscape.v1.SnapshotEndH\x00\x12+\n\theartbeat\x18\x06 \x01(\x0b\x32\x16.liqscape.v1.HeartbeatH\x00\x12%\n\x06lagged\x18\x07 \x01(\x0b\x32\x13.liqscape.v1.LaggedH\x00\x12,\n\ngoing_away\x18\x08 \x01(\x0b\x32\x16.liqscape.v1.GoingAwayH\x00\x12:\n\x11selection_changed\x18\t \x01(\x0b\x32\x1d.liqscape.v1.SelectionChangedH\x00\x42\t\n\x07\x63ontrol\"o\n\x07Section\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0c\n\x04tick\x18\x03 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\"\n\x06\x63hunks\x18\x05 \x03(\x0b\x32\x12.liqscape.v1.Chunk\"\x93\x01\n\x05\x43hunk\x12,\n\x07\x63hannel\x18\x01 \x01(\x0b\x32\x19.liqscape.v1.ChannelChunkH\x00\x12*\n\x06symbol\x18\x02 \x01(\x0b\x32\x18.liqscape.v1.SymbolChunkH\x00\x12(\n\x05venue\x18\x03 \x01(\x0b\x32\x17.liqscape.v1.VenueChunkH\x00\x42\x06\n\x04kind\"\xba\x02\n\x0c\x43hannelChunk\x12\x12\n\nchannel_id\x18\x01 \x01(\r\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\x11\n\tprev_tick\x18\x03 \x01(\x04\x12\x0c\n\x04tick\x18\x04 \x01(\x04\x12$\n\x04kind\x18\x05 \x01(\x0e\x32\x16.liqscape.v1.ChunkKind\x12\x1f\n\x04\x61xes\x18\x06 \x01(\x0b\x32\x11.liqscape.v1.Axes\x12\x15\n\rnewest_column\x18\x07 \x01(\x12\x12\'\n\x08\x65ncoding\x18\x08 \x01(\x0e\x32\x15.liqscape.v1.Encoding\x12\x0f\n\x07payload\x18\t \x01(\x0c\x12\x15\n\x08\x63hecksum\x18\n \x01(\x07H\x00\x88\x01\x01\x12%\n\x07\x63\x61ndles\x18\x0b \x01(\x0b\x32\x14.liqscape.v1.CandlesB\x0b\n\t_checksum\"\x97\x01\n\x04\x41xes\x12\x16\n\x0e\x63olumn_minutes\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\x12\x11\n\tfirst_row\x18\x03 \x01(\x12\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\x1a\n\x12\x62\x61se_steps_per_row\x18\x05 \x01(\r\x12\x11\n\tbase_step\x18\x06 \x01(\x04\x12\x16\n\x0eprice_decimals\x18\x07 \x01(\r\"\x8a\x01\n\x07\x43\x61ndles\x12\x1a\n\x12\x63olumn_differences\x18\x01 \x03(\x12\x12\x18\n\x10open_differences\x18\x02 \x03(\x12\x12\x17\n\x0fhigh_minus_open\x18\x03 \x03(\x04\x12\x16\n\x0eopen_minus_low\x18\x04 \x03(\x04\x12\x18\n\x10\x63lose_minus_open\x18\x05 \x03(\x12\"\xed\x01\n\x0bSymbolChunk\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x12\n\nmark_price\x18\x02 \x01(\x12\x12\x16\n\x0eprice_decimals\x18\x03 \x01(\r\x12 \n\x18source_watermark_unix_ns\x18\x04 \x01(\x06\x12&\n\x06states\x18\x05 \x03(\x0e\x32\x16.liqscape.v1.DataState\x12\x1b\n\x13\x62\x61rs_closed_unix_ns\x18\x06 \x01(\x06\x12\x1b\n\x13grids_ready_unix_ns\x18\x07 \x01(\x06\x12\x1e\n\x16\x63hunks_encoded_unix_ns\x18\x08 \x01(\x06\"\x8f\x02\n\nVenueChunk\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x12\n\ninstrument\x18\x03 \x01(\t\x12\x19\n\x11watermark_unix_ns\x18\x04 \x01(\x06\x12\x16\n\x0elive_long_lots\x18\x05 \x01(\x04\x12\x17\n\x0flive_short_lots\x18\x06 \x01(\x04\x12\x1b\n\x13uncovered_long_lots\x18\x07 \x01(\x04\x12\x1c\n\x14uncovered_short_lots\x18\x08 \x01(\x04\x12\x18\n\x10model_error_lots\x18\t \x01(\x04\x12\x17\n\x0frejected_events\x18\n \x01(\x04\x12\x14\n\x0clot_decimals\x18\x0b \x01(\x11\"\x88\x02\n\x05Hello\x12\x19\n\x11protocol_revision\x18\x01 \x01(\r\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\x12\x16\n\x0eserver_unix_ns\x18\x03 \x01(\x06\x12\x12\n\ncadence_ms\x18\x04 \x01(\r\x12\x14\n\x0cheartbeat_ms\x18\x05 \x01(\r\x12/\n\x07sources\x18\x06 \x03(\x0b\x32\x1e.liqscape.v1.SourceDescription\x12\x31\n\x08\x63hannels\x18\x07 \x03(\x0b\x32\x1f.liqscape.v1.ChannelDescription\x12\x0f\n\x07resumed\x18\x08 \x01(\x08\x12\x15\n\rmax_in_flight\x18\t \x01(\r\"\xb0\x01\n\x10SelectionChanged\x12\x0f\n\x07\x63hanges\x18\x01 \x01(\x04\x12\x33\n\ncontinuing\x18\x02 \x03(\x0b\x32\x1f.liqscape.v1.ChannelDescription\x12\x31\n\x08starting\x18\x03 \x03(\x0b\x32\x1f.liqscape.v1.ChannelDescription\x12\x12\n\ncadence_ms\x18\x04 \x01(\r\x12\x0f\n\x07refused\x18\x05 \x01(\t\"}\n\x11SourceDescription\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0f\n\x07tick_ms\x18\x03 \x01(\r\x12&\n\x06states\x18\x04 \x03(\x0e\x32\x16.liqscape.v1.DataState\x12\r\n\x05input\x18\x05 \x01(\t\"^\n\x12\x43hannelDescription\x12\x12\n\nchannel_id\x18\x01 \x01(\r\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x11\n\ttimeframe\x18\x04 \x01(\t\" \n\x0bSnapshotEnd\x12\x11\n\tkeyframes\x18\x01 \x01(\r\"\x82\x01\n\tHeartbeat\x12+\n\tpositions\x18\x01 \x03(\x0b\x32\x18.liqscape.v1.ResumePoint\x12 \n\x18source_watermark_unix_ns\x18\x02 \x03(\x06\x12&\n\x06states\x18\x03 \x03(\x0e\x32\x16.liqscape.v1.DataState\"\xd3\x01\n\x06Lagged\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.liqscape.v1.Lagged.Reason\x12\x11\n\tsource_id\x18\x02 \x01(\t\"\x89\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14REASON_EPOCH_CHANGED\x10\x01\x12\x16\n\x12REASON_OUT_OF_RING\x10\x02\x12\x1a\n\x16REASON_FROM_THE_FUTURE\x10\x03\x12\x19\n\x15REASON_UNKNOWN_SOURCE\x10\x04\"7\n\tGoingAway\x12\x1a\n\x12reconnect_after_ms\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t*V\n\tChunkKind\x12\x1a\n\x16\x43HUNK_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43HUNK_KIND_KEYFRAME\x10\x01\x12\x14\n\x10\x43HUNK_KIND_DELTA\x10\x02*r\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x11\n\rENCODING_RLE8\x10\x01\x12\x16\n\x12\x45NCODING_RLE8_ZLIB\x10\x02\x12!\n\x1d\x45NCODING_TIME_DIFFERENCE_ZLIB\x10\x03*\x84\x01\n\tDataState\x12\x1a\n\x16\x44\x41TA_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x41TA_STATE_SIMULATED\x10\x01\x12\x15\n\x11\x44\x41TA_STATE_REPLAY\x10\x02\x12\x14\n\x10\x44\x41TA_STATE_STALE\x10\x03\x12\x14\n\x10\x44\x41TA_STATE_ENDED\x10\x04\x32\x91\x01\n\rStreamService\x12@\n\tSubscribe\x12\x1d.liqscape.v1.SubscribeRequest\x1a\x12.liqscape.v1.Frame0\x01\x12>\n\x07Session\x12\x1b.liqscape.v1.SessionRequest\x1a\x12.liqscape.v1.Frame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'liqscape.v1.stream_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHUNKKIND']._serialized_start=3697
-  _globals['_CHUNKKIND']._serialized_end=3783
-  _globals['_ENCODING']._serialized_start=3785
-  _globals['_ENCODING']._serialized_end=3899
-  _globals['_DATASTATE']._serialized_start=3902
-  _globals['_DATASTATE']._serialized_end=4034
+  _globals['_CHUNKKIND']._serialized_start=3739
+  _globals['_CHUNKKIND']._serialized_end=3825
+  _globals['_ENCODING']._serialized_start=3827
+  _globals['_ENCODING']._serialized_end=3941
+  _globals['_DATASTATE']._serialized_start=3944
+  _globals['_DATASTATE']._serialized_end=4076
   _globals['_SUBSCRIBEREQUEST']._serialized_start=42
   _globals['_SUBSCRIBEREQUEST']._serialized_end=193
   _globals['_SESSIONREQUEST']._serialized_start=196
@@ -46,47 +46,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGE']._serialized_start=430
   _globals['_CHANGE']._serialized_end=506
   _globals['_REJECT']._serialized_start=509
-  _globals['_REJECT']._serialized_end=720
-  _globals['_REJECT_REASON']._serialized_start=601
-  _globals['_REJECT_REASON']._serialized_end=720
-  _globals['_CHANNELSELECTOR']._serialized_start=722
-  _globals['_CHANNELSELECTOR']._serialized_end=774
-  _globals['_RESUMEPOINT']._serialized_start=776
-  _globals['_RESUMEPOINT']._serialized_end=837
-  _globals['_FRAME']._serialized_start=840
-  _globals['_FRAME']._serialized_end=1222
-  _globals['_SECTION']._serialized_start=1224
-  _globals['_SECTION']._serialized_end=1335
-  _globals['_CHUNK']._serialized_start=1338
-  _globals['_CHUNK']._serialized_end=1485
-  _globals['_CHANNELCHUNK']._serialized_start=1488
-  _globals['_CHANNELCHUNK']._serialized_end=1802
-  _globals['_AXES']._serialized_start=1805
-  _globals['_AXES']._serialized_end=1956
-  _globals['_CANDLES']._serialized_start=1959
-  _globals['_CANDLES']._serialized_end=2097
-  _globals['_SYMBOLCHUNK']._serialized_start=2100
-  _globals['_SYMBOLCHUNK']._serialized_end=2337
-  _globals['_VENUECHUNK']._serialized_start=2340
-  _globals['_VENUECHUNK']._serialized_end=2611
-  _globals['_HELLO']._serialized_start=2614
-  _globals['_HELLO']._serialized_end=2878
-  _globals['_SELECTIONCHANGED']._serialized_start=2881
-  _globals['_SELECTIONCHANGED']._serialized_end=3034
-  _globals['_SOURCEDESCRIPTION']._serialized_start=3036
-  _globals['_SOURCEDESCRIPTION']._serialized_end=3161
-  _globals['_CHANNELDESCRIPTION']._serialized_start=3163
-  _globals['_CHANNELDESCRIPTION']._serialized_end=3257
-  _globals['_SNAPSHOTEND']._serialized_start=3259
-  _globals['_SNAPSHOTEND']._serialized_end=3291
-  _globals['_HEARTBEAT']._serialized_start=3294
-  _globals['_HEARTBEAT']._serialized_end=3424
-  _globals['_LAGGED']._serialized_start=3427
-  _globals['_LAGGED']._serialized_end=3638
-  _globals['_LAGGED_REASON']._serialized_start=3501
-  _globals['_LAGGED_REASON']._serialized_end=3638
-  _globals['_GOINGAWAY']._serialized_start=3640
-  _globals['_GOINGAWAY']._serialized_end=3695
-  _globals['_STREAMSERVICE']._serialized_start=4037
-  _globals['_STREAMSERVICE']._serialized_end=4182
+  _globals['_REJECT']._serialized_end=739
+  _globals['_REJECT_REASON']._serialized_start=620
+  _globals['_REJECT_REASON']._serialized_end=739
+  _globals['_CHANNELSELECTOR']._serialized_start=741
+  _globals['_CHANNELSELECTOR']._serialized_end=793
+  _globals['_RESUMEPOINT']._serialized_start=795
+  _globals['_RESUMEPOINT']._serialized_end=856
+  _globals['_FRAME']._serialized_start=859
+  _globals['_FRAME']._serialized_end=1241
+  _globals['_SECTION']._serialized_start=1243
+  _globals['_SECTION']._serialized_end=1354
+  _globals['_CHUNK']._serialized_start=1357
+  _globals['_CHUNK']._serialized_end=1504
+  _globals['_CHANNELCHUNK']._serialized_start=1507
+  _globals['_CHANNELCHUNK']._serialized_end=1821
+  _globals['_AXES']._serialized_start=1824
+  _globals['_AXES']._serialized_end=1975
+  _globals['_CANDLES']._serialized_start=1978
+  _globals['_CANDLES']._serialized_end=2116
+  _globals['_SYMBOLCHUNK']._serialized_start=2119
+  _globals['_SYMBOLCHUNK']._serialized_end=2356
+  _globals['_VENUECHUNK']._serialized_start=2359
+  _globals['_VENUECHUNK']._serialized_end=2630
+  _globals['_HELLO']._serialized_start=2633
+  _globals['_HELLO']._serialized_end=2897
+  _globals['_SELECTIONCHANGED']._serialized_start=2900
+  _globals['_SELECTIONCHANGED']._serialized_end=3076
+  _globals['_SOURCEDESCRIPTION']._serialized_start=3078
+  _globals['_SOURCEDESCRIPTION']._serialized_end=3203
+  _globals['_CHANNELDESCRIPTION']._serialized_start=3205
+  _globals['_CHANNELDESCRIPTION']._serialized_end=3299
+  _globals['_SNAPSHOTEND']._serialized_start=3301
+  _globals['_SNAPSHOTEND']._serialized_end=3333
+  _globals['_HEARTBEAT']._serialized_start=3336
+  _globals['_HEARTBEAT']._serialized_end=3466
+  _globals['_LAGGED']._serialized_start=3469
+  _globals['_LAGGED']._serialized_end=3680
+  _globals['_LAGGED_REASON']._serialized_start=3543
+  _globals['_LAGGED_REASON']._serialized_end=3680
+  _globals['_GOINGAWAY']._serialized_start=3682
+  _globals['_GOINGAWAY']._serialized_end=3737
+  _globals['_STREAMSERVICE']._serialized_start=4079
+  _globals['_STREAMSERVICE']._serialized_end=4224
 # @@protoc_insertion_point(module_scope)

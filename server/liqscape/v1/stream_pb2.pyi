@@ -78,7 +78,7 @@ class Change(_message.Message):
     def __init__(self, channels: _Optional[_Iterable[_Union[ChannelSelector, _Mapping]]] = ..., cadence_ms: _Optional[int] = ...) -> None: ...
 
 class Reject(_message.Message):
-    __slots__ = ("channel_ids", "reason", "details")
+    __slots__ = ("channel_ids", "reason", "details", "source_id")
     class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         REASON_UNSPECIFIED: _ClassVar[Reject.Reason]
@@ -94,10 +94,12 @@ class Reject(_message.Message):
     CHANNEL_IDS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAILS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
     channel_ids: _containers.RepeatedScalarFieldContainer[int]
     reason: Reject.Reason
     details: str
-    def __init__(self, channel_ids: _Optional[_Iterable[int]] = ..., reason: _Optional[_Union[Reject.Reason, str]] = ..., details: _Optional[str] = ...) -> None: ...
+    source_id: str
+    def __init__(self, channel_ids: _Optional[_Iterable[int]] = ..., reason: _Optional[_Union[Reject.Reason, str]] = ..., details: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
 
 class ChannelSelector(_message.Message):
     __slots__ = ("symbol", "timeframe")
@@ -290,18 +292,18 @@ class Hello(_message.Message):
     def __init__(self, protocol_revision: _Optional[int] = ..., server_version: _Optional[str] = ..., server_unix_ns: _Optional[int] = ..., cadence_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceDescription, _Mapping]]] = ..., channels: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., resumed: bool = ..., max_in_flight: _Optional[int] = ...) -> None: ...
 
 class SelectionChanged(_message.Message):
-    __slots__ = ("changes", "channels", "starting_channel_ids", "cadence_ms", "refused")
+    __slots__ = ("changes", "continuing", "starting", "cadence_ms", "refused")
     CHANGES_FIELD_NUMBER: _ClassVar[int]
-    CHANNELS_FIELD_NUMBER: _ClassVar[int]
-    STARTING_CHANNEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    CONTINUING_FIELD_NUMBER: _ClassVar[int]
+    STARTING_FIELD_NUMBER: _ClassVar[int]
     CADENCE_MS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     changes: int
-    channels: _containers.RepeatedCompositeFieldContainer[ChannelDescription]
-    starting_channel_ids: _containers.RepeatedScalarFieldContainer[int]
+    continuing: _containers.RepeatedCompositeFieldContainer[ChannelDescription]
+    starting: _containers.RepeatedCompositeFieldContainer[ChannelDescription]
     cadence_ms: int
     refused: str
-    def __init__(self, changes: _Optional[int] = ..., channels: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., starting_channel_ids: _Optional[_Iterable[int]] = ..., cadence_ms: _Optional[int] = ..., refused: _Optional[str] = ...) -> None: ...
+    def __init__(self, changes: _Optional[int] = ..., continuing: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., starting: _Optional[_Iterable[_Union[ChannelDescription, _Mapping]]] = ..., cadence_ms: _Optional[int] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class SourceDescription(_message.Message):
     __slots__ = ("source_id", "epoch", "tick_ms", "states", "input")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -57,6 +57,10 @@ def channels_in(frames: Sequence[stream_pb2.Frame]) -> list[tuple[int, str]]:
         for chunk in section.chunks
         if chunk.HasField("channel")
     ]
+
+
+def ids(channels: Iterable[stream_pb2.ChannelDescription]) -> list[int]:
+    return [channel.channel_id for channel in channels]
 
 
 def test_hello_tells_the_window() -> None:
@@ -238,8 +242,8 @@ def test_channels_kept_go_on_with_deltas_and_those_added_begin_with_keyframes() 
 
     changed = frames[0].selection_changed
     assert kinds(frames) == ["selection_changed", "data", "snapshot_end"]
-    assert [channel.channel_id for channel in changed.channels] == [2, 3]
-    assert (list(changed.starting_channel_ids), changed.changes, changed.refused) == ([3], 1, "")
+    assert (ids(changed.continuing), ids(changed.starting)) == ([2], [3])
+    assert (changed.changes, changed.refused) == (1, "")
     assert channels_in(frames)[:2] == [(2, "D"), (3, "K")]
     assert not [found for found in channels_in(frames) if found[0] in (1, 4)]
     assert set(replica.symbols) == {"BTC", "ETH"}
@@ -269,7 +273,7 @@ def test_change_to_nothing_new_is_answered_all_the_same() -> None:
     frames = read_and_acknowledge(cursor, replica)
 
     assert kinds(frames) == ["selection_changed", "snapshot_end"]
-    assert list(frames[0].selection_changed.starting_channel_ids) == []
+    assert ids(frames[0].selection_changed.starting) == []
     assert frames[0].selection_changed.cadence_ms == 1000
     assert frames[1].snapshot_end.keyframes == 0
 
@@ -285,7 +289,7 @@ def test_changes_that_come_together_are_answered_together() -> None:
 
     assert kinds(frames) == ["selection_changed", "snapshot_end"]
     assert frames[0].selection_changed.changes == 2
-    assert list(frames[0].selection_changed.starting_channel_ids) == []
+    assert ids(frames[0].selection_changed.starting) == []
 
 
 def test_change_in_the_middle_of_a_join_drops_what_has_not_gone_out() -> None:
@@ -300,7 +304,7 @@ def test_change_in_the_middle_of_a_join_drops_what_has_not_gone_out() -> None:
 
     assert kinds(begun) == ["hello", "data"]
     assert kinds(answered) == ["selection_changed"]
-    assert list(answered[0].selection_changed.starting_channel_ids) == [4]
+    assert ids(answered[0].selection_changed.starting) == [4]
     assert kinds(rest).count("snapshot_end") == 1
     assert {channel for channel, _ in channels_in(rest)} == {2, 4}
     assert (2, "K") in channels_in(rest)
@@ -334,8 +338,8 @@ def test_refused_change_leaves_everything_as_it_was_and_says_why() -> None:
 
     changed = answer.selection_changed
     assert changed.refused == "symbol 'DOGE' is not served; served are BTC, ETH"
-    assert ([c.channel_id for c in changed.channels], changed.cadence_ms) == ([1, 2], 250)
-    assert list(changed.starting_channel_ids) == []
+    assert (ids(changed.continuing), changed.cadence_ms) == ([1, 2], 250)
+    assert ids(changed.starting) == []
 
 
 def test_faster_cadence_does_not_wait_for_the_slow_one() -> None:
@@ -366,7 +370,7 @@ def test_rejected_channels_begin_anew_with_keyframes_and_are_counted_by_reason()
     read_and_acknowledge(cursor, replica)
     assert set(replica.broken) == {2}
 
-    cursor.reject([2], stream_pb2.Reject.REASON_GAP)
+    cursor.reject("", [2], stream_pb2.Reject.REASON_GAP)
     (frame,) = read_and_acknowledge(cursor, replica)
 
     assert channels_in([frame])[0] == (2, "K")
@@ -383,7 +387,7 @@ def test_reject_waits_for_credit_and_for_no_cadence() -> None:
     origin.step()
     read(cursor, replica)
 
-    cursor.reject([1], stream_pb2.Reject.REASON_MALFORMED)
+    cursor.reject("", [1], stream_pb2.Reject.REASON_MALFORMED)
     held_back = read(cursor, replica)
     cursor.acknowledge(replica.frames)
     (frame,) = read(cursor, replica)
@@ -397,11 +401,13 @@ def test_reject_of_a_channel_not_selected_is_passed_over_and_of_one_unknown_refu
     cursor, replica = session(origin, wanted=BTC), Replica()
     read_and_acknowledge(cursor, replica)
 
-    cursor.reject([4], stream_pb2.Reject.REASON_GAP)
+    cursor.reject("", [4], stream_pb2.Reject.REASON_GAP)
 
     assert read(cursor, replica) == []
     with pytest.raises(InvalidArgument, match=r"reject.channel_ids has 77, which is no channel of this epoch"):
-        cursor.reject([1, 77], stream_pb2.Reject.REASON_GAP)
+        cursor.reject("shard-0", [1, 77], stream_pb2.Reject.REASON_GAP)
+    with pytest.raises(InvalidArgument, match=r"reject.source_id 'shard-9' is unknown; the source is 'shard-0'"):
+        cursor.reject("shard-9", [1], stream_pb2.Reject.REASON_GAP)
 
 
 def test_reject_in_the_middle_of_a_join_puts_the_snapshot_off() -> None:
@@ -409,7 +415,7 @@ def test_reject_in_the_middle_of_a_join_puts_the_snapshot_off() -> None:
     cursor, replica = session(origin, window=1), Replica(rejects=True)
     read(cursor, replica)
 
-    cursor.reject([1], stream_pb2.Reject.REASON_CHECKSUM_DIFFERS)
+    cursor.reject("", [1], stream_pb2.Reject.REASON_CHECKSUM_DIFFERS)
     frames = read_and_acknowledge(cursor, replica)
 
     assert kinds(frames)[-1] == "snapshot_end"
