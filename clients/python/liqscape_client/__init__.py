@@ -3,11 +3,13 @@
 from liqscape_client.axes import GridAxes
 from liqscape_client.candles import Candles
 from liqscape_client.client import Client
+from liqscape_client.connection import Tls
 from liqscape_client.errors import (
     ClientError,
     DecodeError,
     InvalidRequest,
     MissingPackage,
+    NotAllowed,
     NotFound,
     NotInSync,
     NotReady,
@@ -36,6 +38,7 @@ __all__ = [
     "LiveStream",
     "MapSeries",
     "MissingPackage",
+    "NotAllowed",
     "NotFound",
     "NotInSync",
     "NotReady",
@@ -50,5 +53,6 @@ __all__ = [
     "SymbolState",
     "SyncClient",
     "SyncStream",
+    "Tls",
     "Unreachable",
 ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import json
 import sys
 import time
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from liqscape.v1 import query_pb2, stream_pb2
-from liqscape_client.client import DEFAULT_ADDRESS, Client
+from liqscape_client.client import Client
+from liqscape_client.connection import add_connection_arguments, client_options, is_this_host
 from liqscape_client.errors import ClientError, MissingPackage, NotInSync, Unreachable
 from liqscape_client.latency import Meter
 from liqscape_client.replica_set import ReplicaSet
@@ -82,7 +82,7 @@ class BenchResult:
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `bench`."""
-    parser.add_argument("--address", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})")
+    add_connection_arguments(parser)
     parser.add_argument("--subscribers", type=_subscribers, default=1, help="streams of all channels (default 1)")
     parser.add_argument("--seconds", type=_seconds, default=DEFAULT_SECONDS, help="how long to measure (default 10)")
     parser.add_argument("--cadence-ms", type=int, default=0, help="interval asked for; 0 = every tick (default)")
@@ -127,7 +127,7 @@ async def measure(namespace: argparse.Namespace, console: Console) -> BenchResul
     Raises:
         ServerError: the server refuses. NotInSync: the subscribers did not join in time.
     """
-    async with Client(namespace.address) as client:
+    async with Client(**client_options(namespace)) as client:
         clock = await clock_relation(client)
         result = BenchResult(
             address=namespace.address,
@@ -225,7 +225,8 @@ class _Run:
             SUBSCRIBE_METHOD, request_serializer=stream_pb2.SubscribeRequest.SerializeToString
         )
         meter, has_replica = self._result.meter, number == 0
-        async for message in subscribe(stream_pb2.SubscribeRequest(cadence_ms=self._result.cadence_ms)):
+        request = stream_pb2.SubscribeRequest(cadence_ms=self._result.cadence_ms)
+        async for message in subscribe(request, metadata=self._client.metadata):
             frame = stream_pb2.Frame.FromString(message)
             broken = self._result.replicas.apply(frame).broken if has_replica else None
             done_unix_ns = time.time_ns()
@@ -258,19 +259,6 @@ async def clock_relation(client: Client) -> ClockRelation:
         best = probe if best is None else min(best, probe)
     assert best is not None
     return ClockRelation(same_host=False, server_ahead_ns=best[1], uncertainty_ns=best[0] // 2)
-
-
-def is_this_host(address: str) -> bool:
-    """Return whether an address is certain to be this machine: loopback or a unix socket."""
-    if address.startswith("unix:"):
-        return True
-    host = address.removeprefix("ipv4:").removeprefix("ipv6:").rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _subscribers(text: str) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
+from liqscape_client.connection import DEFAULT_ADDRESS, Tls, to_credentials, token_metadata
 from liqscape_client.errors import ClientError, DecodeError
 from liqscape_client.grid_options import GridOptions, MapOptions, grid_request, map_request, model_name
 from liqscape_client.grids import Grid
@@ -20,7 +21,6 @@ from liqscape_client.market_state import state_names
 from liqscape_client.retry import to_client_error
 from liqscape_client.stream import LiveStream
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S: Final = 10.0
 _CELL_BYTES: Final = 8
 
@@ -41,8 +41,10 @@ class Client:
 
     Args:
         address: host:port, or unix:/path.
-        credentials: for TLS; None = plaintext.
-        metadata: sent with each call, for example an authorization header.
+        token: who asks, where the server wants to know; refused over clear text beyond this machine.
+        tls: True = encrypt and trust what the system trusts; Tls(...) = with files of one's own; None = clear text.
+        credentials: in place of tls, for what it has no words for.
+        metadata: sent with each call.
         timeout_s: longest wait for an answer to a question; streams have none.
     """
 
@@ -50,13 +52,16 @@ class Client:
         self,
         address: str = DEFAULT_ADDRESS,
         *,
+        token: str | None = None,
+        tls: Tls | bool | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str]] = (),
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
         self.address = address
-        self._credentials = credentials
-        self._metadata = tuple(metadata)
+        self._credentials = credentials or to_credentials(tls)
+        encrypted = self._credentials is not None
+        self.metadata = (*metadata, *token_metadata(token, address, encrypted=encrypted))
         self._timeout_s = timeout_s
         self._channel: grpc.aio.Channel | None = None
 
@@ -93,7 +98,7 @@ class Client:
             cadence_ms: smallest interval between messages, rounded up to 250, 500, 1000 or 5000; 0 = every tick.
         """
         selectors = channel_selectors(symbols, timeframes)
-        return LiveStream(self.open_channel, selectors, cadence_ms=cadence_ms, metadata=self._metadata)
+        return LiveStream(self.open_channel, selectors, cadence_ms=cadence_ms, metadata=self.metadata)
 
     async def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return an exact grid: with symbol and timeframe alone the one that is streamed, at the server's newest tick.
@@ -113,7 +118,7 @@ class Client:
         )
         request = grid_request(symbol, timeframe, options)
         try:
-            return await assemble_grid(call(request, timeout=self._timeout_s, metadata=self._metadata))
+            return await assemble_grid(call(request, timeout=self._timeout_s, metadata=self.metadata))
         except grpc.aio.AioRpcError as error:
             raise to_client_error(error) from error
 
@@ -134,7 +139,7 @@ class Client:
         )
         request = map_request(symbol, options)
         try:
-            return await assemble_map(call(request, timeout=self._timeout_s, metadata=self._metadata))
+            return await assemble_map(call(request, timeout=self._timeout_s, metadata=self.metadata))
         except grpc.aio.AioRpcError as error:
             raise to_client_error(error) from error
 
@@ -159,7 +164,7 @@ class Client:
             response_deserializer=response_type.FromString,
         )
         try:
-            return await call(request, timeout=self._timeout_s, metadata=self._metadata)
+            return await call(request, timeout=self._timeout_s, metadata=self.metadata)
         except grpc.aio.AioRpcError as error:
             raise to_client_error(error) from error
 

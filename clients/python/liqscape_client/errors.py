@@ -45,6 +45,10 @@ class NotFound(ServerError):
     """The symbol or timeframe does not exist; the text lists those that do."""
 
 
+class NotAllowed(ServerError):
+    """The token is not valid, or lacks the scope that the text names."""
+
+
 class NotReady(ServerError):
     """The server is still building history; the text carries its progress."""
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import grpc
 
-from liqscape_client.errors import InvalidRequest, NotFound, NotReady, ServerError, Unreachable
+from liqscape_client.errors import InvalidRequest, NotAllowed, NotFound, NotReady, ServerError, Unreachable
 
 FIRST_DELAY_S: Final = 0.25
 LONGEST_DELAY_S: Final = 30.0
@@ -55,6 +55,8 @@ def to_client_error(error: grpc.aio.AioRpcError) -> ServerError:
         grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
         grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
         grpc.StatusCode.NOT_FOUND: NotFound,
+        grpc.StatusCode.UNAUTHENTICATED: NotAllowed,
+        grpc.StatusCode.PERMISSION_DENIED: NotAllowed,
         grpc.StatusCode.FAILED_PRECONDITION: NotReady,
         grpc.StatusCode.UNAVAILABLE: Unreachable,
         grpc.StatusCode.DEADLINE_EXCEEDED: Unreachable,

@@ -11,7 +11,8 @@ from typing import TypeVar, Unpack
 import grpc
 
 from liqscape.v1 import query_pb2
-from liqscape_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
+from liqscape_client.client import DEFAULT_TIMEOUT_S, Client
+from liqscape_client.connection import DEFAULT_ADDRESS, Tls
 from liqscape_client.errors import ClientError
 from liqscape_client.grid_options import GridOptions, MapOptions
 from liqscape_client.grids import Grid, Heatmap
@@ -74,11 +75,15 @@ class SyncClient:
         self,
         address: str = DEFAULT_ADDRESS,
         *,
+        token: str | None = None,
+        tls: Tls | bool | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str]] = (),
         timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> None:
-        self._client = Client(address, credentials=credentials, metadata=metadata, timeout_s=timeout_s)
+        self._client = Client(
+            address, token=token, tls=tls, credentials=credentials, metadata=metadata, timeout_s=timeout_s
+        )
         self._thread = _LoopThread()
 
     def __enter__(self) -> SyncClient:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from liqscape_client.client import DEFAULT_ADDRESS, Client
+from liqscape_client.client import Client
 from liqscape_client.colours import DEFAULT_SCALE, SCALES
+from liqscape_client.connection import add_connection_arguments, client_options
 from liqscape_client.errors import ClientError, MissingPackage, NotInSync, NotServed
 from liqscape_client.grids import Heatmap
 from liqscape_client.stream import LiveStream, Phase
@@ -36,7 +37,7 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `watch`."""
     parser.add_argument("symbol", nargs="?", default="BTC", help="base coin (default BTC)")
     parser.add_argument("timeframe", nargs="?", default="24h", help="12h 24h 3d 1w 2w 1m 3m 6m 1y (default 24h)")
-    parser.add_argument("--address", default=DEFAULT_ADDRESS, help=f"HOST:PORT (default {DEFAULT_ADDRESS})")
+    add_connection_arguments(parser)
     parser.add_argument(
         "--scale",
         choices=sorted(SCALES),
@@ -81,7 +82,7 @@ async def show(namespace: argparse.Namespace, console: Console) -> int:
     """Show the heatmap on a console until its time is over; see run_watch."""
     symbol = namespace.symbol.upper()
     async with (
-        Client(namespace.address) as client,
+        Client(**client_options(namespace)) as client,
         client.stream(symbol, namespace.timeframe, cadence_ms=DEFAULT_CADENCE_MS) as stream,
     ):
         if namespace.once or not console.is_terminal:

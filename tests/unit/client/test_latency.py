@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from liqscape.v1 import stream_pb2
-from liqscape_client.bench import is_this_host
+from liqscape_client.connection import is_this_host
 from liqscape_client.latency import Meter, histogram, newest_stamps, summarise
 
 MS = 1_000_000
