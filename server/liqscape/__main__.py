@@ -43,6 +43,7 @@ _COMMANDS = {
     "serve": ("run a server on simulated or recorded data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
+    "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),
     "export": ("write events, books and grids of a recording to files", "server"),
     "bench": ("measure refresh latency as a client of a server sees it", "watch"),
@@ -66,6 +67,10 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
             from liqscape.export import add_export_arguments
 
             add_export_arguments(parser)
+        elif name == "status":
+            from liqscape_client.status import add_status_arguments
+
+            add_status_arguments(parser)
         elif name == "watch":
             from liqscape_client.watch import add_watch_arguments
 
@@ -94,6 +99,10 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.export import run_export
 
             return run_export(namespace)
+        if namespace.command == "status":
+            from liqscape_client.status import run_status
+
+            return run_status(namespace)
         if namespace.command == "watch":
             from liqscape_client.watch import run_watch
 

@@ -160,6 +160,7 @@ async def serving_http(address: str, hub: Hub, queries: QueryPort, *, insecure: 
 
 async def _finish_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.force_close()  # see MAX_CONNECTION_S: each connection is for one request
+    response.headers["Connection"] = "close"
     response.headers["Server"] = "liqscape"
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -1,0 +1,115 @@
+"""`liqscape status`: what a server is doing, for people or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from liqscape.v1 import query_pb2, stream_pb2
+from liqscape_client.client import Client
+from liqscape_client.connection import add_connection_arguments, client_options
+from liqscape_client.errors import ClientError
+from liqscape_client.market_state import state_names
+
+_EXIT_FAILURE: Final = 1
+
+
+def add_status_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `status`."""
+    add_connection_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object, numbers as numbers")
+
+
+def run_status(namespace: argparse.Namespace) -> int:
+    """Ask and print.
+
+    Returns:
+        0 = the server serves, or its input has ended; 1 = it builds, has failed, or cannot be reached.
+    """
+    try:
+        status = asyncio.run(_ask(client_options(namespace)))
+    except ClientError as error:
+        print(f"liqscape status: {error}", file=sys.stderr)
+        return _EXIT_FAILURE
+    print(json.dumps(to_json(status), indent=2) if namespace.json else "\n".join(lines(status)))
+    is_serving = status.state in (query_pb2.ENGINE_STATE_SERVING, query_pb2.ENGINE_STATE_ENDED)
+    return 0 if is_serving else _EXIT_FAILURE
+
+
+async def _ask(options: dict[str, Any]) -> query_pb2.GetStatusResponse:
+    async with Client(**options) as client:
+        return await client.status()
+
+
+def to_json(status: query_pb2.GetStatusResponse) -> dict[str, Any]:
+    """Return an answer as plain values under the names of the protocol; seconds_left is null where it is not known."""
+    return {
+        "server_version": status.server_version,
+        "state": _state(status),
+        "message": status.message,
+        "progress": status.progress,
+        "seconds_left": status.seconds_left if status.HasField("seconds_left") else None,
+        "epoch": status.epoch,
+        "tick": status.tick,
+        "backend": status.backend,
+        "input": status.input,
+        "states": list(state_names(status.states)),
+        "server_unix_ns": status.server_unix_ns,
+        "streams": status.streams,
+        "ticks_conflated": status.ticks_conflated,
+        "counters": dict(sorted(status.counters.items())),
+        "symbols": [
+            {
+                **{name: getattr(symbol, name) for name in _SYMBOL_FIELDS},
+                "coverage": [{name: getattr(part, name) for name in _VENUE_FIELDS} for part in symbol.coverage],
+            }
+            for symbol in status.symbols
+        ],
+    }
+
+
+_SYMBOL_FIELDS: Final = tuple(
+    field.name for field in query_pb2.SymbolStatus.DESCRIPTOR.fields if field.name != "coverage"
+)
+_VENUE_FIELDS: Final = tuple(field.name for field in stream_pb2.VenueChunk.DESCRIPTOR.fields)
+
+
+def lines(status: query_pb2.GetStatusResponse) -> list[str]:
+    """Return what people read; control characters of a server that is not ours are not passed on."""
+    names = ", ".join(state_names(status.states))
+    shown = [
+        f"state     {_state(status)}"
+        + (f" ({names})" if names else "")
+        + (f": {status.message}" if status.message else ""),
+        f"input     {status.input}",
+        f"server    {status.server_version} on {status.backend}, epoch {status.epoch:016x}, tick {status.tick:,}",
+        f"streams   {status.streams:,} open, {status.ticks_conflated:,} ticks conflated",
+    ]
+    for symbol in status.symbols:
+        price = symbol.mark_price / 10**symbol.price_decimals
+        shown.append(
+            f"{symbol.symbol:<9} {price:,.{symbol.price_decimals}f}, {symbol.live_cohorts:,} cohorts,"
+            f" {symbol.ledger_events:,} events, grids in {symbol.tick_compute_ms:.1f} ms"
+        )
+        shown += [_venue_line(part, status.server_unix_ns) for part in symbol.coverage]
+    if status.counters:
+        width = max(len(name) for name in status.counters)
+        shown += [f"  {name:<{width}}  {value:,}" for name, value in sorted(status.counters.items())]
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in shown]
+
+
+def _venue_line(part: stream_pb2.VenueChunk, now_ns: int) -> str:
+    live = part.live_long_lots + part.live_short_lots
+    total = live + part.uncovered_long_lots + part.uncovered_short_lots
+    covered = f"{live / total:.1%} covered" if total else "nothing covered"
+    when = datetime.fromtimestamp(part.watermark_unix_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    age_s = (now_ns - part.watermark_unix_ns) / 1e9
+    return f"  {part.instrument}  {covered}, data to {when} UTC ({age_s:,.1f} s ago), {part.rejected_events:,} rejected"
+
+
+def _state(status: query_pb2.GetStatusResponse) -> str:
+    return query_pb2.EngineState.Name(status.state).removeprefix("ENGINE_STATE_").lower()
