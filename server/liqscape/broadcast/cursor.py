@@ -95,6 +95,7 @@ class Cursor:
         self._changes = 0
         self._change: _Change | None = None
         self._openings: deque[bytes] = deque()
+        self._underway: deque[tuple[int, float]] = deque()  # ends of messages of changes: number and when it left
         self._waiter: asyncio.Future[None] | None = None
         self.is_over = False
         self.free_since: float | None = None
@@ -131,9 +132,13 @@ class Cursor:
         counters = self._hub.counters
         counters.frames += 1
         counters.frame_bytes += size_bytes
-        if self.free_since is not None:
-            waited_s = self._hub.monotonic() - self.free_since
-            self._hub.timings.freshness[Stage.FRAME_TO_SENT].observe(waited_s)
+        if self.free_since is None:
+            return
+        now = self._hub.monotonic()
+        self._hub.timings.freshness[Stage.FRAME_TO_SENT].observe(now - self.free_since)
+        # An acknowledgement may come before the transport tells that the message has left.
+        if self._credits is not None and self._credits.frames_acknowledged < self._credits.frames_sent:
+            self._underway.append((self._credits.frames_sent, now))
 
     def _control(self, now: float) -> bytes | None:
         if self._openings:
@@ -234,7 +239,10 @@ class Cursor:
             InvalidArgument: more than were sent, or fewer than it said before.
         """
         assert self._credits is not None
-        self._credits.acknowledge(frames, self._hub.monotonic())
+        now = self._hub.monotonic()
+        self._credits.acknowledge(frames, now)
+        while self._underway and self._underway[0][0] <= frames:
+            self._hub.timings.freshness[Stage.SENT_TO_ACKNOWLEDGED].observe(now - self._underway.popleft()[1])
         self._wake()
 
     def change(self, selection: Selection, cadence_ms: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from liqscape.broadcast.credits import Credits, max_in_flight
 from liqscape.broadcast.cursor import Cursor
 from liqscape.errors import InvalidArgument
+from liqscape.metrics import Stage
 from liqscape.v1 import stream_pb2
 from tests.unit.broadcast.test_cursor import Origin, assert_equals_engine, kinds, read
 from tests.wire_decoder import Replica
@@ -446,3 +447,38 @@ async def test_acknowledgement_change_and_stop_wake_a_reader_that_waits() -> Non
     assert stream_pb2.Frame.FromString(changed or b"").HasField("selection_changed")
     assert stream_pb2.Frame.FromString(end or b"").HasField("snapshot_end")
     assert await asyncio.wait_for(waiting, 5) is None
+
+
+def test_time_from_sent_to_acknowledged_is_that_of_messages_of_changes() -> None:
+    origin = Origin()
+    cursor, replica = session(origin), Replica()
+    read_and_acknowledge(cursor, replica)
+    acknowledged = origin.hub.timings.freshness[Stage.SENT_TO_ACKNOWLEDGED]
+    joined = acknowledged.count
+    origin.step()
+    data = cursor.poll() or b""
+    replica.apply(data)
+    cursor.sent(len(data))
+
+    origin.now_s += 0.25
+    cursor.acknowledge(replica.frames)
+    cursor.acknowledge(replica.frames)
+
+    assert joined == 0
+    assert (acknowledged.count, acknowledged.sum) == (1, 0.25)
+
+
+def test_acknowledgement_before_the_transport_tells_is_not_waited_for() -> None:
+    origin = Origin()
+    cursor, replica = session(origin), Replica()
+    read_and_acknowledge(cursor, replica)
+    origin.step()
+    data = cursor.poll() or b""
+    replica.apply(data)
+
+    cursor.acknowledge(replica.frames)
+    cursor.sent(len(data))
+    origin.now_s += 60
+    cursor.acknowledge(replica.frames)
+
+    assert origin.hub.timings.freshness[Stage.SENT_TO_ACKNOWLEDGED].count == 0
