@@ -5,6 +5,7 @@ from liqscape_client.candles import Candles
 from liqscape_client.client import Client
 from liqscape_client.connection import Tls
 from liqscape_client.errors import (
+    ChangeRefused,
     ClientError,
     DecodeError,
     InvalidRequest,
@@ -22,11 +23,13 @@ from liqscape_client.liquidation_maps import LiquidationMap, MapSeries
 from liqscape_client.market_state import SymbolState
 from liqscape_client.replica import Outcome, Replica
 from liqscape_client.replica_set import ReplicaSet
-from liqscape_client.stream import LiveStream, Phase, StreamState, StreamUpdate
+from liqscape_client.stream import LiveStream
+from liqscape_client.stream_state import Phase, StreamState, StreamUpdate
 from liqscape_client.sync import SyncClient, SyncStream
 
 __all__ = [
     "Candles",
+    "ChangeRefused",
     "Client",
     "ClientError",
     "DecodeError",

@@ -9,11 +9,12 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.v1 import query_pb2, stream_pb2
+from liqscape.v1 import query_pb2
 from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
+from liqscape_client.channel_selectors import channel_selectors as channel_selectors
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls, to_credentials, token_metadata
-from liqscape_client.errors import ClientError, DecodeError
+from liqscape_client.errors import DecodeError
 from liqscape_client.grid_options import GridOptions, MapOptions, grid_request, map_request, model_name
 from liqscape_client.grids import Grid
 from liqscape_client.liquidation_maps import LiquidationMap, assemble_map
@@ -89,16 +90,20 @@ class Client:
         timeframes: str | Iterable[str] = (),
         *,
         cadence_ms: int = 0,
+        credits: int | None = None,
     ) -> LiveStream:
         """Return a stream of the channels named, not started yet: enter it with `async with`.
 
         Args:
             symbols: base coins; none = every channel the server has.
             timeframes: of each symbol; none = all nine.
-            cadence_ms: smallest interval between messages, rounded up to 250, 500, 1000 or 5000; 0 = every tick.
+            cadence_ms: smallest interval between messages, rounded up to 100, 250, 500, 1000 or 5000; 0 = every
+                tick.
+            credits: open a session: the server sends so many messages of data ahead of what has been applied, 1 to 8
+                (2 is good), broken channels are mended on it and LiveStream.change works. None = a plain subscription.
         """
         selectors = channel_selectors(symbols, timeframes)
-        return LiveStream(self.open_channel, selectors, cadence_ms=cadence_ms, metadata=self.metadata)
+        return LiveStream(self.open_channel, selectors, cadence_ms=cadence_ms, credits=credits, metadata=self.metadata)
 
     async def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return an exact grid: with symbol and timeframe alone the one that is streamed, at the server's newest tick.
@@ -172,21 +177,6 @@ class Client:
         if self._channel is None:
             self._channel = self.open_channel()
         return self._channel
-
-
-def channel_selectors(
-    symbols: str | Iterable[str], timeframes: str | Iterable[str]
-) -> list[stream_pb2.ChannelSelector]:
-    """Return a selector for each symbol and timeframe named.
-
-    Raises:
-        ClientError: timeframes without a symbol; the protocol has no word for "of every symbol".
-    """
-    wanted = [symbols] if isinstance(symbols, str) else list(symbols)
-    frames = [timeframes] if isinstance(timeframes, str) else list(timeframes)
-    if frames and not wanted:
-        raise ClientError(f"timeframes {frames!r} need a symbol; name symbols, or leave both out for every channel")
-    return [stream_pb2.ChannelSelector(symbol=s, timeframe=t) for s in wanted for t in frames or [""]]
 
 
 async def assemble_grid(parts: AsyncIterable[query_pb2.GetGridResponse]) -> Grid:

@@ -19,6 +19,10 @@ class NotInSync(ClientError):
     """The stream did not come into sync in the time allowed; the text says how far it came."""
 
 
+class ChangeRefused(ClientError):
+    """Other channels were asked for in vain; the text is the server's. The stream goes on as before."""
+
+
 class MissingPackage(ClientError):
     """An optional package is absent; the text says what to install."""
 

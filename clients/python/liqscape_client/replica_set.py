@@ -11,36 +11,15 @@ from typing import Final
 
 from liqscape.v1 import stream_pb2
 from liqscape_client.errors import NotServed
+from liqscape_client.frame_effect import ChannelKey as ChannelKey
+from liqscape_client.frame_effect import Damage
+from liqscape_client.frame_effect import FrameEffect as FrameEffect
 from liqscape_client.market_state import SymbolState, covered_share, state_names
 from liqscape_client.replica import Outcome, Replica
-
-ChannelKey = tuple[str, str]
-"""Symbol and timeframe."""
 
 HEARTBEATS_UNTIL_DEAD: Final = 3
 DEFAULT_HEARTBEAT_MS: Final = 1000  # in force until Hello names another
 _MAX_HEARTBEAT_MS: Final = 30_000  # a server that asks for more is still called dead after 3 x this
-
-
-@dataclass(slots=True)
-class FrameEffect:
-    """What one frame did.
-
-    Attributes:
-        channels: channels whose levels or axes changed.
-        symbols: symbols with a new price.
-        ticks_conflated: ticks merged into the frame beyond one.
-        joined: the frame ended a join.
-        broken: why a new stream is needed; None while all is well.
-        reconnect_after_ms: the server ends this stream and names this delay.
-    """
-
-    channels: set[ChannelKey] = field(default_factory=set)
-    symbols: set[str] = field(default_factory=set)
-    ticks_conflated: int = 0
-    joined: bool = False
-    broken: str | None = None
-    reconnect_after_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +63,7 @@ class ReplicaSet:
         self._heard_s: float | None = None
         self._greeted = False
         self._joined = False
+        self._join_is_first = True
         self._disconnected = "not connected"
         self.heartbeat_ms = DEFAULT_HEARTBEAT_MS
         self.cadence_ms = 0
@@ -140,6 +120,11 @@ class ReplicaSet:
             raise NotServed(f"channel {symbol} {timeframe} is not in this stream; it carries {known}")
         return self._replicas[symbol, timeframe]
 
+    def replica_by_id(self, source_id: str, channel_id: int) -> Replica | None:
+        """Return the replica of a channel by its names on the wire; None where the stream does not carry it."""
+        source = self._sources.get(source_id)
+        return None if source is None else source.replicas.get(channel_id)
+
     def symbol(self, name: str) -> SymbolState | None:
         """Return price and stamps of a symbol; None before its first chunk."""
         return self._symbols.get(name)
@@ -193,16 +178,18 @@ class ReplicaSet:
     def apply(self, frame: stream_pb2.Frame) -> FrameEffect:
         """Apply one message of the stream."""
         self._heard_s = self._monotonic_s()
-        effect = FrameEffect(ticks_conflated=frame.ticks_conflated)
+        effect = FrameEffect(ticks_conflated=frame.ticks_conflated, has_data=bool(frame.sections))
         self.counters.ticks_conflated += frame.ticks_conflated
         control = frame.WhichOneof("control")
         if control == "hello":
             self._hello(frame.hello, effect)
         if not self._greeted:
-            effect.broken = "the server sent data before Hello"
+            effect.fatal = "the server sent data before Hello"
             return effect
         if control == "lagged":
             self._lagged(frame.lagged)
+        elif control == "selection_changed":
+            self._selection_changed(frame.selection_changed, effect)
         for section in frame.sections:
             self._section(section, effect)
         if control == "heartbeat":
@@ -215,6 +202,7 @@ class ReplicaSet:
 
     def _hello(self, hello: stream_pb2.Hello, effect: FrameEffect) -> None:
         self._greeted, self._joined, self._disconnected = True, False, ""
+        self._join_is_first = True
         self.heartbeat_ms = min(hello.heartbeat_ms or DEFAULT_HEARTBEAT_MS, _MAX_HEARTBEAT_MS)
         self.cadence_ms = hello.cadence_ms
         self.server_version = hello.server_version
@@ -238,7 +226,7 @@ class ReplicaSet:
             source.replicas = {}
         for channel in hello.channels:
             if channel.source_id not in held:
-                effect.broken = f"channel {channel.channel_id} names the unknown source {channel.source_id!r}"
+                effect.fatal = f"channel {channel.channel_id} names the unknown source {channel.source_id!r}"
                 continue
             replica = held[channel.source_id].get(channel.channel_id)
             if replica is None or (replica.symbol, replica.timeframe) != (channel.symbol, channel.timeframe):
@@ -257,16 +245,15 @@ class ReplicaSet:
     def _section(self, section: stream_pb2.Section, effect: FrameEffect) -> None:
         source = self._sources.get(section.source_id)
         if source is None:
-            effect.broken = f"section of the unknown source {section.source_id!r}"
+            effect.fatal = f"section of the unknown source {section.source_id!r}"
             return
         if source.epoch != section.epoch:
             self._break_source(source, "the engine has started anew", effect)
             return
-        broken: dict[int, str] = {}
         for chunk in section.chunks:
             kind = chunk.WhichOneof("kind")
             if kind == "channel":
-                self._channel_chunk(source, chunk.channel, effect, broken)
+                self._channel_chunk(source, section.source_id, chunk.channel, effect)
             elif kind == "symbol":
                 self._symbols[chunk.symbol.symbol] = SymbolState.from_message(chunk.symbol)
                 effect.symbols.add(chunk.symbol.symbol)
@@ -275,27 +262,29 @@ class ReplicaSet:
                 self._coverage[chunk.venue.instrument] = chunk.venue
             else:
                 self.counters.unknown_chunks += 1
-        effect.broken = effect.broken or next(iter(broken.values()), None)
         if section.complete and effect.broken is None:
             self._move(source, section.tick)
 
     def _channel_chunk(
-        self, source: _Source, chunk: stream_pb2.ChannelChunk, effect: FrameEffect, broken: dict[int, str]
+        self, source: _Source, source_id: str, chunk: stream_pb2.ChannelChunk, effect: FrameEffect
     ) -> None:
-        """Apply a chunk. broken: why, by channel id; a keyframe in the same section mends what was broken before it."""
+        """Apply a chunk; a keyframe in the same message mends what was broken before it."""
         replica = source.replicas.get(chunk.channel_id)
         if replica is None:
             self.counters.unknown_chunks += 1
             return
         outcome = replica.apply(chunk)
+        key = (source_id, chunk.channel_id)
         if outcome is Outcome.APPLIED:
             effect.channels.add((replica.symbol, replica.timeframe))
-            broken.pop(chunk.channel_id, None)
-        elif outcome.breaks or outcome is Outcome.WAITING:
+            effect.damage.pop(key, None)
+        elif outcome.breaks:
             self.counters.gaps += outcome is Outcome.GAP
             self.counters.checksum_failures += outcome is Outcome.CHECKSUM_DIFFERS
             self.counters.malformed += outcome is Outcome.MALFORMED
-            broken[chunk.channel_id] = replica.reason
+            effect.damage[key] = Damage(outcome, replica.reason)
+        elif outcome is Outcome.WAITING:
+            effect.damage.setdefault(key, Damage(outcome, replica.reason))
 
     def _heartbeat(self, heartbeat: stream_pb2.Heartbeat, effect: FrameEffect) -> None:
         self._heartbeat_states = state_names(heartbeat.states)
@@ -309,10 +298,36 @@ class ReplicaSet:
             self._move(source, position.tick)
 
     def _snapshot_end(self, effect: FrameEffect) -> None:
-        self._joined = effect.joined = True
-        for replica in self._replicas.values():
-            if not replica.in_sync:
-                effect.broken = effect.broken or f"the join has ended, but {replica.reason}"
+        self._joined = True
+        effect.joined, self._join_is_first = self._join_is_first, False
+        for source_id, source in self._sources.items():
+            for channel_id, replica in source.replicas.items():
+                if not replica.in_sync:
+                    reason = f"the join has ended, but {replica.reason}"
+                    effect.damage.setdefault((source_id, channel_id), Damage(Outcome.WAITING, reason))
+
+    def _selection_changed(self, changed: stream_pb2.SelectionChanged, effect: FrameEffect) -> None:
+        """Go over to other channels. What is kept is not touched, so its chain goes on."""
+        effect.changed = changed
+        self._joined = False
+        self.cadence_ms = changed.cadence_ms
+        held = {name: source.replicas for name, source in self._sources.items()}
+        self._replicas = {}
+        for source in self._sources.values():
+            source.replicas = {}
+        starting = {(channel.source_id, channel.channel_id) for channel in changed.starting}
+        for channel in (*changed.continuing, *changed.starting):
+            key = (channel.source_id, channel.channel_id)
+            if channel.source_id not in held:
+                effect.fatal = f"channel {channel.channel_id} names the unknown source {channel.source_id!r}"
+                continue
+            replica = held[channel.source_id].get(channel.channel_id)
+            if replica is None or key in starting:
+                replica = Replica(channel.symbol, channel.timeframe, channel.channel_id)
+            if key not in starting and channel.channel_id not in held[channel.source_id]:
+                effect.damage[key] = Damage(Outcome.WAITING, replica.reason)
+            self._sources[channel.source_id].replicas[channel.channel_id] = replica
+            self._replicas[channel.symbol, channel.timeframe] = replica
 
     def _move(self, source: _Source, tick: int) -> None:
         """Move the resume point. Only forward: a fragment of a join may be older than what is held."""
@@ -322,7 +337,7 @@ class ReplicaSet:
         for replica in source.replicas.values():
             replica.require_keyframe(reason)
         source.tick = None
-        effect.broken = effect.broken or reason
+        effect.fatal = effect.fatal or reason
 
     def _forget_epoch(self) -> None:
         """Drop what belonged to an epoch that is over; prices and coverage of other sources come again each tick."""

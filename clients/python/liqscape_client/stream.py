@@ -7,24 +7,31 @@ transport buffers, whatever the server merges.
 from __future__ import annotations
 
 import asyncio
-import enum
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import grpc
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from liqscape.v1 import stream_pb2
-from liqscape_client.errors import ClientError, NotInSync
+from liqscape_client.calls import SUBSCRIBE_METHOD as SUBSCRIBE_METHOD
+from liqscape_client.calls import SessionCall, StreamCall, SubscribeCall
+from liqscape_client.channel_selectors import channel_selectors
+from liqscape_client.errors import ChangeRefused, ClientError, NotInSync
+from liqscape_client.frame_effect import FrameEffect
 from liqscape_client.grids import Heatmap
-from liqscape_client.replica_set import ChannelKey, FrameEffect, ReplicaSet
+from liqscape_client.mending import Mending
+from liqscape_client.replica_set import ReplicaSet
 from liqscape_client.retry import Backoff, Verdict, judge, retry_after_s, to_client_error
+from liqscape_client.stream_state import Phase as Phase
+from liqscape_client.stream_state import StreamEnd, StreamTotals, Subscriber
+from liqscape_client.stream_state import StreamState as StreamState
+from liqscape_client.stream_state import StreamUpdate as StreamUpdate
 
-SUBSCRIBE_METHOD: Final = "/liqscape.v1.StreamService/Subscribe"
 HELLO_TIMEOUT_S: Final = 10.0
 """From the call to its first message; covers the TCP and TLS handshake."""
 
@@ -37,83 +44,14 @@ STABLE_AFTER_S: Final = 5.0
 ChannelFactory = Callable[[], grpc.aio.Channel]
 
 
-class Phase(enum.Enum):
-    """Where a stream stands."""
+@dataclass(slots=True, eq=False)
+class _Change:
+    """A change of channels that the server has not answered yet."""
 
-    CONNECTING = "connecting"
-    BUILDING = "building"
-    JOINING = "joining"
-    IN_SYNC = "in sync"
-    OUT_OF_SYNC = "out of sync"
-    FAILED = "failed"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """Where a stream stands, and why. Only IN_SYNC means that what is shown is what the server holds."""
-
-    phase: Phase
-    reason: str = ""
-
-    @property
-    def in_sync(self) -> bool:
-        return self.phase is Phase.IN_SYNC
-
-    def __str__(self) -> str:
-        return f"{self.phase.value}: {self.reason}" if self.reason else self.phase.value
-
-
-@dataclass(slots=True)
-class StreamUpdate:
-    """What changed since the last update was taken; merged, because the reader samples and the latest wins."""
-
-    channels: set[ChannelKey] = field(default_factory=set)
-    symbols: set[str] = field(default_factory=set)
-    frames: int = 0
-    ticks_conflated: int = 0
-    state: StreamState = StreamState(Phase.CONNECTING)
-
-
-@dataclass(slots=True)
-class StreamTotals:
-    """Counters of the connection itself; those of the data are in ReplicaSet.counters."""
-
-    connections: int = 0
-    joins: int = 0
-    frames: int = 0
-    bytes: int = 0
-
-
-@dataclass(slots=True)
-class _End:
-    """Why a stream ended and what comes next."""
-
-    reason: str
-    asked_s: float | None = None
-    building: bool = False
-    refused: ClientError | None = None
-
-
-class _Subscriber:
-    """One reader of updates: a slot that is merged into, never a queue."""
-
-    def __init__(self) -> None:
-        self.pending = StreamUpdate()
-        self.ready = asyncio.Event()
-
-    def merge(self, effect: FrameEffect | None) -> None:
-        if effect is not None:
-            self.pending.channels |= effect.channels
-            self.pending.symbols |= effect.symbols
-            self.pending.frames += 1
-            self.pending.ticks_conflated += effect.ticks_conflated
-        self.ready.set()
-
-    def take(self) -> StreamUpdate:
-        taken, self.pending = self.pending, StreamUpdate()
-        self.ready.clear()
-        return taken
+    selectors: tuple[stream_pb2.ChannelSelector, ...]
+    cadence_ms: int
+    answered: asyncio.Future[None]
+    asked_of: SessionCall | None = None
 
 
 class LiveStream:
@@ -123,6 +61,8 @@ class LiveStream:
         open_channel: opens a connection of its own; called once an attempt, so that no dead connection is used twice.
         selectors: channels wanted; empty = all.
         cadence_ms: smallest interval between messages; 0 = every tick.
+        credits: read by Session with this many messages of data ahead of what has been applied, 1 to 8, where lines
+            are slow, this process is short of time, or channels are to be changed; None = read by Subscribe.
         metadata: sent with each call.
         monotonic_s: clock that never steps.
         uniform: random float in [low, high], for jitter.
@@ -134,6 +74,7 @@ class LiveStream:
         selectors: Sequence[stream_pb2.ChannelSelector] = (),
         *,
         cadence_ms: int = 0,
+        credits: int | None = None,
         metadata: Sequence[tuple[str, str]] = (),
         monotonic_s: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
@@ -141,10 +82,14 @@ class LiveStream:
         self._open_channel = open_channel
         self._selectors = tuple(selectors)
         self._cadence_ms = cadence_ms
+        self._credits = credits
+        self._session: SessionCall | None = None
+        self._changing = asyncio.Lock()
+        self._change: _Change | None = None
         self._metadata = tuple(metadata)
         self._monotonic_s = monotonic_s
         self._backoff = Backoff(uniform)
-        self._subscribers: set[_Subscriber] = set()
+        self._subscribers: set[Subscriber] = set()
         self._task: asyncio.Task[None] | None = None
         self._waiting = StreamState(Phase.CONNECTING)  # what to say while no stream is open
         self._failure: ClientError | None = None
@@ -173,6 +118,7 @@ class LiveStream:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self.replicas.disconnected("closed")
+        self._end_change()
         self._notify(None)
 
     @property
@@ -204,6 +150,37 @@ class LiveStream:
         state = self.state
         return heatmap if state.in_sync else replace(heatmap, in_sync=False, reason=str(state))
 
+    async def change(
+        self, symbols: str | Iterable[str] = (), timeframes: str | Iterable[str] = (), *, cadence_ms: int = 0
+    ) -> None:
+        """Go over to other channels on the open stream; return once the server has said that they are served.
+
+        The stream is joining until the keyframes of those that are new have come; what is kept goes on. A stream that
+        breaks meanwhile asks again when it is open.
+
+        Args:
+            symbols: base coins wanted from now on; none = every channel the server has.
+            timeframes: of each symbol; none = all nine.
+            cadence_ms: smallest interval between messages; 0 = every tick.
+
+        Raises:
+            ChangeRefused: the server says why; the stream goes on as before.
+            ClientError: the stream has ended, or was opened without credits.
+        """
+        selectors = channel_selectors(symbols, timeframes)
+        if self._credits is None:
+            raise ClientError("channels can only be changed on a session; open the stream with credits=2")
+        if self._failure is not None or self._closed:
+            raise ClientError(f"the stream is not open: {self.state}")
+        async with self._changing:  # one at a time, so that an answer has one meaning
+            change = _Change(tuple(selectors), cadence_ms, asyncio.get_running_loop().create_future())
+            self._change = change
+            try:
+                await self._say_change()
+                await change.answered
+            finally:
+                self._change = None
+
     async def wait_in_sync(self, timeout_s: float | None = None) -> None:
         """Return once the stream is in sync.
 
@@ -228,7 +205,7 @@ class LiveStream:
         Raises:
             ServerError: the server refused for good.
         """
-        subscriber = _Subscriber()
+        subscriber = Subscriber()
         self._subscribers.add(subscriber)
         try:
             while True:
@@ -256,6 +233,7 @@ class LiveStream:
     def _fail(self, failure: ClientError) -> None:
         self._failure = failure
         self.replicas.disconnected(str(failure))
+        self._end_change()
         self._notify(None)
 
     async def _stream_until_refused(self) -> ClientError:
@@ -277,47 +255,52 @@ class LiveStream:
                 self._wait(phase, f"{end.reason}; trying again (attempt {self._backoff.attempts})")
             await asyncio.sleep(delay_s)
 
-    async def _one_stream(self) -> _End:
+    async def _one_stream(self) -> StreamEnd:
         """Open one stream and read it to its end, whatever that is."""
         channel = self._open_channel()
         try:
             self.replicas.connecting()
             self.totals.connections += 1
             self._least_transit_s = float("inf")
-            request = stream_pb2.SubscribeRequest(
-                channels=self._selectors, cadence_ms=self._cadence_ms, resume=self.replicas.resume_points()
-            )
-            # No deserializer: the size of a message is of interest, and a bad one must not look like a broken line.
-            subscribe: grpc.aio.UnaryStreamMultiCallable[stream_pb2.SubscribeRequest, bytes] = channel.unary_stream(
-                SUBSCRIBE_METHOD, request_serializer=stream_pb2.SubscribeRequest.SerializeToString
-            )
-            return await self._read(subscribe(request, metadata=self._metadata))
+            return await self._read(self._call(channel))
         except TimeoutError:
             greeted = self._waiting.phase is Phase.JOINING
             silent_s = self.replicas.dead_after_s if greeted else HELLO_TIMEOUT_S
-            return _End(f"nothing heard for {silent_s:.1f} s")
+            return StreamEnd(f"nothing heard for {silent_s:.1f} s")
         except grpc.aio.AioRpcError as error:
             failure = to_client_error(error)
             verdict = judge(error, served_before=self.totals.joins > 0)
-            return _End(
+            return StreamEnd(
                 str(failure),
                 asked_s=retry_after_s(error),
                 building=verdict is Verdict.BUILDING,
                 refused=failure if verdict is Verdict.FATAL else None,
             )
         except (ProtobufDecodeError, grpc.aio.UsageError) as error:
-            return _End(f"the server's bytes cannot be read: {error}")
+            return StreamEnd(f"the server's bytes cannot be read: {error}")
         finally:
+            self._session = None
             await channel.close()
 
-    async def _read(self, call: grpc.aio.UnaryStreamCall[stream_pb2.SubscribeRequest, bytes]) -> _End:
+    def _call(self, channel: grpc.aio.Channel) -> StreamCall:
+        request = stream_pb2.SubscribeRequest(
+            channels=self._selectors, cadence_ms=self._cadence_ms, resume=self.replicas.resume_points()
+        )
+        if self._credits is None:
+            return SubscribeCall(channel, request, self._metadata)
+        request.max_in_flight = self._credits
+        mending = Mending(self._monotonic_s, self.totals)
+        self._session = SessionCall(channel, request, self._metadata, self.replicas, mending)
+        return self._session
+
+    async def _read(self, call: StreamCall) -> StreamEnd:
         asked_s: float | None = None
         silence_s = HELLO_TIMEOUT_S
         while True:
             async with asyncio.timeout(silence_s):
                 message = await call.read()
-            if message is grpc.aio.EOF or not isinstance(message, bytes):
-                return _End("the server ended the stream", asked_s=asked_s)
+            if message is None:
+                return StreamEnd("the server ended the stream", asked_s=asked_s)
             frame = stream_pb2.Frame.FromString(message)
             effect = self.replicas.apply(frame)
             self._waiting = StreamState(Phase.JOINING)
@@ -328,15 +311,42 @@ class LiveStream:
                 self._joined_s = self._monotonic_s()
             if effect.reconnect_after_ms is not None:
                 asked_s = effect.reconnect_after_ms / 1000
+            if effect.changed is not None:
+                self._take_answer(effect.changed)
+            async with asyncio.timeout(silence_s):
+                broken = await call.settle(effect)
+                await self._say_change()
             lag_s = self._lag_s(frame.sent_unix_ns)
-            broken = effect.broken or (f"{lag_s:.1f} s behind the server" if lag_s > MAX_LAG_S else None)
+            broken = broken or (f"{lag_s:.1f} s behind the server" if lag_s > MAX_LAG_S else None)
             if broken:
                 self.replicas.disconnected(broken)
                 self._waiting = StreamState(Phase.OUT_OF_SYNC, broken)
             self._notify(effect)
             if broken:
-                return _End(broken)
+                return StreamEnd(broken)
             silence_s = self.replicas.dead_after_s
+
+    async def _say_change(self) -> None:
+        """Ask for the change that is wanted, if it has not been asked for on this stream and can be."""
+        change, session = self._change, self._session
+        if change is not None and session is not None and session.is_greeted and change.asked_of is not session:
+            change.asked_of = session
+            await session.change(change.selectors, change.cadence_ms)
+
+    def _take_answer(self, changed: stream_pb2.SelectionChanged) -> None:
+        change = self._change
+        if change is None or change.answered.done():
+            return
+        if changed.refused:
+            change.answered.set_exception(ChangeRefused(changed.refused))
+            return
+        self._selectors, self._cadence_ms = change.selectors, change.cadence_ms
+        self.totals.changes += 1
+        change.answered.set_result(None)
+
+    def _end_change(self) -> None:
+        if self._change is not None and not self._change.answered.done():
+            self._change.answered.set_exception(ClientError(f"the stream has ended: {self.state}"))
 
     def _lag_s(self, sent_unix_ns: int) -> float:
         """Return how much later than the quickest message of this stream one arrived, seconds.

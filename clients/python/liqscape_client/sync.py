@@ -122,9 +122,11 @@ class SyncClient:
         timeframes: str | Iterable[str] = (),
         *,
         cadence_ms: int = 0,
+        credits: int | None = None,
     ) -> SyncStream:
         """Return a stream of the channels named: enter it with `with`. See Client.stream."""
-        return SyncStream(self._thread, self._client.stream(symbols, timeframes, cadence_ms=cadence_ms))
+        stream = self._client.stream(symbols, timeframes, cadence_ms=cadence_ms, credits=credits)
+        return SyncStream(self._thread, stream)
 
 
 class SyncStream:
@@ -144,6 +146,12 @@ class SyncStream:
     def close(self) -> None:
         """End the stream."""
         self._thread.run(self._stream.close())
+
+    def change(
+        self, symbols: str | Iterable[str] = (), timeframes: str | Iterable[str] = (), *, cadence_ms: int = 0
+    ) -> None:
+        """Go over to other channels; see LiveStream.change."""
+        self._thread.run(self._stream.change(symbols, timeframes, cadence_ms=cadence_ms))
 
     @property
     def state(self) -> StreamState:

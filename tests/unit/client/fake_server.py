@@ -36,7 +36,8 @@ class FakeServer:
     Attributes:
         refusal: given in place of every answer while set.
         refuses_questions: whether to questions too, or only to streams.
-        requests: every SubscribeRequest so far.
+        requests: every SubscribeRequest so far, those that opened a session included.
+        said: what readers of sessions have said beside that. Nothing is answered by itself.
         grid_parts: what GetGrid answers.
         map_parts: what GetLiquidationMap answers.
         map_requests: every GetLiquidationMapRequest so far.
@@ -49,6 +50,7 @@ class FakeServer:
         self.refusal: Refusal | None = None
         self.refuses_questions = True
         self.requests: list[stream_pb2.SubscribeRequest] = []
+        self.said: list[stream_pb2.SessionRequest] = []
         self.grid_parts: Callable[[], list[query_pb2.GetGridResponse]] = lambda: grid_parts(engine.channels[0])
         self.map_parts: Callable[[], list[query_pb2.GetLiquidationMapResponse]] = map_parts
         self.map_requests: list[query_pb2.GetLiquidationMapRequest] = []
@@ -74,6 +76,9 @@ class FakeServer:
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         stream: grpc.RpcMethodHandler[Any, Any] = grpc.unary_stream_rpc_method_handler(
             self._subscribe, request_deserializer=stream_pb2.SubscribeRequest.FromString
+        )
+        session: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
+            self._session, request_deserializer=stream_pb2.SessionRequest.FromString
         )
         get_grid = grpc.unary_stream_rpc_method_handler(
             self._get_grid,
@@ -103,7 +108,9 @@ class FakeServer:
         }
         self._server.add_generic_rpc_handlers(
             (
-                grpc.method_handlers_generic_handler("liqscape.v1.StreamService", {"Subscribe": stream}),
+                grpc.method_handlers_generic_handler(
+                    "liqscape.v1.StreamService", {"Subscribe": stream, "Session": session}
+                ),
                 grpc.method_handlers_generic_handler("liqscape.v1.QueryService", questions),
             )
         )
@@ -145,6 +152,22 @@ class FakeServer:
         finally:
             self._streams.discard(queue)
             self.left.set()
+
+    async def _session(
+        self, requests: AsyncIterator[stream_pb2.SessionRequest], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[bytes]:
+        opening = await anext(requests)
+
+        async def listen() -> None:
+            async for request in requests:
+                self.said.append(request)
+
+        listening = asyncio.create_task(listen())
+        try:
+            async for message in self._subscribe(opening.open, context):
+                yield message
+        finally:
+            listening.cancel()
 
     async def _get_grid(
         self, request: query_pb2.GetGridRequest, context: grpc.aio.ServicerContext[Any, Any]
