@@ -22,8 +22,8 @@ class Gap(Exception):
 
 def read_varint(data: bytes, offset: int) -> tuple[int, int]:
     """Return (value, offset behind it)."""
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 35, 7):
         if offset >= len(data):
             raise BadPayload("the data end inside a varint")
         byte = data[offset]
@@ -31,7 +31,7 @@ def read_varint(data: bytes, offset: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, offset
-        shift += 7
+    raise BadPayload("a varint of more than five bytes")
 
 
 def inflate(data: bytes, limit: int) -> bytes:
@@ -50,13 +50,14 @@ def decode_runs(payload: bytes, ring_cells: int) -> list[tuple[int, int]]:
     """Return (flat index, level) of each changed cell."""
     header_bytes, offset = read_varint(payload, 0)
     header_end = offset + header_bytes
-    if header_end > len(payload):
-        raise BadPayload("the header runs past the end")
+    if header_end > len(payload) or header_bytes > 2 * ring_cells + ring_cells // 128:
+        raise BadPayload("the header runs past the end, or is longer than the ring can need")
+    header = payload[:header_end]
     indices: list[int] = []
     end_of_run = 0
     while offset < header_end:
-        gap, offset = read_varint(payload[:header_end], offset)
-        length, offset = read_varint(payload[:header_end], offset)
+        gap, offset = read_varint(header, offset)
+        length, offset = read_varint(header, offset)
         first = end_of_run + gap
         end_of_run = first + length
         if length < 1 or end_of_run > ring_cells:
@@ -71,7 +72,7 @@ def decode_runs(payload: bytes, ring_cells: int) -> list[tuple[int, int]]:
 def decode_delta(encoding: int, payload: bytes, ring_cells: int) -> list[tuple[int, int]]:
     """Return (flat index, level) of each changed cell of a delta."""
     if encoding == stream_pb2.ENCODING_RLE8_ZLIB:
-        payload = inflate(payload, 5 + 11 * ring_cells)
+        payload = inflate(payload, 6 + 3 * ring_cells + ring_cells // 128)
     elif encoding != stream_pb2.ENCODING_RLE8:
         raise BadPayload(f"encoding {encoding} of a delta")
     return decode_runs(payload, ring_cells)
@@ -188,6 +189,7 @@ class Replica:
     rejects: bool = False
     broken: dict[int, str] = field(default_factory=dict)
     frames: int = 0
+    miscounted: bool = False
     changes: int = 0
     cadence_ms: int = 0
     refused: list[str] = field(default_factory=list)
@@ -239,7 +241,8 @@ class Replica:
         elif control == "selection_changed":
             self._selection_changed(frame.selection_changed)
         elif control == "snapshot_end":
-            if frame.snapshot_end.keyframes != self.keyframes:
+            self.miscounted = frame.snapshot_end.keyframes != self.keyframes
+            if self.miscounted and not self.rejects:
                 raise Gap(f"{self.keyframes} of {frame.snapshot_end.keyframes} keyframes have come")
             self.in_sync = self.rejects or all(channel.in_sync for channel in self.channels.values())
         elif control == "heartbeat":

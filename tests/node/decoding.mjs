@@ -32,13 +32,16 @@ function inflate(payload, limitBytes) {
   return found.buffer;
 }
 
+const headerLimit = (cells) => 2 * cells + Math.floor(cells / 128);
+
 /** Call visit(index, level) for each changed cell, in ascending order, but only once all of the payload is known to be good. */
 export function decodeDelta(encoding, payload, cells, visit) {
-  if (encoding === Encoding.RLE8_ZLIB) payload = inflate(payload, 3 * cells + Math.floor(cells / 128) + 6);
+  if (encoding === Encoding.RLE8_ZLIB) payload = inflate(payload, headerLimit(cells) + cells + 6);
   else if (encoding !== Encoding.RLE8) throw new BadPayload(`encoding ${encoding} of a delta`);
   const [headerBytes, headerStart] = readVarint(payload, 0, payload.length);
   const headerEnd = headerStart + headerBytes;
   if (headerEnd > payload.length) throw new BadPayload("the header is longer than what follows");
+  if (headerBytes > headerLimit(cells)) throw new BadPayload("the header is longer than the ring can need");
   const passes = [() => {}, visit];
   for (const seen of passes) {
     let offset = headerStart;

@@ -27,7 +27,12 @@ def node_program(name: str) -> list[str]:
     node, reason = node_or_reason()
     if reason:
         pytest.skip(reason)
-    return [node, str(HERE / name)]
+    return [node, node_path(name)]
+
+
+def node_path(name: str) -> str:
+    """Return the path of a program of this folder."""
+    return str(HERE / name)
 
 
 @functools.cache

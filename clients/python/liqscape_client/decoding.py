@@ -18,6 +18,9 @@ from liqscape_client.errors import DecodeError
 MAX_RING_CELLS: Final = 1 << 24
 """Cells of a ring at most: twenty times the largest default channel, small enough to allocate on a server's word."""
 
+MAX_DECODE_BYTES_PER_CELL: Final = 64
+"""Memory that reading a delta takes at most, for each cell of the ring: every cell a run of its own takes the most."""
+
 _MAX_VARINT_BYTES: Final = 5  # every number of a payload is below MAX_RING_CELLS; five bytes hold 2^35
 
 
@@ -45,22 +48,23 @@ def read_varints(buffer: bytes) -> NDArray[np.int64]:
         int64[n], in order.
     """
     octets = np.frombuffer(buffer, dtype=np.uint8)
-    if not octets.size:
-        return np.empty(0, dtype=np.int64)
-    ends = np.flatnonzero(octets < 0x80)
-    if not ends.size or ends[-1] != octets.size - 1:
-        raise DecodeError("payload ends inside a varint of its header")
-    starts = np.empty_like(ends)
-    starts[0] = 0
-    starts[1:] = ends[:-1] + 1
-    lengths = ends - starts + 1
-    if lengths.max() > _MAX_VARINT_BYTES:
-        raise DecodeError(f"payload header holds a varint longer than {_MAX_VARINT_BYTES} bytes")
-    if lengths.max() == 1:
+    if not octets.size or octets.max() < 0x80:
         return octets.astype(np.int64)
-    place = np.arange(octets.size, dtype=np.int64) - np.repeat(starts, lengths)
-    summands = (octets & 0x7F).astype(np.int64) << (7 * place)
-    return np.add.reduceat(summands, starts)
+    goes_on = octets >= 0x80
+    if goes_on[-1]:
+        raise DecodeError("payload ends inside a varint of its header")
+    starts = np.flatnonzero(~np.concatenate(([False], goes_on[:-1])))
+    values = (octets[starts] & 0x7F).astype(np.int64)
+    # Most numbers end here; only the others are looked at again, and there are never more of them than of other bytes.
+    which = np.flatnonzero(goes_on[starts])
+    place = starts[which] + 1
+    for index in range(1, _MAX_VARINT_BYTES):
+        values[which] |= (octets[place] & 0x7F).astype(np.int64) << (7 * index)
+        longer = goes_on[place]
+        which, place = which[longer], place[longer] + 1
+    if which.size:
+        raise DecodeError(f"payload header holds a varint longer than {_MAX_VARINT_BYTES} bytes")
+    return values
 
 
 def inflate(payload: bytes, limit_bytes: int) -> bytes:
@@ -84,17 +88,22 @@ def inflate(payload: bytes, limit_bytes: int) -> bytes:
     return inflated
 
 
-def runs_limit_bytes(cells: int) -> int:
-    """Return how long ENCODING_RLE8 bytes for a ring of so many cells can be at most.
+def header_limit_bytes(cells: int) -> int:
+    """Return how long the header of ENCODING_RLE8 can be at most, for a ring of so many cells.
 
-    One byte a changed cell, and two varints a run of at least one cell. A varint of v takes at most 1 + v / 128 bytes,
-    and all gaps and lengths together are at most `cells`.
+    Two varints a run of at least one cell. A varint of v takes at most 1 + v / 128 bytes, and all gaps and lengths
+    together are at most `cells`. Without this bound a header costs a hundred times its ring in memory.
     """
-    return _MAX_VARINT_BYTES + cells + 2 * cells + cells // 128 + 1
+    return 2 * cells + cells // 128
+
+
+def runs_limit_bytes(cells: int) -> int:
+    """Return how long ENCODING_RLE8 bytes can be at most: the header, its length, and one byte a changed cell."""
+    return _MAX_VARINT_BYTES + header_limit_bytes(cells) + cells + 1
 
 
 def decode_runs(payload: bytes, cells: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Decode ENCODING_RLE8.
+    """Decode ENCODING_RLE8. Takes at most MAX_DECODE_BYTES_PER_CELL of memory, whatever the payload says.
 
     Args:
         payload: varint(H), H bytes of (gap, length) varints, then one byte for each cell.
@@ -106,22 +115,25 @@ def decode_runs(payload: bytes, cells: int) -> tuple[NDArray[np.int64], NDArray[
     header_bytes, offset = read_varint(payload, 0)
     if header_bytes > len(payload) - offset:
         raise DecodeError(f"payload header of {header_bytes} bytes runs past the {len(payload) - offset} that follow")
+    if header_bytes > header_limit_bytes(cells):
+        raise DecodeError(f"payload header of {header_bytes} bytes is longer than a ring of {cells} cells can need")
     numbers = read_varints(payload[offset : offset + header_bytes])
     if numbers.size % 2:
         raise DecodeError("payload header ends between a gap and its length")
-    lengths = numbers[1::2]
+    gaps, lengths = numbers[0::2], numbers[1::2]
     levels = np.frombuffer(payload, dtype=np.uint8, offset=offset + header_bytes)
     if lengths.size and lengths.min() < 1:
         raise DecodeError("payload header holds a run of no cells")
-    run_ends = np.cumsum(numbers[0::2] + lengths)
-    if run_ends.size and run_ends[-1] > cells:
-        raise DecodeError(f"payload names cell {run_ends[-1] - 1} of a ring of {cells}")
+    end = int(numbers.sum())  # gaps and lengths are all there is in front of it
+    if end > cells:
+        raise DecodeError(f"payload names cell {end - 1} of a ring of {cells}")
     total = int(lengths.sum())
     if total != levels.size:
         raise DecodeError(f"payload names {total} cells and carries {levels.size}")
-    # Cell k of the payload lies in a run that starts at ring index `run start` and payload index `cells before`.
-    cells_before = np.cumsum(lengths) - lengths
-    return np.repeat(run_ends - lengths - cells_before, lengths) + np.arange(total, dtype=np.int64), levels
+    # Cell k of the payload lies k cells and all gaps up to its own run from the start.
+    indices = np.repeat(np.cumsum(gaps), lengths)
+    indices += np.arange(total, dtype=np.int64)
+    return indices, levels
 
 
 def decode_delta(payload: bytes, encoding: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

@@ -1,0 +1,403 @@
+"""What must hold whatever a peer sends. Each target takes one input and returns what became of it, or raises.
+
+Targets may raise nothing but what is documented of what they call; that they catch themselves. Anything else, an
+AssertionError among them, is a defect.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import struct
+import subprocess
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import DecodeError as ProtobufDecodeError
+from google.protobuf.message import Message
+
+from liqscape.api.requests import channels_of, grid_of, map_of, parse, rejected_channels_of, resume_points_of
+from liqscape.broadcast.cadence import CADENCE_CLASSES_MS, cadence_class_ms
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.device.numpy_backend import NumpyBackend
+from liqscape.errors import InvalidArgument, QueryError
+from liqscape.grid.queries import MAX_QUERY_CELLS, plan_grid
+from liqscape.grid.shard import Shard
+from liqscape.grid.updates import GridQuery, MapQuery
+from liqscape.live_books import LiveBooks
+from liqscape.v1 import query_pb2, stream_pb2
+from liqscape_client import decoding
+from liqscape_client.client import assemble_grid
+from liqscape_client.errors import DecodeError
+from liqscape_client.liquidation_maps import assemble_map
+from liqscape_client.replica_set import ReplicaSet
+from tests import wire_decoder
+from tests.fake_engine import FakeEngine
+from tests.fuzz.inputs import Payload, message_bytes, payload
+from tests.unit.client.fake_server import grid_parts, map_parts
+from tests.unit.client.wire_model import ModelChannel
+from tests.unit.synthetic_market import BTC, EXAMPLE_MINUTE, at, candle, mark, open_interest, tick_end
+
+WIRE: Final = Path(__file__).parents[1] / "golden" / "wire"
+MAX_ERROR_CHARACTERS: Final = 1000
+"""Errors go into trailers of HTTP/2 and into logs; what a peer sent must not come back whole."""
+
+_M = TypeVar("_M", bound=Message)
+
+
+class Payloads:
+    """Payloads, read by the shipped client and by the plain decoder, which must agree; and by Node, in batches."""
+
+    name = "payloads"
+
+    def __init__(self, node: Sequence[str] = ()) -> None:
+        self._node = node
+        self._said: list[tuple[Payload, str]] = []
+
+    def run(self, random: Random) -> str:
+        """Read one payload in both ways."""
+        asked = payload(random)
+        ours, theirs = client_answer(asked), plain_answer(asked)
+        assert ours == theirs, f"{asked.line()}: the client says {ours!r}, the plain decoder {theirs!r}"
+        if self._node:
+            self._said.append((asked, ours))
+        return "accepted" if ours != "no" else "refused"
+
+    def finish(self) -> None:
+        """Hold everything since the last time against Node: one process for all of it."""
+        if not self._said:
+            return
+        lines = "".join(f"{asked.line()}\n" for asked, _ in self._said)
+        done = subprocess.run(self._node, input=lines, capture_output=True, text=True, check=False, timeout=600)
+        assert not done.returncode, done.stderr
+        for (asked, ours), theirs in zip(self._said, done.stdout.splitlines(), strict=True):
+            assert ours == theirs, f"{asked.line()}: the client says {ours!r}, Node {theirs!r}"
+        self._said.clear()
+
+
+def client_answer(asked: Payload) -> str:
+    """Return what the shipped client reads, as tests/node/payloads.mjs puts it."""
+    try:
+        if asked.encoding == stream_pb2.ENCODING_TIME_DIFFERENCE_ZLIB:
+            ring = decoding.decode_keyframe(asked.data, asked.encoding, asked.columns, asked.rows, asked.newest_column)
+            return f"yes {zlib.crc32(ring.tobytes())}"
+        cells, levels = decoding.decode_delta(asked.data, asked.encoding, asked.columns * asked.rows)
+    except DecodeError:
+        return "no"
+    return _of_cells(zip(cells.tolist(), levels.tolist(), strict=True))
+
+
+def plain_answer(asked: Payload) -> str:
+    """Return what the plain decoder reads, as tests/node/payloads.mjs puts it."""
+    try:
+        if asked.encoding == stream_pb2.ENCODING_TIME_DIFFERENCE_ZLIB:
+            ring = wire_decoder.decode_keyframe(
+                asked.encoding, asked.data, asked.columns, asked.rows, asked.newest_column
+            )
+            return f"yes {zlib.crc32(ring)}"
+        return _of_cells(wire_decoder.decode_delta(asked.encoding, asked.data, asked.columns * asked.rows))
+    except wire_decoder.BadPayload:
+        return "no"
+
+
+def _of_cells(cells: Iterable[tuple[int, int]]) -> str:
+    return f"yes {zlib.crc32(b''.join(struct.pack('<IB', index, level) for index, level in cells))}"
+
+
+class Frames:
+    """Whole streams of the goldens with something wrong in them, applied by the shipped client."""
+
+    name = "frames"
+
+    def __init__(self) -> None:
+        self._streams = _golden_streams()
+        self._frames = [frame for stream in self._streams for frame in stream]
+        self._replicas = ReplicaSet(lambda: 0.0)
+        self._rest: list[bytes] = []
+
+    def run(self, random: Random) -> str:
+        """Apply one message; every few messages a new stream begins, and most of its own are untouched."""
+        if not self._rest:
+            self._replicas = ReplicaSet(lambda: 0.0)
+            self._replicas.connecting()
+            self._rest = list(random.choice(self._streams))
+        if random.randrange(3):
+            data = self._rest.pop(0)
+        else:
+            data = message_bytes(random, stream_pb2.Frame, self._rest or self._frames)
+        try:
+            frame = stream_pb2.Frame.FromString(data)
+        except ProtobufDecodeError:
+            return "refused"
+        effect = self._replicas.apply(frame)
+        self._check()
+        return "refused" if effect.broken else "accepted"
+
+    def finish(self) -> None:
+        """Nothing is left over."""
+
+    def _check(self) -> None:
+        """Whatever has come: what is called in sync is whole, and everything can be asked for."""
+        replicas = self._replicas
+        is_in_sync, points = replicas.in_sync, replicas.resume_points()
+        assert all(0 <= point.tick < 1 << 64 for point in points)
+        for key in replicas.channels():
+            replica = replicas.replica(*key)
+            assert replica.in_sync or not (is_in_sync or points)
+            if not replica.has_levels:
+                assert not replica.in_sync
+                continue
+            heatmap = replica.heatmap()
+            assert heatmap.levels.shape == (heatmap.axes.columns, heatmap.axes.rows)
+            assert heatmap.levels.size <= decoding.MAX_RING_CELLS
+            assert len(heatmap.candles.open) == heatmap.axes.columns
+            if heatmap.levels.size < 1000:
+                assert len(heatmap.price_low()) == heatmap.axes.rows
+                assert len(heatmap.column_start()) == heatmap.axes.columns
+            replicas.data_states(key[0])
+            share = replicas.covered_share(key[0])
+            assert share is None or 0 <= share <= 1
+            state = replicas.symbol(key[0])
+            assert state is None or abs(state.mark_price) < 1 << 63
+
+
+@functools.cache
+def _golden_streams() -> list[list[bytes]]:
+    streams = [json.loads(path.read_text("utf-8"))["steps"] for path in sorted(WIRE.glob("stream*.json"))]
+    return [[bytes.fromhex(step["frame"]) for step in steps] for steps in streams]
+
+
+class Answers:
+    """Parts of grids and maps with something wrong in them, put together by the shipped client."""
+
+    name = "answers"
+
+    def __init__(self) -> None:
+        golden = json.loads((WIRE / "liquidation_map.json").read_text("utf-8"))
+        self._maps = [
+            [part.SerializeToString() for part in map_parts()],
+            [bytes.fromhex(part) for part in golden["parts"]],
+        ]
+        self._grids = [[part.SerializeToString() for part in grid_parts(ModelChannel())]]
+
+    def run(self, random: Random) -> str:
+        """Put one answer together."""
+        if random.random() < 0.5:
+            return self._assemble(random, self._grids, query_pb2.GetGridResponse, assemble_grid)
+        return self._assemble(random, self._maps, query_pb2.GetLiquidationMapResponse, assemble_map)
+
+    def finish(self) -> None:
+        """Nothing is left over."""
+
+    def _assemble(
+        self,
+        random: Random,
+        examples: Sequence[Sequence[bytes]],
+        kind: type[_M],
+        assemble: Callable[[AsyncIterator[_M]], Any],
+    ) -> str:
+        parts = list(random.choice(examples))
+        how = random.randrange(8)
+        at = random.randrange(len(parts))
+        if how == 0:
+            del parts[at]
+        elif how == 1:
+            parts.insert(at, random.choice(parts))
+        elif how == 2:
+            random.shuffle(parts)
+        else:
+            parts[at] = message_bytes(random, kind, parts[at : at + 1])
+        try:
+            messages = [kind.FromString(part) for part in parts]
+            answer = _result_of(assemble(_iterated(messages)))
+        except (DecodeError, ProtobufDecodeError):
+            return "refused"
+        assert answer.cells.size <= decoding.MAX_RING_CELLS
+        assert len(answer.usd_per_weighted_lot) == answer.cells.shape[1]
+        return "accepted"
+
+
+async def _iterated(messages: Sequence[_M]) -> AsyncIterator[_M]:
+    for message in messages:
+        yield message
+
+
+def _result_of(coroutine: Any) -> Any:
+    """Return what a coroutine that never waits returns."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("it waits for something")
+
+
+class Requests:
+    """Requests of every RPC, parsed and checked as the server does, up to the point where work would begin."""
+
+    name = "requests"
+
+    def __init__(self) -> None:
+        engine = FakeEngine()
+        self._hub = Hub(InProcessFrameSource(engine.shard))
+        shard = Shard([BTC], NumpyBackend(), lambda: 0)
+        for event in (
+            mark(at(EXAMPLE_MINUTE, -1), 908_000),
+            open_interest(at(EXAMPLE_MINUTE), "88060.900"),
+            tick_end(EXAMPLE_MINUTE),
+            candle(EXAMPLE_MINUTE, EXAMPLE_MINUTE + 5, (893_530, 893_651, 890_123, 890_406), "2241.182"),
+            open_interest(at(EXAMPLE_MINUTE + 5), "88351.808"),
+            tick_end(EXAMPLE_MINUTE + 5),
+        ):
+            shard.accept(event)
+        shard.render()
+        self._view = shard.view()["BTC"]
+        self._books = LiveBooks(shard)
+        self._minute = self._view.now_minute
+        self._kinds: dict[type[Message], tuple[Callable[[bytes], object], list[bytes]]] = {
+            stream_pb2.SubscribeRequest: (self._subscribe, self._subscribe_examples()),
+            stream_pb2.SessionRequest: (self._session, self._session_examples()),
+            query_pb2.GetGridRequest: (self._grid, self._grid_examples()),
+            query_pb2.GetLiquidationMapRequest: (self._map, self._map_examples()),
+            query_pb2.GetStatusRequest: (lambda data: parse(query_pb2.GetStatusRequest, data), [b""]),
+            query_pb2.ListInstrumentsRequest: (lambda data: parse(query_pb2.ListInstrumentsRequest, data), [b""]),
+        }
+
+    def run(self, random: Random) -> str:
+        """Ask once."""
+        return self.ask(*self.draw(random))
+
+    def draw(self, random: Random) -> tuple[type[Message], bytes]:
+        """Return a kind of request and bytes that may be one."""
+        kind = random.choice(list(self._kinds)[: None if random.randrange(20) == 0 else 4])
+        return kind, message_bytes(random, kind, self._kinds[kind][1])
+
+    def ask(self, kind: type[Message], data: bytes) -> str:
+        """Ask with bytes."""
+        try:
+            self._kinds[kind][0](data)
+        except QueryError as error:
+            text = str(error)
+            assert len(text) <= MAX_ERROR_CHARACTERS, text[:200]
+            assert text.isprintable(), ascii(text)
+            return "refused"
+        return "accepted"
+
+    def finish(self) -> None:
+        """Nothing is left over."""
+
+    def _subscribe(self, data: bytes) -> None:
+        asked = parse(stream_pb2.SubscribeRequest, data)
+        wanted, points = channels_of(asked), resume_points_of(asked)
+        assert len(wanted) <= 256
+        assert len(points) <= 64
+        assert cadence_class_ms(asked.cadence_ms) in (0, *CADENCE_CLASSES_MS)
+        self._hub.select(wanted)
+
+    def _session(self, data: bytes) -> None:
+        asked = parse(stream_pb2.SessionRequest, data)
+        kind = asked.WhichOneof("request")
+        if kind == "open":
+            self._subscribe(asked.open.SerializeToString())
+        elif kind == "change":
+            cadence_class_ms(asked.change.cadence_ms)
+            self._hub.select(channels_of(asked.change))
+        elif kind == "reject":
+            rejected_channels_of(asked.reject)
+
+    def _grid(self, data: bytes) -> None:
+        query = grid_of(parse(query_pb2.GetGridRequest, data))
+        _check_query(query)
+        channel = self._view.channels.get(query.timeframe)
+        plan = plan_grid(
+            query,
+            instruments=self._view.instruments,
+            mixes=self._view.mixes,
+            scale=self._view.scale,
+            mark_price=self._view.mark_price,
+            now_minute=self._view.now_minute,
+            view=self._view.ledger_of(query.model),
+            history=channel.history if channel is not None else (),
+        )
+        axes = plan.axes
+        assert 1 <= axes.timeframe.columns * axes.rows.count <= MAX_QUERY_CELLS
+        assert axes.timeframe.column_minutes >= 1
+        assert axes.rows.multiple >= 1
+
+    def _map(self, data: bytes) -> None:
+        query = map_of(parse(query_pb2.GetLiquidationMapRequest, data))
+        _check_query(query)
+        # A caller with a small limit, so that no answer takes long.
+        answer = self._books.capture("BTC", query.model).answer(replace(query, max_cells=5000), 7)
+        assert answer.map.cells.size <= 5000
+
+    def _subscribe_examples(self) -> list[bytes]:
+        selector = stream_pb2.ChannelSelector(symbol="BTC", timeframe="24h")
+        point = stream_pb2.ResumePoint(source_id="shard-0", epoch=7, tick=3)
+        full = stream_pb2.SubscribeRequest(channels=[selector, selector], cadence_ms=500, resume=[point])
+        return [b"", full.SerializeToString(), stream_pb2.SubscribeRequest(channels=[selector]).SerializeToString()]
+
+    def _session_examples(self) -> list[bytes]:
+        opened = stream_pb2.SubscribeRequest.FromString(self._subscribe_examples()[1])
+        requests = (
+            stream_pb2.SessionRequest(open=opened),
+            stream_pb2.SessionRequest(acknowledge=stream_pb2.Acknowledge(frames=3)),
+            stream_pb2.SessionRequest(change=stream_pb2.Change(channels=opened.channels, cadence_ms=250)),
+            stream_pb2.SessionRequest(reject=stream_pb2.Reject(source_id="shard-0", channel_ids=[1, 2], details="no")),
+        )
+        return [request.SerializeToString() for request in requests]
+
+    def _grid_examples(self) -> list[bytes]:
+        shares = [query_pb2.LeverageShare(leverage=tier, share_ppm=500_000) for tier in (10, 20)]
+        requests = (
+            query_pb2.GetGridRequest(symbol="BTC", timeframe="24h"),
+            query_pb2.GetGridRequest(symbol="BTC", timeframe="12h", as_of_minute=self._minute, leverage_shares=shares),
+            query_pb2.GetGridRequest(
+                symbol="BTC", column_minutes=60, columns=6, base_steps_per_row=10, price_low=80_000, price_high=90_000
+            ),
+        )
+        return [request.SerializeToString() for request in requests]
+
+    def _map_examples(self) -> list[bytes]:
+        requests = (
+            query_pb2.GetLiquidationMapRequest(symbol="BTC", base_steps_per_row=1000),
+            query_pb2.GetLiquidationMapRequest(
+                symbol="BTC",
+                venues=["binance"],
+                leverages=[10, 20],
+                side=query_pb2.POSITION_SIDE_LONG,
+                price_low=80_000,
+                price_high=90_000,
+                base_steps_per_row=50,
+                breakdown=[query_pb2.MAP_BREAKDOWN_LEVERAGE, query_pb2.MAP_BREAKDOWN_VENUE],
+            ),
+        )
+        return [request.SerializeToString() for request in requests]
+
+
+def _check_query(query: GridQuery | MapQuery) -> None:
+    if query.symbol != "BTC":
+        raise InvalidArgument("another symbol")  # the engine knows which it has
+    assert len(query.venues) <= 64
+    assert len(query.leverages) <= 16
+    assert len(query.leverage_shares) <= 16
+
+
+Target = Payloads | Frames | Answers | Requests
+
+
+def targets(node: Sequence[str] = ()) -> tuple[Target, ...]:
+    """Return every target. node: the command of tests/node/payloads.mjs; without it payloads are read in two ways."""
+    return (Payloads(node), Frames(), Answers(), Requests())
+
+
+def tally(target: Target, random: Random, count: int) -> Counter[str]:
+    """Run a target so many times and return what became of its inputs."""
+    found = Counter(target.run(random) for _ in range(count))
+    target.finish()
+    return found
