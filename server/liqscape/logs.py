@@ -32,6 +32,7 @@ _SECRETS: Final = (
         rf"\1\2{REDACTED}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1\2{REDACTED}"),
+    (re.compile(r"liqs_[A-Za-z0-9_-]{8,}"), REDACTED),  # our own, wherever they are; see api.tokens
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,2}"), REDACTED),
     # Opaque strings with letters and digits; paths and dotted names are not.
     (re.compile(r"(?<![\w/.-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9_-]{32,}(?![\w/.-]*[/.]\w)"), REDACTED),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from liqscape.api.tokens import TOKEN_BYTES, TOKEN_PREFIX
 from liqscape.errors import NotFound
 from liqscape.logs import LOG_FORMATS, configure_logs
 
@@ -102,6 +103,7 @@ def test_json_keeps_what_was_forged_as_it_was() -> None:
         "token={}",
         '{{"api_token": "{}"}}',
         "peer said {}",
+        "peer ({})",
     ],
 )
 def test_token_is_in_no_line(written: Written, text: str) -> None:
@@ -119,6 +121,16 @@ def test_token_is_in_no_line(written: Written, text: str) -> None:
 
         assert token not in written()
         assert token.rpartition(".")[2] not in written()
+
+
+@pytest.mark.parametrize("text", ["/v1/{}/next.html", "x.{}.y", "{}", "a={}&b", "'{}'"])
+def test_token_of_ours_is_in_no_line_wherever_it_stands(written: Written, text: str) -> None:
+    token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+
+    logging.getLogger("liqscape.test").info(text.format(token), extra={"fields": {"note": text.format(token)}})
+
+    assert token[5:] not in written()
+    assert "[redacted]" in written()
 
 
 def test_ordinary_words_are_kept(written: Written) -> None:
