@@ -104,6 +104,12 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.bench_refresh"),
     ),
     Step(
+        "hostile",
+        "10,000 connections that mean no good cost bounded memory and disturb nobody",
+        (PYTHON, "-m", "pytest", "-s", "tests/integration/test_hostile.py"),
+        {"LIQSCAPE_HOSTILE_CONNECTIONS": "10000"},
+    ),
+    Step(
         "grid",
         "a year's nine grids are the same from age tiers, from the raw log and from every peer",
         (PYTHON, "-m", "benchmarks.bench_grid"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import resource
 import signal
 import sys
 import time
@@ -30,10 +31,15 @@ from liqscape.terminal_progress import progress_bar
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 1.0
 
+MAX_OPEN_FILES = 16_384
+"""A connection is a file: all streams, four times over, so that connections that say nothing until they are dropped do
+not keep others out. So many take 0.4 GB at most (20 to 30 KB each)."""
+
 
 def run_serve(namespace: argparse.Namespace) -> int:
     """Run a server until it is interrupted, or its input ends and --at-end is exit. Returns 1 if the engine failed."""
     configure_logs(namespace.log_format, namespace.log_level)
+    _allow_open_files()
     kind, manifest = parse_source(namespace.source)
     venues, symbols = parse_venues(namespace.venues, parse_symbols(namespace.symbols))
     config = ServeConfig(
@@ -60,6 +66,14 @@ def run_serve(namespace: argparse.Namespace) -> int:
         drain_seconds=parse_drain(namespace.drain),
     )
     return asyncio.run(_serve(config))
+
+
+def _allow_open_files() -> None:
+    """Raise this process's limit, often 1,024, as far as the system lets it and we need it."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if most == resource.RLIM_INFINITY else min(most, MAX_OPEN_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _serve(config: ServeConfig) -> int:

@@ -1,11 +1,14 @@
-"""What the serve command prints."""
+"""What the serve command prints, and what it asks of the system."""
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 
+import pytest
+
 from liqscape.grid.updates import Coverage, EngineStatus, SymbolStatus
-from liqscape.serve import status_line
+from liqscape.serve import MAX_OPEN_FILES, _allow_open_files, status_line
 from tests.unit.synthetic_market import EXAMPLE_MINUTE, at
 
 COVERAGE = Coverage("BTC", "venue", "venue:BTCUSDT", 0, (10, 20), (30, 40), 0, 0, 5)
@@ -28,3 +31,17 @@ def test_line_without_symbols_has_no_cost_and_ends_with_the_message() -> None:
     status = replace(STATUS, state="failed", symbols=(), message="it broke")
 
     assert status_line(status, at(EXAMPLE_MINUTE) / 1e9) == "14:30:00Z failed | tick 99 | it broke"
+
+
+def test_serve_asks_for_as_many_files_as_it_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, limits: asked.append(limits))
+    for given in [(1024, 4096), (1024, 1 << 20), (1024, resource.RLIM_INFINITY), (20_000, 20_000)]:
+        monkeypatch.setattr(resource, "getrlimit", lambda _what, given=given: given)
+        _allow_open_files()
+
+    assert asked == [
+        (4096, 4096),
+        (MAX_OPEN_FILES, 1 << 20),
+        (MAX_OPEN_FILES, resource.RLIM_INFINITY),
+    ]

@@ -39,6 +39,9 @@ MAX_CONNECTION_AGE_MS: Final = 3_600_000
 HANDSHAKE_TIMEOUT_MS: Final = 10_000
 """Three round trips of a bad line. A connection that says nothing costs a file and some KB until then."""
 
+MAX_CONNECTION_IDLE_MS: Final = 300_000
+"""Nobody pings a connection without calls, so one whose peer is gone would stay. Clients open another when they ask."""
+
 SERVER_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not take every other connection
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
@@ -50,6 +53,7 @@ SERVER_OPTIONS: Final = (
     ("grpc.http2.ping_timeout_ms", 10_000),
     # The default of 5 minutes cuts clients that ping every 30 s with "too many pings".
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+    ("grpc.max_connection_idle_ms", MAX_CONNECTION_IDLE_MS),
     # TCP, TLS and HTTP/2 greetings together; who has not finished by then is dropped (the default is 2 minutes).
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
     ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
