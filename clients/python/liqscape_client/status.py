@@ -16,6 +16,8 @@ from liqscape_client.errors import ClientError
 from liqscape_client.market_state import state_names
 
 _EXIT_FAILURE: Final = 1
+_MAX_PRICE_DECIMALS: Final = 18
+"""No price has more; a server that is not ours might say four billion."""
 
 
 def add_status_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,9 +92,10 @@ def lines(status: query_pb2.GetStatusResponse) -> list[str]:
         f"streams   {status.streams:,} open, {status.ticks_conflated:,} ticks conflated",
     ]
     for symbol in status.symbols:
-        price = symbol.mark_price / 10**symbol.price_decimals
+        decimals = min(symbol.price_decimals, _MAX_PRICE_DECIMALS)
+        price = symbol.mark_price / 10**decimals
         shown.append(
-            f"{symbol.symbol:<9} {price:,.{symbol.price_decimals}f}, {symbol.live_cohorts:,} cohorts,"
+            f"{symbol.symbol:<9} {price:,.{decimals}f}, {symbol.live_cohorts:,} cohorts,"
             f" {symbol.ledger_events:,} events, grids in {symbol.tick_compute_ms:.1f} ms"
         )
         shown += [_venue_line(part, status.server_unix_ns) for part in symbol.coverage]
