@@ -104,6 +104,11 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.bench_refresh"),
     ),
     Step(
+        "slow_readers",
+        "at 20 ticks a second a reader of 4 messages a second is never more than its window behind",
+        (PYTHON, "-m", "benchmarks.bench_slow_reader"),
+    ),
+    Step(
         "hostile",
         "10,000 connections that mean no good cost bounded memory and disturb nobody",
         (PYTHON, "-m", "pytest", "-s", "tests/integration/test_hostile.py"),
