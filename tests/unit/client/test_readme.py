@@ -50,6 +50,16 @@ def test_request_is_what_a_client_sends() -> None:
     assert [(channel.symbol, channel.timeframe) for channel in request.channels] == [("BTC", "24h")]
 
 
+def test_requests_of_a_session_are_what_a_client_sends() -> None:
+    said = {name: stream_pb2.SessionRequest.FromString(BYTES[name]) for name in ("open", "acknowledge", "reject")}
+
+    assert [(channel.symbol, channel.timeframe) for channel in said["open"].open.channels] == [("BTC", "24h")]
+    assert said["open"].open.max_in_flight == 2
+    assert said["acknowledge"].acknowledge.frames == 3
+    assert list(said["reject"].reject.channel_ids) == [7]
+    assert said["reject"].reject.reason == stream_pb2.Reject.REASON_GAP
+
+
 def test_keyframe_becomes_the_ring() -> None:
     assert inflate(BYTES["keyframe payload"], 12) == BYTES["keyframe inflated"]
 
