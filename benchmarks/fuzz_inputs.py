@@ -4,9 +4,9 @@
     python -m benchmarks.fuzz_inputs --count N --seed S   so many, those of an earlier run
 
 Payloads are read by the Python client, by the plain decoder of the tests and, where node is installed, by the client in
-JavaScript: all must say the same. Streams and answers are given to the Python client, requests of every RPC to the
-server's parsers. What must hold is in tests/fuzz/targets.py. Every seed is printed, and one that fails is enough to
-find the input again. The exit status is 1 when anything broke.
+JavaScript; streams by both clients: all must say the same. Answers are given to the Python client, requests of every
+RPC to the server's parsers. What must hold is in tests/fuzz/targets.py. Every seed is printed, and one that fails is
+enough to find the input again. The exit status is 1 when anything broke.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from tests.node.packages import node_or_reason, node_path
 MILLION: Final = 1_000_000
 JOB_INPUTS: Final = 5_000
 """Few enough that an input is found again in seconds by running its job alone, many enough for one start of node."""
+
+PROGRESS_JOBS: Final = 20
 
 SHARES: Final = {"payloads": 40, "frames": 30, "requests": 20, "answers": 10}
 """Percent of all inputs: most go where the most bytes are parsed by hand."""
@@ -69,7 +71,10 @@ def jobs(count: int, seed: int) -> Iterator[Job]:
 def run(job: Job) -> Outcome:
     """Run a job to its end, or to its first defect."""
     node, reason = node_or_reason()
-    command = [] if reason else [node, node_path("payloads.mjs")]
+
+    def command(program: str) -> list[str]:
+        return [] if reason else [node, node_path(program)]
+
     (target,) = (target for target in targets(command) if target.name == job.target)
     random = Random(job.seed)
     found: Counter[str] = Counter()
@@ -95,13 +100,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     todo = [job for job in jobs(options.count, seed) if options.job in ("", job.seed)]
     _, reason = node_or_reason()
     print(f"seed {seed}: {sum(job.count for job in todo):,} inputs in {len(todo)} jobs", flush=True)
-    print(f"payloads are not read by node: {reason}" if reason else "payloads are read by node too", flush=True)
+    print(f"nothing is read by node: {reason}" if reason else "node reads payloads and streams too", flush=True)
     started = time.monotonic()
     found: dict[str, Counter[str]] = {name: Counter() for name in SHARES}
     failures: list[Outcome] = []
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
-        for outcome in pool.map(run, todo):
+        for number, outcome in enumerate(pool.map(run, todo), start=1):
             found[outcome.job.target] += outcome.found
+            if number % PROGRESS_JOBS == 0:
+                print(f"{number} of {len(todo)} jobs, {time.monotonic() - started:.0f} s", flush=True)
             if outcome.failure:
                 failures.append(outcome)
                 print(f"\nBROKEN by job {outcome.job.seed}\n{outcome.failure}", flush=True)

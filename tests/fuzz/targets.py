@@ -12,7 +12,7 @@ import struct
 import subprocess
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -36,7 +36,7 @@ from liqscape_client import decoding
 from liqscape_client.client import assemble_grid
 from liqscape_client.errors import DecodeError
 from liqscape_client.liquidation_maps import assemble_map
-from liqscape_client.replica_set import ReplicaSet
+from liqscape_client.replica_set import FrameEffect, ReplicaSet
 from tests import wire_decoder
 from tests.fake_engine import FakeEngine
 from tests.fuzz.inputs import Payload, message_bytes, payload
@@ -47,6 +47,9 @@ from tests.unit.synthetic_market import BTC, EXAMPLE_MINUTE, at, candle, mark, o
 WIRE: Final = Path(__file__).parents[1] / "golden" / "wire"
 MAX_ERROR_CHARACTERS: Final = 1000
 """Errors go into trailers of HTTP/2 and into logs; what a peer sent must not come back whole."""
+
+FOREIGN: Final = "foreign"
+"""A message of Session, which a client of Subscribe need not know: after it the two go different ways."""
 
 _M = TypeVar("_M", bound=Message)
 
@@ -73,10 +76,8 @@ class Payloads:
         """Hold everything since the last time against Node: one process for all of it."""
         if not self._said:
             return
-        lines = "".join(f"{asked.line()}\n" for asked, _ in self._said)
-        done = subprocess.run(self._node, input=lines, capture_output=True, text=True, check=False, timeout=600)
-        assert not done.returncode, done.stderr
-        for (asked, ours), theirs in zip(self._said, done.stdout.splitlines(), strict=True):
+        answers = _answers(self._node, [asked.line() for asked, _ in self._said])
+        for (asked, ours), theirs in zip(self._said, answers, strict=True):
             assert ours == theirs, f"{asked.line()}: the client says {ours!r}, Node {theirs!r}"
         self._said.clear()
 
@@ -111,22 +112,26 @@ def _of_cells(cells: Iterable[tuple[int, int]]) -> str:
 
 
 class Frames:
-    """Whole streams of the goldens with something wrong in them, applied by the shipped client."""
+    """Whole streams of the goldens with something wrong in them, applied by the shipped client; and by Node."""
 
     name = "frames"
 
-    def __init__(self) -> None:
+    def __init__(self, node: Sequence[str] = ()) -> None:
         self._streams = _golden_streams()
         self._frames = [frame for stream in self._streams for frame in stream]
         self._replicas = ReplicaSet(lambda: 0.0)
         self._rest: list[bytes] = []
+        self._node = node
+        self._lines: list[str] = []
+        self._concluded: list[str] = []
 
     def run(self, random: Random) -> str:
-        """Apply one message; every few messages a new stream begins, and most of its own are untouched."""
+        """Apply one message; every few messages a new client begins, and most of what it gets is untouched."""
         if not self._rest:
             self._replicas = ReplicaSet(lambda: 0.0)
             self._replicas.connecting()
             self._rest = list(random.choice(self._streams))
+            self._lines += ["new", "connecting"]
         if random.randrange(3):
             data = self._rest.pop(0)
         else:
@@ -137,10 +142,35 @@ class Frames:
             return "refused"
         effect = self._replicas.apply(frame)
         self._check()
+        if self._node:
+            is_foreign = frame.WhichOneof("control") == "selection_changed"
+            self._lines.append(data.hex() if not is_foreign else FOREIGN)
+            if not is_foreign:
+                self._concluded.append(_conclusion(self._replicas, effect))
         return "refused" if effect.broken else "accepted"
 
     def finish(self) -> None:
-        """Nothing is left over."""
+        """Hold every conclusion since the last time against Node's: one process for all of them."""
+        if not self._concluded:
+            return
+        answers = _answers(self._node, [line for line in self._lines if line != FOREIGN])
+        ours = iter(self._concluded)
+        history: list[str] = []
+        is_alike = True
+        for line in self._lines:
+            if line == "new":
+                history, is_alike = [], True
+            history.append(line)
+            if line in ("new", "connecting", FOREIGN):
+                is_alike = is_alike and line != FOREIGN
+                continue
+            said, concluded = next(answers), next(ours)
+            # Libraries differ in what they take for a message, texts that are no UTF-8 for one: then the streams part.
+            is_alike = is_alike and said != "unread"
+            if is_alike:
+                assert said == concluded, f"after {history}:\nthe client concludes {concluded}\nNode {said}"
+        self._lines.clear()
+        self._concluded.clear()
 
     def _check(self) -> None:
         """Whatever has come: what is called in sync is whole, and everything can be asked for."""
@@ -165,6 +195,36 @@ class Frames:
             assert share is None or 0 <= share <= 1
             state = replicas.symbol(key[0])
             assert state is None or abs(state.mark_price) < 1 << 63
+
+
+def _answers(command: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
+    """Return the lines that a program answers with."""
+    text = "".join(f"{line}\n" for line in lines)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=600)
+    assert not done.returncode, done.stderr
+    return iter(done.stdout.splitlines())
+
+
+def _conclusion(replicas: ReplicaSet, effect: FrameEffect) -> str:
+    """Return what the shipped client concludes, as tests/node/frames.mjs puts it."""
+    counted = replicas.counters
+    found = [
+        "in sync" if replicas.in_sync else "out of sync",
+        "broken" if effect.broken else "whole",
+        f"after {-1 if effect.reconnect_after_ms is None else effect.reconnect_after_ms}",
+        f"counted {counted.gaps},{counted.checksum_failures},{counted.malformed},{counted.lagged},"
+        f"{counted.epoch_changes},{counted.ticks_conflated},{counted.unknown_chunks}",
+        *(f"resume {point.epoch} {point.tick}" for point in replicas.resume_points()),
+    ]
+    for key in replicas.channels():
+        replica = replicas.replica(*key)
+        held = "0,0,0,0"
+        if replica.has_levels:
+            heatmap = replica.heatmap()
+            ring = decoding.window_to_ring(heatmap.levels, heatmap.newest_column)
+            held = f"{replica.tick},{replica.generation},{heatmap.newest_column},{zlib.crc32(ring.tobytes())}"
+        found.append(f"{replica.channel_id} {held} {str(replica.in_sync).lower()}")
+    return "; ".join(found)
 
 
 @functools.cache
@@ -391,9 +451,9 @@ def _check_query(query: GridQuery | MapQuery) -> None:
 Target = Payloads | Frames | Answers | Requests
 
 
-def targets(node: Sequence[str] = ()) -> tuple[Target, ...]:
-    """Return every target. node: the command of tests/node/payloads.mjs; without it payloads are read in two ways."""
-    return (Payloads(node), Frames(), Answers(), Requests())
+def targets(node: Callable[[str], Sequence[str]] = lambda _program: ()) -> tuple[Target, ...]:
+    """Return every target. node: the command of a program of tests/node; without it only Python reads."""
+    return (Payloads(node("payloads.mjs")), Frames(node("frames.mjs")), Answers(), Requests())
 
 
 def tally(target: Target, random: Random, count: int) -> Counter[str]:

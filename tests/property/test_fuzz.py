@@ -83,8 +83,9 @@ def test_inputs_are_neither_all_valid_nor_all_refused(kind: Callable[[], Target]
 
 
 @pytest.mark.slow
-def test_payloads_are_read_alike_by_node() -> None:
-    tally(Payloads(node_program("payloads.mjs")), Random(SEED + 1), SAMPLE)
+@pytest.mark.parametrize(("kind", "program"), [(Payloads, "payloads.mjs"), (Frames, "frames.mjs")])
+def test_inputs_are_read_alike_by_node(kind: Callable[[list[str]], Target], program: str) -> None:
+    tally(kind(node_program(program)), Random(SEED + 1), SAMPLE)
 
 
 def peak_bytes(read: Callable[[], object], *expected: type[Exception]) -> int:
