@@ -82,6 +82,11 @@ STEPS: Final = (
         RECORDINGS,
     ),
     Step(
+        "fuzz",
+        "a million hostile inputs break neither a client nor a parser of the server, and three clients read them alike",
+        (PYTHON, "-m", "benchmarks.fuzz_inputs"),
+    ),
+    Step(
         "demo",
         "a fresh clone serves all nine timeframes",
         (PYTHON, "-m", "benchmarks.bench_demo"),
