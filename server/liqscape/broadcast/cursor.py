@@ -83,6 +83,7 @@ class Cursor:
         self._sent_at = hub.monotonic()
         self._ages_at = self._sent_at + max_age_s
         self._place = hub.new_place()
+        self._frame_to_sent = hub.timings.freshness[Stage.FRAME_TO_SENT]
         self._changes_due_at = self._sent_at
         self._position: Position | None = None  # what the message under way leads to
         self._whole_tick: int | None = None  # the newest whose message has gone out to its end
@@ -105,10 +106,8 @@ class Cursor:
 
     async def next_frame(self) -> bytes | None:
         """Return the next frame, without sent_unix_ns, when there is one; None after the last."""
-        while True:
-            frame = self.poll()
-            if frame is not None or self.is_over:
-                return frame
+        frame = None if self._is_at_rest() else self.poll()
+        while frame is None and not self.is_over:
             wake_at = min(self._sent_at + self._heartbeat_ms / 1000, self._ends_at)
             awaits_tick = False
             if self._has_credit:
@@ -117,6 +116,8 @@ class Cursor:
                     wake_at = min(wake_at, self._changes_due_at)
             self._waiter = asyncio.get_running_loop().create_future()
             await self._hub.wait(wake_at - self._hub.monotonic(), for_tick=awaits_tick, waiter=self._waiter)
+            frame = self.poll()
+        return frame
 
     def poll(self) -> bytes | None:
         """Return the next frame if one may go out now."""
@@ -135,7 +136,7 @@ class Cursor:
         if self.free_since is None:
             return
         now = self._hub.monotonic()
-        self._hub.timings.freshness[Stage.FRAME_TO_SENT].observe(now - self.free_since)
+        self._frame_to_sent.observe(now - self.free_since)
         # An acknowledgement may come before the transport tells that the message has left.
         if self._credits is not None and self._credits.frames_acknowledged < self._credits.frames_sent:
             self._underway.append((self._credits.frames_sent, now))
@@ -323,7 +324,22 @@ class Cursor:
 
     @property
     def _ends_at(self) -> float:
-        return min(self._ages_at, self._idles_at, self._hub.leaves_at(self._place))
+        ends_at = self._ages_at if self._credits is None else min(self._ages_at, self._idles_at)
+        return ends_at if self._hub.goodbye is None else min(ends_at, self._hub.leaves_at(self._place))
+
+    def _is_at_rest(self) -> bool:
+        """Return whether poll() plainly has nothing, but perhaps what comes with time: a heartbeat or a goodbye.
+
+        Readers are there after nearly every message, and this costs a fraction of asking poll(); wait() does the rest.
+        """
+        return (
+            self._batch is None
+            and not self._openings
+            and self._change is None
+            and not self._missing
+            and not self._snapshot_is_due
+            and not self._is_behind()
+        )
 
     def _is_behind(self) -> bool:
         return self._position is None or self._position.tick < self._hub.ring.head_tick

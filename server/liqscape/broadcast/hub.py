@@ -40,6 +40,10 @@ STALE_TICKS: Final = 3
 GOLDEN_SHARE: Final = (5**0.5 - 1) / 2
 """Multiples of it, modulo 1, fall evenly between 0 and 1, however many there are and whichever have gone."""
 
+ALARM_STEP_S: Final = 1 / 32
+"""Readers that wait for a tick have their alarms together, this far apart: nearly all of them are woken by the tick,
+and a timer made and cancelled for each costs more than the rest of the wait. A heartbeat may be as much later."""
+
 FAILED_RECONNECT_AFTER_MS: Final = 5000
 """A defect of ours does not heal within a moment; the process may be restarted meanwhile."""
 
@@ -124,6 +128,7 @@ class Hub:
         self._places = 0
         self._awaiting_tick: set[asyncio.Future[None]] = set()
         self._asleep: set[asyncio.Future[None]] = set()
+        self._alarms: dict[int, set[asyncio.Future[None]]] = {}
         self._batches: dict[tuple[Selection, Position | None, frozenset[int]], Batch] = {}
         self._frames: dict[tuple[Batch, int], bytes] = {}
         self._frames_bytes = 0
@@ -264,20 +269,44 @@ class Hub:
         return frame
 
     async def wait(self, timeout_s: float, *, for_tick: bool, waiter: asyncio.Future[None] | None = None) -> None:
-        """Return after a time at most, when the hub is being closed, or (for_tick) when a record comes."""
-        if self.leaves_at(1.0) <= self.monotonic():
+        """Return when the hub is being closed, after a time, or (for_tick) when a record comes.
+
+        With for_tick the time may be up to ALARM_STEP_S longer.
+        """
+        if self.goodbye is not None and self.leaves_at(1.0) <= self.monotonic():
             return  # every reader has to leave
         loop = asyncio.get_running_loop()
         # A future for each waiter: cancelling a reader that awaits a shared one would cancel it for all.
         future = waiter or loop.create_future()
-        waiters = self._awaiting_tick if for_tick else self._asleep
-        waiters.add(future)
+        if for_tick:
+            alarm = self._alarm(loop, loop.time() + timeout_s)
+            alarm.add(future)
+            self._awaiting_tick.add(future)
+            try:
+                await future
+            finally:
+                alarm.discard(future)
+                self._awaiting_tick.discard(future)
+            return
+        self._asleep.add(future)
         timer = loop.call_later(max(0.0, timeout_s), finish, future)
         try:
             await future
         finally:
             timer.cancel()
-            waiters.discard(future)
+            self._asleep.discard(future)
+
+    def _alarm(self, loop: asyncio.AbstractEventLoop, at: float) -> set[asyncio.Future[None]]:
+        """Return the waiters that are woken at a time or a little later."""
+        step = int(at / ALARM_STEP_S) + 1
+        alarm = self._alarms.get(step)
+        if alarm is None:
+            alarm = self._alarms[step] = set()
+            loop.call_at(step * ALARM_STEP_S, self._ring_alarm, step)
+        return alarm
+
+    def _ring_alarm(self, step: int) -> None:
+        _wake(self._alarms.pop(step))
 
     async def _run(self) -> None:
         try:
