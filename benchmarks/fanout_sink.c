@@ -29,7 +29,7 @@ enum {
     FRAME_HEADER = 9,
     MESSAGE_HEADER = 5,
     MARK_BYTES = 24,
-    WARM_UP_TICKS = 4,
+    WARM_UP_TICKS = 3,
     IDLE_LIMIT_MS = 10000,
     INPUT_BYTES = 1 << 16,           /* more than the largest frame a server may send unasked, 16,384 + 9 */
     WINDOW_BYTES = 1 << 20,

@@ -83,7 +83,7 @@ def test_reader_gets_one_marked_message_of_the_size_asked_for_at_each_tick(frame
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile the receiver")
 def test_few_clients_get_every_tick_from_both_servers(capsys: pytest.CaptureFixture[str]) -> None:
-    status = bench_fanout.main(["--clients", "3", "--bytes", "2000", "--rounds", "1", "--seconds", "0.5"])
+    status = bench_fanout.main(["--clients", "3", "--bytes", "2000", "--rounds", "1", "--seconds", "0.25"])
 
     assert status == 0
     assert "3 clients, 2 KB, a message" in capsys.readouterr().out
