@@ -120,6 +120,17 @@ STEPS: Final = (
         {"LIQSCAPE_HOSTILE_CONNECTIONS": "10000"},
     ),
     Step(
+        "fanout",
+        "every client gets every tick, and what a message costs beside gRPC alone",
+        (PYTHON, "-m", "benchmarks.bench_fanout"),
+    ),
+    Step(
+        "wire",
+        "what replicas decode from three recorded days is the engine's, and how many bytes that takes beside JSON",
+        (PYTHON, "-m", "benchmarks.bench_wire"),
+        RECORDINGS,
+    ),
+    Step(
         "grid",
         "a year's nine grids are the same from age tiers, from the raw log and from every peer",
         (PYTHON, "-m", "benchmarks.bench_grid"),
