@@ -32,6 +32,7 @@ from tests.certificates import Authority
 from tests.fake_engine import FakeEngine, FakeQueries
 
 SUBSCRIBE = "/liqscape.v1.StreamService/Subscribe"
+SESSION = "/liqscape.v1.StreamService/Session"
 GET_GRID = "/liqscape.v1.QueryService/GetGrid"
 GET_STATUS = "/liqscape.v1.QueryService/GetStatus"
 NO_TOKEN = "no valid token; send one as metadata 'authorization: Bearer liqs_...'"
@@ -99,6 +100,13 @@ async def drained(messages: AsyncIterable[object]) -> None:
     async with asyncio.timeout(10):
         async for _ in messages:
             pass
+
+
+async def read_to_end(call: grpc.aio.StreamStreamCall[bytes, bytes]) -> None:
+    """Read to the end a call that is written to as well."""
+    async with asyncio.timeout(10):
+        while await call.read() is not grpc.aio.EOF:
+            continue
 
 
 async def ending(
@@ -210,6 +218,51 @@ async def test_health_needs_no_token_and_its_streams_have_places_of_their_own(tm
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         token = server.add("desk", "stream")
         assert (await ending(server.address, SUBSCRIBE, bearer(token)))[0] is grpc.StatusCode.OK
+
+
+async def test_admin_may_ask_what_the_server_offers(tmp_path: Path) -> None:
+    method = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    async with secured(tmp_path) as server, grpc.aio.insecure_channel(server.address) as channel:
+        admin = server.add("boss", "admin")
+        ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
+        call = ask(metadata=bearer(admin))
+        await call.write(b"\x3a\x00")  # ServerReflectionRequest { list_services: "" }
+
+        answer = await asyncio.wait_for(call.read(), 5)
+
+        assert isinstance(answer, bytes)
+        assert b"liqscape.v1.StreamService" in answer
+
+
+async def test_session_is_bound_by_scope_channels_and_the_life_of_its_token(tmp_path: Path) -> None:
+    one = stream_pb2.SubscribeRequest(channels=[stream_pb2.ChannelSelector(symbol="ETH", timeframe="24h")])
+    opening = stream_pb2.SessionRequest(open=one).SerializeToString()
+    everything = stream_pb2.SessionRequest(open=stream_pb2.SubscribeRequest()).SerializeToString()
+    async with secured(tmp_path) as server, grpc.aio.insecure_channel(server.address) as channel:
+        query, token = server.add("page", "query"), server.add("desk", "stream", channels=1)
+        session: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(SESSION)
+
+        async def refusal(request: bytes, of: str) -> grpc.StatusCode:
+            call = session(metadata=bearer(of))
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await call.write(request)
+                await read_to_end(call)
+            return await call.code()
+
+        codes = [await refusal(opening, query), await refusal(everything, token), await refusal(opening, "x")]
+        call = session(metadata=bearer(token))
+        await call.write(opening)
+        assert isinstance(await asyncio.wait_for(call.read(), 5), bytes)
+        server.revoke("desk")
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await read_to_end(call)
+
+        assert codes == [
+            grpc.StatusCode.PERMISSION_DENIED,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            grpc.StatusCode.UNAUTHENTICATED,
+        ]
+        assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.UNAUTHENTICATED, NO_TOKEN)
 
 
 # ---- messages

@@ -13,7 +13,7 @@ import pytest
 from liqscape.axes import WEIGHT_ONE, RowRange
 from liqscape.device.backend import BookProfile, CohortBatch
 from liqscape.device.book_profile import profile_of
-from liqscape.errors import InvalidArgument, NotFound, QueryError
+from liqscape.errors import InvalidArgument, LimitExceeded, NotFound, QueryError
 from liqscape.events import PositionSide
 from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, LiquidationMap, MapGroup, liquidation_map
 from liqscape.grid.updates import Breakdown, MapQuery, PositionModel
@@ -246,6 +246,7 @@ def test_open_only_book_and_own_mix_are_not_reconciled() -> None:
         (replace(QUERY, row_multiple=0), InvalidArgument, "base_steps_per_row 0 is invalid; use 1 or more"),
         (replace(QUERY, price_low=200_000.0), InvalidArgument, "price_low 200000.0 is above price_high 13"),
         (replace(QUERY, price_high=1e12), InvalidArgument, "rows are too many; at most 16384 are allowed"),
+        (replace(QUERY, max_cells=10), LimitExceeded, "cells; the limit of this caller is 10"),
         (replace(QUERY, leverage_shares=((3, 1_000_000),)), InvalidArgument, "below 16 is allowed"),
     ],
 )

@@ -12,7 +12,7 @@ from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
 from liqscape.clock import ManualClock
 from liqscape.device.age_tiers import RAW_MINUTES
 from liqscape.device.numpy_backend import NumpyBackend
-from liqscape.errors import InvalidArgument, NotFound, OutOfRange, QueryError
+from liqscape.errors import InvalidArgument, LimitExceeded, NotFound, OutOfRange, QueryError
 from liqscape.events import PositionSide
 from liqscape.feeds.simulate import PastSpan, SimulateSource
 from liqscape.grid.queries import plan_grid
@@ -165,6 +165,7 @@ def test_as_of_equals_what_was_rendered_then() -> None:
         (replace(QUERY, price_low=90_000.0, price_high=80_000.0), InvalidArgument, "above price_high"),
         (replace(QUERY, price_low=float("nan")), InvalidArgument, "price_low nan"),
         (replace(QUERY, price_high=1e9), InvalidArgument, "too large"),
+        (replace(QUERY, max_cells=1000), LimitExceeded, "cells; the limit of this caller is 1000"),
         (replace(QUERY, venues=("nowhere",)), NotFound, "known are binance"),
         (replace(QUERY, leverages=(7,)), InvalidArgument, "allowed are 3, 5, 10"),
         (replace(QUERY, leverage_shares=((3, 1_000_000),)), InvalidArgument, "below 16 is allowed"),
