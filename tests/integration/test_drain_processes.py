@@ -153,10 +153,10 @@ async def test_every_reader_of_a_draining_server_hears_it_and_goes_on_at_another
         took_s = loop.time() - began
 
         assert moved == [("REASON_EPOCH_CHANGED", True)] * STREAMS
-        assert went_unhealthy[0] <= min(left) + 0.05
+        assert went_unhealthy[0] < min(left)
         assert max(left) - min(left) > 1.0
         assert status == 0
-        assert took_s < 8
+        assert took_s < 15
 
 
 async def test_second_sigterm_ends_at_once(manifest: Path) -> None:
@@ -172,7 +172,7 @@ async def test_second_sigterm_ends_at_once(manifest: Path) -> None:
         drains = running.process.returncode is None
 
         running.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             status = await running.process.wait()
 
         assert drains
