@@ -1,18 +1,18 @@
 """The first run on a GPU, one command: what it should do, whether it is right, how fast it is.
 
     python3 benchmarks/gpu/first_run.py --out DIR [--minutes 7] [--commit HASH]
-    python3 benchmarks/gpu/first_run.py --rehearse      the same at sizes of no meaning, on the CPU in place of a GPU
+    python3 benchmarks/gpu/first_run.py --rehearse      the same at sizes of no meaning, on the CPU in place of a GPU;
+                                                        kept only where --out is given
 
 Nothing needs to be installed but NumPy, CuPy and NVRTC. First it writes DIR/predictions.json, then it measures; the
 most important steps come first, and what does not fit the minutes is said. DIR/gpu.json is a record as report.py keeps
-them, written anew after each step: put it under benchmarks/results. The status is 1 when any result is not NumPy's, or
-when a step failed.
+them and belongs under benchmarks/results; DIR/table.txt is for people; both are written anew after each step. The
+status is 1 when any result is not NumPy's, or when a step failed.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import platform
 import re
@@ -32,7 +32,7 @@ from benchmarks.gpu.device_runtimes import gpu, stand_in  # noqa: E402
 from benchmarks.gpu.outcome import Outcome  # noqa: E402
 from benchmarks.gpu.plan import REHEARSAL, Book, Run, Sizes  # noqa: E402
 from benchmarks.gpu.predictions import predict  # noqa: E402
-from benchmarks.gpu.projecting import Held  # noqa: E402
+from benchmarks.gpu.projecting import Held, Ours  # noqa: E402
 from benchmarks.gpu.tables import figures_of, table_of  # noqa: E402
 from benchmarks.gpu.watched_runtime import WatchedRuntime  # noqa: E402
 from liqscape.device.probe import cuda_version_text, find_software  # noqa: E402
@@ -45,39 +45,42 @@ NAME: Final = "gpu"
 
 
 def measure(run: Run) -> None:
-    """Do every step, the most important first."""
+    """Do every step: first what the device does at its best, in seconds; then what matters most."""
     out, sizes = run.outcome, run.sizes
     for name, work in (
         ("copies on the device", hardware.measure_copies),
-        ("ticks against NumPy", ticking.compare_ticks),
-        ("tables of cohorts against NumPy", living.compare_tables),
         ("copies to and from the device", hardware.measure_transfers),
-        ("additions", hardware.measure_additions),
         ("launches and answers", hardware.measure_calls),
+        ("tables of cohorts against NumPy", living.compare_tables),
+        ("ticks against NumPy", ticking.compare_ticks),
+        ("additions", hardware.measure_additions),
     ):
         out.attempt(name, partial(work, run))
-    few, many = sizes.years[:-2], sizes.years[-2:]
+    ours: dict[int, dict[str, Ours]] = {}
     held: Held | None = None
-    for count in few:
-        held = _year(run, count) or held
+    for count in sizes.years[:-2]:
+        held = _year(run, count, ours) or held
     _book(run, sizes.small, None)
     _tables(run, sizes.cohorts[0])
-    for count in many:
-        held = _year(run, count) or held
+    for count in sizes.years[-2:]:
+        held = _year(run, count, ours) or held
     _book(run, sizes.honest, held)
     held = None
+    for count in sorted(ours.keys() & set(sizes.peers_at), reverse=True):
+        name = f"others at {count:,} events"
+        if out.has_time_for(name, 15 + _seconds_for(count)):
+            out.attempt(name, partial(peers.measure_peers, run, count, ours[count]))
     for cohorts in sizes.cohorts[1:]:
         _tables(run, cohorts)
 
 
-def _year(run: Run, count: int) -> Held | None:
+def _year(run: Run, count: int, ours: dict[int, dict[str, Ours]]) -> Held | None:
     name = f"a year of {count:,} events"
     if not run.outcome.has_time_for(name, _seconds_for(count)):
         return None
     held = run.outcome.attempt(name, partial(projecting.measure_year, run, count))
-    if held is not None and count in run.sizes.peers_at:
-        run.outcome.attempt(f"others at {count:,} events", partial(peers.measure_peers, run, count, held))
-    gc.collect()
+    if held is not None:
+        ours[count] = held.ours
     return held
 
 
@@ -90,19 +93,17 @@ def _book(run: Run, book: Book, held: Held | None) -> None:
 
     if run.outcome.has_time_for(name, _seconds_for(book.tier_events)):
         run.outcome.attempt(name, work)
-        gc.collect()
 
 
 def _tables(run: Run, cohorts: int) -> None:
     name = f"tables of {cohorts:,} cohorts"
     if run.outcome.has_time_for(name, _seconds_for(cohorts * max(run.sizes.live_tables))):
         run.outcome.attempt(name, partial(living.measure_tables, run, cohorts))
-        gc.collect()
 
 
 def _seconds_for(items: int) -> float:
     """Return about how long a step takes that makes, uploads and checks so many events or cohorts."""
-    return 2 + items * 0.15e-6
+    return 4 + items * 0.1e-6
 
 
 def first_run(
@@ -132,11 +133,26 @@ def first_run(
         result = out.result(predictions)
         return report.record(NAME, QUESTION, figures_of(out, facts), result, commit_hash=commit, device=facts["device"])
 
-    out.keep = lambda: write(f"{NAME}.json", report.text_of(made()))
+    def keep() -> None:
+        write(f"{NAME}.json", report.text_of(made()))
+        write("table.txt", "\n".join(table_of(out, predictions)) + "\n")
+
+    out.keep, out.is_lost = keep, partial(is_lost, runtime)
     measure(Run(WatchedRuntime(runtime), sizes, out))
     out.is_finished = True
     out.keep()
     return out, made()
+
+
+def is_lost(runtime: Runtime) -> bool:
+    """Return whether a device does nothing any more that it is asked for."""
+    try:
+        stream, memory = runtime.stream(urgent=False), runtime.allocate(256)
+        stream.fill(memory.address, 0, memory.nbytes)
+        stream.synchronize()
+    except Exception:  # as a step may have ended in any way
+        return True
+    return False
 
 
 def device_facts(runtime: Runtime) -> dict[str, Any]:
@@ -171,32 +187,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder for predictions.json and gpu.json")
     parser.add_argument("--minutes", type=float, default=MINUTES, help=f"for everything (default {MINUTES:g})")
     parser.add_argument("--commit", help="of this checkout, where git cannot tell")
-    parser.add_argument("--rehearse", action="store_true", help="without a GPU; nothing is kept")
+    parser.add_argument("--rehearse", action="store_true", help="without a GPU")
     options = parser.parse_args(arguments)
-    if options.rehearse:
-        return rehearse(options.minutes)
-    if options.out is None:
+    if options.out is None and not options.rehearse:
         parser.error("--out is needed, or --rehearse")
-    options.out.mkdir(parents=True, exist_ok=True)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
 
     def write(name: str, text: str) -> None:
-        (options.out / name).write_text(text, "utf-8")
+        if options.out is not None:
+            beside = options.out / f"{name}.new"
+            beside.write_text(text, "utf-8")
+            beside.replace(options.out / name)  # whoever ends this leaves one or the other
 
-    with gpu() as runtime:
-        commit = options.commit or report.commit()
-        out, record = first_run(runtime, Sizes(), options.minutes, write, device_facts(runtime), commit)
-    lines = table_of(out, record["result"]["predictions"])
-    write("table.txt", "\n".join(lines) + "\n")
-    print("\n".join(lines))
-    return status_of(out)
-
-
-def rehearse(minutes: float) -> int:
-    """Do all of it on the CPU in place of a GPU, at sizes of no meaning; keep nothing."""
-    with stand_in() as runtime:
-        out, record = first_run(runtime, REHEARSAL, minutes, lambda name, text: None, device_facts(runtime), "none")
+    with stand_in() if options.rehearse else gpu() as runtime:
+        sizes, commit = REHEARSAL if options.rehearse else Sizes(), options.commit or report.commit()
+        out, record = first_run(runtime, sizes, options.minutes, write, device_facts(runtime), commit)
     print("\n".join(table_of(out, record["result"]["predictions"])))
-    print("A rehearsal: these figures are of the CPU in place of a GPU and mean nothing; nothing was kept.")
+    if options.rehearse:
+        print("A rehearsal: these figures are of the CPU in place of a GPU and mean nothing.")
     return status_of(out)
 
 

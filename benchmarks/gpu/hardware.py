@@ -11,7 +11,7 @@ from numpy.random import PCG64, Generator
 
 from benchmarks.gpu.outcome import Figure, Spread
 from benchmarks.gpu.plan import SEED, Run
-from benchmarks.gpu.watched_runtime import WARM_UP, device_ms
+from benchmarks.gpu.watched_runtime import WARM_UP, device_ms, parts_ms
 from liqscape.device.queue import DeviceArray, Queue
 
 THREADS: Final = 256
@@ -143,6 +143,10 @@ def measure_calls(run: Run) -> None:
         launch_all()
         return (time.perf_counter() - started) * 1e6 / count
 
+    def launch_one() -> None:
+        queue.launch("probe_nothing", 1, THREADS, nowhere)
+        queue.wait()
+
     on_device = device_ms(queue, launch_all, run.sizes.repeats).scaled(1e3 / count)
     asked = []
     for _ in range(run.sizes.repeats):
@@ -150,6 +154,12 @@ def measure_calls(run: Run) -> None:
         queue.wait()
     run.outcome.add(Figure("launch.host", "asking for a launch", "us", Spread.of(asked)))
     run.outcome.add(Figure("launch.device", "one empty launch after the other", "us", on_device))
+    alone = parts_ms(run.runtime, launch_one, max(run.sizes.repeats, run.sizes.launches // 10))
+    what, note = (
+        "an empty launch that an idle device waits for",
+        'so much of every such part of "device alone" is not work',
+    )
+    run.outcome.add(Figure("launch.alone", what, "us", alone["probe_nothing"].scaled(1e3), note=note))
     word = queue.zeros(1, np.uint32)
     empty = host_ms(lambda: queue.read(word), max(run.sizes.repeats, run.sizes.launches // 10)).scaled(1e3)
     run.outcome.add(Figure("read.word", "reading four bytes back, nothing under way", "us", empty))

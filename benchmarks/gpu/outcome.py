@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -99,11 +101,16 @@ class Outcome:
         minutes: the run must be over by then.
         say: shows a line to people.
         keep: called after each step, so that a run that is ended leaves what it has found.
+        is_lost: tells after a step that broke off whether the device is of no use any more.
+
+    Attributes:
+        lost_in: the step that broke it; no other is begun then.
     """
 
     minutes: float
     say: Callable[[str], None] = print
     keep: Callable[[], None] = lambda: None
+    is_lost: Callable[[], bool] = lambda: False
     figures: list[Figure] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -111,6 +118,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     is_finished: bool = False
+    lost_in: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -121,6 +129,7 @@ class Outcome:
     def add(self, figure: Figure) -> None:
         """Take a figure, and show it."""
         assert figure.unit in UNITS, figure
+        assert all(map(math.isfinite, (figure.spread.median, figure.spread.least, figure.spread.most))), figure
         assert all(figure.key != other.key for other in self.figures), figure.key
         self.figures.append(figure)
         self.say(f"  {figure.what}: {shown(figure.spread, figure.unit)}")
@@ -139,17 +148,26 @@ class Outcome:
 
     def attempt(self, name: str, work: Callable[[], _T]) -> _T | None:
         """Do a step: time it, and return what it returns; keep its error instead of passing it on."""
+        if self.lost_in:
+            self.skip(name, f"the device is lost since {self.lost_in}")
+            return None
         begun = time.monotonic()
         self.say(f"{name} ({self.seconds_left:.0f} s left)")
         try:
             return work()
         except Exception:
-            self.failures.append((name, traceback.format_exc()))
-            self.say(f"  FAILED: {traceback.format_exc(limit=-2)}")
+            self._fail(name)
+            if self.is_lost():
+                self.lost_in = name
+                self.say("  the device is of no use any more: no other step is begun")
             return None
         finally:
+            gc.collect()  # a backend is a cycle, and holds memory of the device
             self.seconds[name] = round(time.monotonic() - begun, 2)
-            self.keep()
+            try:
+                self.keep()
+            except Exception:  # a disk that is full is no reason to measure nothing more
+                self._fail(f"{name}, keeping what it found")
 
     def has_time_for(self, name: str, seconds: float) -> bool:
         """Return whether some seconds are left; say so where they are not."""
@@ -157,6 +175,11 @@ class Outcome:
             return True
         self.skip(name, f"it needs some {seconds:.0f} s, {max(self.seconds_left, 0):.0f} are left")
         return False
+
+    def _fail(self, name: str) -> None:
+        """Keep the error that is being handled."""
+        self.failures.append((name, traceback.format_exc()))
+        self.say(f"  FAILED: {traceback.format_exc(limit=-2)}")
 
     @property
     def all_equal(self) -> bool:

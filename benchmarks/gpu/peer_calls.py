@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from operator import floordiv
 from typing import Any
 
@@ -70,19 +72,19 @@ class Peer:
 
 
 def find_peers(has_device: bool) -> tuple[list[Peer], list[tuple[str, str]]]:
-    """Return the peers that are there, and of the others name and reason; without a device NumPy stands in for CuPy."""
+    """Return the peers that are there, and of the others name and reason.
+
+    Without a device NumPy stands in for CuPy, PyTorch has the CPU, and Numba its simulator.
+    """
     peers: list[Peer] = []
     missing: list[tuple[str, str]] = []
     makers = (("cupy", _cupy_peers), ("torch", _torch_peers), ("numba.cuda", _numba_peers))
     for name, make in makers:
-        if not has_device:
-            missing.append((name, "there is no GPU"))
-            continue
         try:
-            peers += list(make())
+            peers += list(make(has_device))
         except Exception as error:  # an installation can be broken in any way
             missing.append((name, f"{type(error).__name__}: {error}"))
-    return (peers if has_device else list(_numpy_peers())), missing
+    return peers, missing
 
 
 def free_memory() -> None:
@@ -93,8 +95,28 @@ def free_memory() -> None:
         sys.modules["torch"].cuda.empty_cache()
 
 
-def _cupy_peers() -> Iterator[Peer]:
-    cupy, cupyx = import_module("cupy"), import_module("cupyx")
+def _cupy_peers(has_device: bool) -> Iterator[Peer]:
+    xp, timer = _arrays_and_timer(has_device)
+    name = f"{xp.__name__} {xp.__version__}"
+    read = xp.asnumpy if has_device else np.asarray
+    yield from array_peers(xp, name, xp.asarray, read, timer)
+    scatter_add = import_module("cupyx").scatter_add if has_device else np.add.at
+
+    def scatter(cells: Any, values: Any, size: int) -> Any:
+        grid = xp.zeros(size, xp.uint64)  # it knows no int64; modulo 2^64 they are the same
+        scatter_add(grid, cells, values.view(xp.uint64))
+        return grid.view(xp.int64)
+
+    yield Peer(
+        f"{name} scatter_add", xp.asarray, scatter, lambda w: _whole(xp, scatter, w), read, timer, sums_in="int64"
+    )
+
+
+def _arrays_and_timer(has_device: bool) -> tuple[Any, Callable[[Callable[[], object]], float]]:
+    """Return CuPy, or NumPy in its place, and what gives the milliseconds of some work with it."""
+    if not has_device:
+        return np, _host_ms
+    cupy: Any = import_module("cupy")
 
     def timer(work: Callable[[], object]) -> float:
         begin, end = cupy.cuda.Event(), cupy.cuda.Event()
@@ -104,27 +126,12 @@ def _cupy_peers() -> Iterator[Peer]:
         end.synchronize()
         return float(cupy.cuda.get_elapsed_time(begin, end))
 
-    def scatter(cells: Any, values: Any, size: int) -> Any:
-        grid = cupy.zeros(size, cupy.uint64)  # it knows no int64; modulo 2^64 they are the same
-        cupyx.scatter_add(grid, cells, values.view(cupy.uint64))
-        return grid.view(cupy.int64)
-
-    version = f"cupy {cupy.__version__}"
-    yield from array_peers(cupy, version, cupy.asarray, cupy.asnumpy, timer)
-    yield Peer(
-        name=f"{version} scatter_add",
-        put=cupy.asarray,
-        add=scatter,
-        whole=lambda window: _whole(cupy, scatter, window),
-        read=cupy.asnumpy,
-        timer=timer,
-        sums_in="int64",
-    )
+    return cupy, timer
 
 
 def array_peers(
     xp: Any,
-    version: str,
+    name: str,
     put: Callable[[NDArray[Any]], Any],
     read: Callable[[Any], NDArray[Any]],
     timer: Callable[[Callable[[], object]], float],
@@ -147,26 +154,23 @@ def array_peers(
         )
         return xp.cumsum(made, axis=0)
 
-    yield Peer(f"{version} bincount", put, bincount, lambda w: _whole(xp, bincount, w), read, timer, "float64")
-    yield Peer(f"{version} histogram2d", put, bincount, histogram2d, read, timer, "float64", has_call_alone=False)
+    yield Peer(f"{name} bincount", put, bincount, lambda w: _whole(xp, bincount, w), read, timer, "float64")
+    yield Peer(f"{name} histogram2d", put, bincount, histogram2d, read, timer, "float64", has_call_alone=False)
 
 
-def _torch_peers() -> Iterator[Peer]:
-    torch = import_module("torch")
-    if not torch.cuda.is_available():
-        raise RuntimeError("torch sees no GPU")
-    yield from torch_peers(torch, "cuda")
-
-
-def torch_peers(torch: Any, device: str) -> Iterator[Peer]:
+def _torch_peers(has_device: bool) -> Iterator[Peer]:
     """Yield scatter_add_ and bincount of PyTorch."""
+    torch: Any = import_module("torch")
+    device = "cuda" if has_device else "cpu"
+    if has_device and not torch.cuda.is_available():
+        raise RuntimeError("torch sees no GPU")
 
     def put(host: NDArray[Any]) -> Any:
         return torch.from_numpy(np.ascontiguousarray(host)).to(device)
 
     def timer(work: Callable[[], object]) -> float:
-        if device == "cpu":
-            return _seconds(work)
+        if not has_device:
+            return _host_ms(work)
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         begin.record()
         work()
@@ -189,56 +193,38 @@ def torch_peers(torch: Any, device: str) -> Iterator[Peer]:
         found: NDArray[Any] = grid.cpu().numpy()
         return found
 
-    version = f"torch {torch.__version__}"
-    yield Peer(f"{version} scatter_add_", put, scatter, lambda w: whole(scatter, w), read, timer, "int64")
-    yield Peer(f"{version} bincount", put, bincount, lambda w: whole(bincount, w), read, timer, "float64")
+    name = f"torch {torch.__version__}"
+    yield Peer(f"{name} scatter_add_", put, scatter, lambda w: whole(scatter, w), read, timer, "int64")
+    yield Peer(f"{name} bincount", put, bincount, lambda w: whole(bincount, w), read, timer, "float64")
 
 
-def _numba_peers() -> Iterator[Peer]:
-    cupy, numba, cuda = (import_module(name) for name in ("cupy", "numba", "numba.cuda"))
-
-    @cuda.jit
-    def add_events(grid, cells, values):  # type: ignore[no-untyped-def]
-        at = cuda.grid(1)
-        if at < cells.size and values[at] != 0:
-            cuda.atomic.add(grid, cells[at], values[at])
-
-    @cuda.jit
-    def add_window(grid, minute, opened, row, lots, first_minute, column_minutes, first_row, multiple, rows):  # type: ignore[no-untyped-def]
-        at = cuda.grid(1)
-        if at >= lots.size or opened[at] < first_minute:
-            return
-        r = row[at] // multiple - first_row
-        if 0 <= r < rows:
-            column = minute[at] // column_minutes - first_minute // column_minutes
-            cuda.atomic.add(grid, column * rows + r, np.uint64(lots[at]))
+def _numba_peers(has_device: bool) -> Iterator[Peer]:
+    """Yield kernels compiled by Numba, for arrays of CuPy."""
+    if not has_device:
+        os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # read when it is imported
+    kernels: Any = import_module("benchmarks.gpu.numba_kernels")
+    xp, timer = _arrays_and_timer(has_device)
 
     def blocks(count: int) -> int:
         return max(1, -(-count // 256))
 
     def add(cells: Any, values: Any, size: int) -> Any:
-        grid = cupy.zeros(size, cupy.uint64)
-        add_events[blocks(len(cells)), 256](grid, cells, values.view(cupy.uint64))
-        return grid.view(cupy.int64)
+        grid = xp.zeros(size, xp.uint64)
+        kernels.add_events[blocks(len(cells)), 256](grid, cells, values.view(xp.uint64))
+        return grid.view(xp.int64)
 
     def whole(window: Window) -> Any:
-        grid = cupy.zeros(window.columns * window.rows, cupy.uint64)
+        grid = xp.zeros(window.columns * window.rows, xp.uint64)
         columns = (window.minute, window.open_minute, window.row, window.lots)
         axes = (window.first_minute, window.column_minutes, window.first_row, window.multiple, window.rows)
-        add_window[blocks(len(window.row)), 256](grid, *columns, *axes)
-        return cupy.cumsum(grid.view(cupy.int64).reshape(window.columns, window.rows), axis=0)
+        kernels.add_window[blocks(len(window.row)), 256](grid, *columns, *axes)
+        return xp.cumsum(grid.view(xp.int64).reshape(window.columns, window.rows), axis=0)
 
-    for base in _cupy_peers():
-        if base.sums_in == "int64":
-            name = f"numba {numba.__version__} kernel"
-            yield Peer(name, base.put, add, whole, base.read, base.timer, "int64", is_library=False)
+    name, read = f"numba {version('numba')} kernel", xp.asnumpy if has_device else np.asarray
+    yield Peer(name, xp.asarray, add, whole, read, timer, "int64", is_library=False)
 
 
-def _numpy_peers() -> Iterator[Peer]:
-    yield from array_peers(np, f"numpy {np.__version__}", np.asarray, np.asarray, _seconds)
-
-
-def _seconds(work: Callable[[], object]) -> float:
+def _host_ms(work: Callable[[], object]) -> float:
     """Return the host's milliseconds."""
     started = time.perf_counter()
     work()

@@ -3,73 +3,173 @@
 Each peer gets what makes it fast: minutes as a column of their own, only the window's part of the log, everything on
 the device already, its code compiled. Its work is what ours is but for the weights: the cell of each event, the events
 that do not count left out, the additions, and the running sum along time. The library's call alone, with cells and
-values ready, is timed as well.
+values ready, is timed as well. The times of all, ours too, are the device's, from the first thing asked for to the end
+of the last, with whatever it waited for the host.
+
+All of them run in a process of their own: whatever one of them does to the device, or to the process, ours goes on.
 """
 
 from __future__ import annotations
 
+import json
+import pickle
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+if __name__ == "__main__":
+    sys.path[0:1] = [str(ROOT), str(ROOT / "server")]
 
-from benchmarks.gpu.made_events import NOW
-from benchmarks.gpu.outcome import Figure, Spread
-from benchmarks.gpu.peer_calls import Peer, Window, find_peers, free_memory
-from benchmarks.gpu.plan import Ask, Run
-from benchmarks.gpu.projecting import Held
-from benchmarks.gpu.watched_runtime import WARM_UP
-from liqscape.device.backend import LedgerColumns
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from benchmarks.gpu.made_events import NOW, make_year  # noqa: E402
+from benchmarks.gpu.outcome import Comparison, Figure, Spread  # noqa: E402
+from benchmarks.gpu.peer_calls import Peer, Window, find_peers, free_memory  # noqa: E402
+from benchmarks.gpu.plan import SEED, Ask, Run, Sizes, asks_of  # noqa: E402
+from benchmarks.gpu.projecting import Ours  # noqa: E402
+from benchmarks.gpu.watched_runtime import WARM_UP  # noqa: E402
+from liqscape.device.backend import LedgerColumns  # noqa: E402
 
 EXACT_BELOW: Final = 1 << 53
+MOST_SECONDS: Final = 90.0
 _BLOCK_EVENTS: Final = 1 << 20
 
 
-def measure_peers(run: Run, count: int, held: Held) -> None:
-    """Time every peer that is there on a year's events, and compare its grids with ours."""
-    peers, missing = find_peers(run.runtime.facts.driver_version > 0)
-    for name, reason in missing:
-        run.outcome.skip(f"peer {name} at {count:,} events", reason)
-    for ask in run.asks(held.year.price):
-        if ask.frame in run.sizes.peer_frames:
-            _measure_frame(run, count, held, ask, peers)
-            free_memory()
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the other process is to do.
+
+    Attributes:
+        count: events of the year, which is made anew there.
+        ours: what our recompute takes, by timeframe.
+    """
+
+    sizes: Sizes
+    count: int
+    ours: dict[str, Ours]
+    has_device: bool
 
 
-def _measure_frame(run: Run, count: int, held: Held, ask: Ask, peers: Sequence[Peer]) -> None:
-    ours = held.ours_ms[ask.frame.name]
-    part = _part(held.year.events, ask)
-    truth = _unweighted(held.year.events, part, ask)
-    most = int(np.abs(held.year.events.lots[part]).sum())
+def measure_peers(run: Run, count: int, ours: dict[str, Ours]) -> None:
+    """Time every peer that is there on a year's events, and compare its grids with NumPy's.
+
+    Raises:
+        RuntimeError: the process did not come to its end; what it had found until then is kept.
+    """
+    task = Task(run.sizes, count, ours, run.runtime.facts.driver_version > 0)
+    limit = max(10.0, min(MOST_SECONDS, run.outcome.seconds_left))
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found"
+        found.touch()
+        command = (sys.executable, __file__, str(found))
+        try:
+            status: int | str = subprocess.run(command, input=pickle.dumps(task), timeout=limit, check=False).returncode
+        except subprocess.TimeoutExpired:
+            status = f"none after {limit:.0f} s"
+        for line in found.read_text("utf-8").splitlines():
+            _take(run, line)
+    if status != 0:
+        raise RuntimeError(f"the process of the peers ended with status {status}")
+
+
+def _take(run: Run, line: str) -> None:
+    """Take what the other process has found; a last line may have been cut off."""
+    try:
+        kind, values = json.loads(line)
+    except ValueError:
+        return
+    if kind == "figure":
+        run.outcome.add(Figure(**values | {"spread": Spread(**values["spread"])}))
+    elif kind == "comparison":
+        comparison = Comparison(**values)
+        run.outcome.compare(comparison.what, [comparison.detail])
+    else:
+        run.outcome.skip(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is found goes to a file at once, a line each."""
+
+    file: TextIO
+
+    def add(self, figure: Figure) -> None:
+        """Take a figure."""
+        self._write("figure", asdict(figure))
+
+    def compare(self, what: str, differences: Sequence[str]) -> None:
+        """Take a comparison: what differs, in words."""
+        self._write("comparison", asdict(Comparison(what, not differences, "; ".join(differences))))
+
+    def skip(self, what: str, reason: str) -> None:
+        """Take what was left out, and why."""
+        self._write("skipped", [what, reason])
+
+    def _write(self, kind: str, values: Any) -> None:
+        print(json.dumps([kind, values]), file=self.file, flush=True)
+
+
+def main() -> int:
+    """Do the task that comes from standard input; write what is found to the file that is named."""
+    task: Task = pickle.load(sys.stdin.buffer)
+    with Path(sys.argv[1]).open("w", encoding="utf-8") as file:
+        found = Findings(file)
+        peers, missing = find_peers(task.has_device)
+        for name, reason in missing:
+            found.skip(f"peer {name} at {task.count:,} events", reason)
+        year = make_year(task.count, SEED, task.sizes.days)
+        for ask in asks_of(task.sizes, year.price):
+            if ask.frame in task.sizes.peer_frames:
+                _measure_frame(found, task, year.events, ask, peers)
+    return 0
+
+
+def _measure_frame(found: Findings, task: Task, events: LedgerColumns, ask: Ask, peers: Sequence[Peer]) -> None:
+    count, sizes, name = task.count, task.sizes, ask.frame.name
+    ours = task.ours[name]
+    part = _part(events, ask)
+    truth = _unweighted(events, part, ask)
+    most = int(np.abs(events.lots[part]).sum())
     best: dict[str, float] = {}
     for peer in peers:
+        key, who = f"peer.{count}.{name}.{peer.name}", f"{count:,} events, {name}, {peer.name}"
         if peer.sums_in == "float64" and most >= EXACT_BELOW:
-            run.outcome.skip(f"{peer.name}, {ask.frame.name}", "it sums in float64, and these lots pass 2^53")
+            found.skip(who, "it sums in float64, and these lots pass 2^53")
             continue
-        key, who = f"peer.{count}.{ask.frame.name}.{peer.name}", f"{count:,} events, {ask.frame.name}, {peer.name}"
         try:
-            window = _window(held.year.events, part, ask, peer.put)
-            found = peer.read(peer.whole(window)).reshape(truth.shape)
-            run.outcome.compare(who, _difference(found, truth))
-            whole = _timed(peer, partial(peer.whole, window), run.sizes.repeats)
-            alone = _timed_alone(peer, window, run.sizes.repeats) if peer.has_call_alone else None
+            best |= _measure_peer(found, task, peer, key, who, _window(events, part, ask, peer.put), truth)
         except Exception as error:  # out of memory, or a call that a version does not have
-            run.outcome.skip(who, f"{type(error).__name__}: {error}")
-            continue
-        run.outcome.add(Figure(key, f"{who}, whole", "ms", whole, note=f"ours: {ours:.4g} ms"))
-        if alone is not None:
-            run.outcome.add(Figure(f"{key}.alone", f"{who}, the call alone", "ms", alone))
-        if peer.is_library:
-            best[peer.name] = whole.median
-    if best and ours:
-        name = min(best, key=lambda name: best[name])
-        ratio = Spread.of([best[name] / ours])
-        what = f"{count:,} events, {ask.frame.name}: best library call over ours"
-        run.outcome.add(
-            Figure(f"peer.{count}.{ask.frame.name}", what, "x", ratio, wanted=run.sizes.wanted_over_peers, note=name)
-        )
+            found.skip(who, f"{type(error).__name__}: {error}")
+        try:
+            free_memory()
+        except Exception as error:  # of a device that is lost
+            found.skip(f"memory after {who}", f"{type(error).__name__}: {error}")
+    if best and ours.whole_ms:
+        fastest = min(best, key=lambda peer: best[peer])
+        ratio = Spread.of([best[fastest] / ours.whole_ms])
+        what = f"{count:,} events, {name}: best library call over ours"
+        note = f"{fastest}; ours {ours.whole_ms:.4g} ms, of that kernels {ours.kernels_ms:.4g} ms"
+        found.add(Figure(f"peer.{count}.{name}", what, "x", ratio, wanted=sizes.wanted_over_peers, note=note))
+
+
+def _measure_peer(
+    found: Findings, task: Task, peer: Peer, key: str, who: str, window: Window, truth: NDArray[np.int64]
+) -> dict[str, float]:
+    """Return the milliseconds of a library's call by its name."""
+    found.compare(who, _difference(peer.read(peer.whole(window)).reshape(truth.shape), truth))
+    whole = _timed(peer, partial(peer.whole, window), task.sizes.repeats)
+    found.add(Figure(key, f"{who}, whole", "ms", whole))
+    if peer.has_call_alone:
+        alone = _timed_alone(peer, window, task.sizes.repeats)
+        found.add(Figure(f"{key}.alone", f"{who}, the call alone", "ms", alone))
+    return {peer.name: whole.median} if peer.is_library else {}
 
 
 def _part(events: LedgerColumns, ask: Ask) -> slice:
@@ -119,3 +219,7 @@ def _timed_alone(peer: Peer, window: Window, repeats: int) -> Spread:
 def _difference(found: NDArray[Any], truth: NDArray[np.int64]) -> list[str]:
     wrong = int(np.count_nonzero(found.astype(np.int64) != truth))
     return [f"{wrong:,} of {truth.size:,} cells"] if wrong else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -82,7 +82,7 @@ _FEW_COLUMNS: Final = tuple(replace(TIMEFRAMES[number], columns=40) for number i
 
 REHEARSAL: Final = Sizes(
     years=(6_000, 20_000),
-    peers_at=(20_000,),
+    peers_at=(6_000,),
     days=3,
     frames=_FEW_COLUMNS,
     peer_frames=(_FEW_COLUMNS[0], _FEW_COLUMNS[2]),
@@ -136,15 +136,16 @@ class Run:
         """Return how long reading or writing so many bytes of the device's memory takes at least."""
         return None if self.bandwidth is None else nbytes / self.bandwidth
 
-    def asks(self, price: int) -> list[Ask]:
-        """Return the grids of a symbol at a price, in units of SCALE."""
-        found = []
-        for frame in self.sizes.frames:
-            rows = SCALE.row_range(frame, price)
-            beside = max(0, rows.count - self.sizes.most_rows) // 2
-            rows = RowRange(rows.first + beside, rows.count - 2 * beside, rows.multiple)
-            found.append(Ask(frame, rows, weights(), np.array(SCALE.usd_per_weighted_lot(rows), np.float64)))
-        return found
+
+def asks_of(sizes: Sizes, price: int) -> list[Ask]:
+    """Return the grids of a symbol at a price, in units of SCALE."""
+    found = []
+    for frame in sizes.frames:
+        rows = SCALE.row_range(frame, price)
+        beside = max(0, rows.count - sizes.most_rows) // 2
+        rows = RowRange(rows.first + beside, rows.count - 2 * beside, rows.multiple)
+        found.append(Ask(frame, rows, weights(), np.array(SCALE.usd_per_weighted_lot(rows), np.float64)))
+    return found
 
 
 def probe_source() -> str:

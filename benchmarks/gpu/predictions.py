@@ -114,6 +114,7 @@ def _hardware(sizes: Sizes, bandwidth: float) -> Iterator[Prediction]:
             yield Prediction(f"adds.shared.{kind}.{where}", value, "G/s", "see SHARED_ADDS")
     yield Prediction("launch.host", ASK_MS * 1e3, "us", "Python, CuPy and the driver")
     yield Prediction("launch.device", ASK_MS * 1e3, "us", "the host asks more slowly than the device does nothing")
+    yield Prediction("launch.alone", (ASK_MS + LAUNCH_MS) * 1e3, "us", "the host asks while the device waits")
     yield Prediction("read.word", WAIT_MS * 1e3, "us", "a copy and a wait")
     for cells in sizes.changed_cells:
         value = WAIT_MS + 5 * cells / PCIE + 5 * cells / 8e6
@@ -178,7 +179,7 @@ def _peers(sizes: Sizes, bandwidth: float) -> Iterator[Prediction]:
         for frame in sizes.peer_frames:
             events = count * min(1.0, frame.columns * frame.column_minutes / (sizes.days * DAY))
             ours = OVERHEAD * max(events * EVENT_BYTES / bandwidth, events / SHARED_ADDS["halves", "spread"])
-            ours += CELL_COUNT * 32 / bandwidth + 4 * LAUNCH_MS
+            ours += CELL_COUNT * 32 / bandwidth + 9 * (ASK_MS + LAUNCH_MS) + 2 * WAIT_MS
             # The best of them computes cells in some ten passes over its columns, and adds in global memory.
             theirs = events * (10 * 12 / bandwidth + 1 / GLOBAL_ADDS) + 15 * 2 * LAUNCH_MS
             reason = f"{theirs:.3g} ms of ten passes and additions to global memory over {ours:.3g} ms"

@@ -21,7 +21,7 @@ from benchmarks.gpu.device_books import device_view, host_view, last_day, queue_
 from benchmarks.gpu.hardware import host_ms
 from benchmarks.gpu.made_events import NOW, MadeYear, make_year
 from benchmarks.gpu.outcome import Figure, Spread
-from benchmarks.gpu.plan import SEED, Ask, Run
+from benchmarks.gpu.plan import SEED, Ask, Run, asks_of
 from benchmarks.gpu.watched_runtime import parts_ms
 from liqscape.device.backend import AdvanceRequest, Backend, ChannelBuffer, LedgerColumns
 from liqscape.device.cuda_backend import CudaBackend
@@ -38,16 +38,29 @@ POISON: Final = 0x77
 
 
 @dataclass(frozen=True, slots=True)
+class Ours:
+    """What the device takes for one full recompute of a timeframe from raw events.
+
+    Attributes:
+        kernels_ms: of what clears, adds up and scans.
+        whole_ms: from the first thing asked for to the end of the last of these: as peers are timed.
+    """
+
+    kernels_ms: float
+    whole_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What later steps use of a year: the events, on the host and merged on the device.
 
     Attributes:
-        ours_ms: of the device for one full recompute from raw events, by timeframe.
+        ours: by timeframe.
     """
 
     year: MadeYear
     past: DevicePast
-    ours_ms: dict[str, float]
+    ours: dict[str, Ours]
 
 
 def measure_year(run: Run, count: int) -> Held:
@@ -59,7 +72,7 @@ def measure_year(run: Run, count: int) -> Held:
     started = time.perf_counter()
     year = make_year(count, SEED, run.sizes.days)
     run.outcome.say(f"  {len(year):,} events made in {time.perf_counter() - started:.1f} s")
-    asks, name = run.asks(year.price), f"{count:,} raw events"
+    asks, name = asks_of(run.sizes, year.price), f"{count:,} raw events"
     with ThreadPoolExecutor(1) as beside:
         truth_is_due = beside.submit(numpy_grids, year.events, asks)
         backend = CudaBackend(run.runtime)
@@ -158,8 +171,8 @@ def _grids(
     run.outcome.facts[f"{key}.parts_ms"] = {part: round(spread.median, 4) for part, spread in parts.items()}
 
 
-def _each_frame(run: Run, backend: CudaBackend, view: CudaLedgerView, asks: Sequence[Ask]) -> dict[str, float]:
-    """Return the device's milliseconds for the full recompute of each timeframe that peers make as well."""
+def _each_frame(run: Run, backend: CudaBackend, view: CudaLedgerView, asks: Sequence[Ask]) -> dict[str, Ours]:
+    """Measure the full recompute of each timeframe that peers make as well."""
     found = {}
     for ask in asks:
         if ask.frame not in run.sizes.peer_frames:
@@ -170,7 +183,7 @@ def _each_frame(run: Run, backend: CudaBackend, view: CudaLedgerView, asks: Sequ
 
         parts = parts_ms(run.runtime, project, run.sizes.repeats)
         work = _sum_of(parts, lambda part: part in ("fill", "project_columns", "sum_tiles", "scan_tiles"))
-        found[ask.frame.name] = work.median
+        found[ask.frame.name] = Ours(work.median, parts["whole"].median)
     return found
 
 

@@ -1,54 +1,73 @@
 #!/usr/bin/env bash
 # Everything a machine with a GPU should say in one command, the most important first, within LIMIT_S seconds (560).
-# OUT gets what first_run.py keeps, and reports.txt with all that was printed. RECORDINGS names the folder above market/;
-# without it the replay is left out. COMMIT: of this checkout, where git cannot tell. The status is 1 when a part failed;
-# every part runs whatever became of those before.
+# OUT gets what first_run.py keeps, and reports.txt with all that is printed, as it is printed. RECORDINGS names the
+# folder above market/; without it the replay is left out. COMMIT: of this checkout, where git cannot tell. PYTHON: which
+# one. Paths are taken from the root of the checkout. The status is 1 when a part failed; every part runs whatever became
+# of those before. REHEARSE=1: the same on the CPU in place of a GPU, in a minute.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 out=${OUT:?names the folder for the reports}
 python=${PYTHON:-python3}
 limit=${LIMIT_S:-560}
-logs=$(mktemp -d)
+most_bytes=8000000 # of the reports
+reports=$out/reports.txt
+rehearse=()
+[[ -z ${REHEARSE:-} ]] || rehearse=(--rehearse)
 export PYTHONUNBUFFERED=1
-mkdir -p "$out"
-: >"$out/reports.txt"
+mkdir -p "$out" || exit
+: >"$reports"
 failed=()
 
-# part NAME SECONDS LINES COMMAND...: runs it for so long at most, or for what is left, and shows its last lines.
+say() { echo "$*" | tee -a "$reports"; }
+
+# part NAME SECONDS LINES COMMAND...: runs it for so long at most, or for what is left, and shows its last lines. The
+# command knows its time as PART_S. What is left of it is killed ten seconds after its time is over.
 part() {
-    local name=$1 most=$2 lines=$3 begun=$SECONDS left=$((limit - SECONDS)) status=0
+    local name=$1 most=$2 lines=$3 begun=$SECONDS left=$((limit - SECONDS)) status=0 from
     shift 3
     if ((left < 15)); then
-        echo "== $name: left out, $left s left" | tee -a "$out/reports.txt"
+        say "== $name: left out, $left s left"
         failed+=("$name")
         return
     fi
     ((left < most)) && most=$left
-    timeout "$most" "$@" >"$logs/$name.txt" 2>&1 || status=$?
-    echo "== $name: status $status, $((SECONDS - begun)) s" | tee -a "$out/reports.txt"
-    tail -n "$lines" "$logs/$name.txt"
-    cat "$logs/$name.txt" >>"$out/reports.txt"
+    say "== $name"
+    from=$(wc -c <"$reports")
+    PART_S=$most timeout --kill-after=10 "$most" "$@" >>"$reports" 2>&1 </dev/null || status=$?
+    tail -c "+$((from + 1))" "$reports" | tail -n "$lines"
+    say "== $name: status $status, $((SECONDS - begun)) s"
     ((status == 0)) || failed+=("$name")
 }
 
-if "$python" -c 'import grpc_health, rich' 2>/dev/null; then # what the server's command line imports
-    part doctor 40 20 env PYTHONPATH=server "$python" -m liqscape doctor
+say "commit ${COMMIT:-unknown}, $("$python" -c 'import sys; print("Python", sys.version.split()[0], sys.executable)')"
+packages=server${PYTHONPATH:+:$PYTHONPATH}
+if "$python" -c 'import grpc_health.v1.health, rich' 2>/dev/null; then # what the server's command line imports
+    part doctor 40 20 env PYTHONPATH="$packages" "$python" -m liqscape doctor
+else
+    say "== doctor: left out, there is no grpcio-health-checking or no rich"
+    part probe 40 20 env PYTHONPATH="$packages" "$python" -c \
+        'from liqscape.device.probe import *; print(find_software()); p = probe(); print(p); exit(p.is_broken)'
 fi
-part every_kernel 60 12 "$python" benchmarks/gpu/every_kernel.py
+part every_kernel 60 12 "$python" benchmarks/gpu/every_kernel.py "${rehearse[@]}"
 part first_run 330 150 "$python" benchmarks/gpu/first_run.py --out "$out" --minutes "${MINUTES:-4.5}" \
-    ${COMMIT:+--commit "$COMMIT"}
+    ${COMMIT:+--commit "$COMMIT"} "${rehearse[@]}"
 if [[ -n ${RECORDINGS:-} ]]; then
-    part equal_payloads 110 6 "$python" benchmarks/gpu/equal_payloads.py --recordings "$RECORDINGS"
+    part equal_payloads 110 6 "$python" benchmarks/gpu/equal_payloads.py --recordings "$RECORDINGS" --seconds 85 \
+        ${REHEARSE:+--rehearse --days 0.3 --every 30 --symbols BTC}
+else
+    say "== equal_payloads: left out, RECORDINGS names no folder"
 fi
-part sanitizers 170 20 env OUT="$logs" LIMIT_S=45 PYTHON="$python" bash benchmarks/gpu/sanitize.sh
-for report in "$logs"/sanitizer_*.txt; do
-    [[ -e $report ]] && { echo "== $(basename "$report" .txt)" && head -c 200000 "$report"; } >>"$out/reports.txt"
+for tool in memcheck racecheck initcheck synccheck; do
+    part "$tool" 50 15 env TOOLS="$tool" PYTHON="$python" REPORTS=- bash benchmarks/gpu/sanitize.sh "${rehearse[@]}"
 done
-rm -r "$logs"
 
+if (($(wc -c <"$reports") > most_bytes)); then
+    head -c "$most_bytes" "$reports" >"$reports.new" && mv "$reports.new" "$reports"
+    say "== these reports were cut off at $most_bytes bytes"
+fi
 if ((${#failed[@]})); then
-    echo "failed: ${failed[*]}"
+    say "failed after $SECONDS s: ${failed[*]}"
     exit 1
 fi
-echo "everything passed in $SECONDS s"
+say "everything passed in $SECONDS s"

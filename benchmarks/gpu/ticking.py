@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.gpu.device_books import copied, last_day, queue_of, raw_ledger, stretched, visited
 from benchmarks.gpu.made_events import NOW, MadeYear, batch_at, make_year
 from benchmarks.gpu.outcome import Figure, Spread
-from benchmarks.gpu.plan import SEED, Ask, Book, Run
+from benchmarks.gpu.plan import SEED, Ask, Book, Run, asks_of
 from benchmarks.gpu.projecting import GRID_BYTES_OF_CELL, Held, buffers_of
 from benchmarks.tick_work import Stopwatch
 from liqscape.axes import MINUTE_NS
@@ -114,7 +114,7 @@ class Market:
 def compare_ticks(run: Run) -> None:
     """Compare ticks of two symbols with NumPy's, cell by cell and level by level, after a year that is merged."""
     year = make_year(run.sizes.equal_events, SEED, run.sizes.days)
-    asks = run.asks(year.price)
+    asks = asks_of(run.sizes, year.price)
     markets = []
     for backend in (CudaBackend(run.runtime), NumpyBackend()):
         ledgers: list[Ledger] = [backend.ledger() for _ in range(2)]
@@ -168,7 +168,7 @@ def _measure(
 ) -> None:
     day, sizes = last_day(year.events), run.sizes
     ledgers = [raw_ledger(backend, day, past) for past in pasts]
-    asks = run.asks(year.price)
+    asks = asks_of(run.sizes, year.price)
     market = Market(backend, ledgers, asks, year.price_row, sizes.new_events, sizes.ticks_a_minute)
     key, who = f"tick.{book.name}.{symbols}", f"a tick of {symbols} {book.name} symbol{'s' * (symbols > 1)}"
     views = [ledger.capture() for ledger in ledgers]

@@ -1,7 +1,8 @@
 """A runtime that remembers what it was asked for, and when asked to, how long the device took for each part of it.
 
 Around every launch, copy and fill it then puts two moments. That costs the host some microseconds each, so times of the
-host are taken without.
+host are taken without. Where the device has nothing else to do, a part includes what the host takes to ask for it: a
+part with nothing in it is not zero (hardware.py measures one).
 """
 
 from __future__ import annotations
@@ -30,10 +31,13 @@ class WatchedRuntime:
 
     Attributes:
         launched: names of the kernels launched so far.
+        whole_ms: from the begin of the first part that was watched last to the end of the last one that is no download:
+            with all the time that the device waited for the host.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self.launched: set[str] = set()
+        self.whole_ms = 0.0
         self._runtime = runtime
         self._is_watching = False
         self._spans: list[tuple[str, Moment, Moment]] = []
@@ -73,6 +77,8 @@ class WatchedRuntime:
         self._streams.clear()
         for name, begin, end in self._spans:
             found[name] += end.ms_since(begin)
+        ends = [end for name, _, end in self._spans if name != "download"]
+        self.whole_ms = ends[-1].ms_since(self._spans[0][1]) if ends else 0.0
         self._spans.clear()
 
     def span(self, stream: Stream, name: str, work: Callable[[], None]) -> None:
@@ -131,14 +137,19 @@ def device_ms(queue: Queue, work: Callable[[], object], repeats: int) -> Spread:
 
 
 def parts_ms(runtime: WatchedRuntime, work: Callable[[], object], repeats: int) -> dict[str, Spread]:
-    """Return the device's milliseconds by part of some work, which waits for its end, and of all of them as "all"."""
+    """Return the device's milliseconds by part of some work, which waits for its end; those of all of them as "all";
+    and as "whole" see WatchedRuntime.whole_ms.
+    """
     runs: list[dict[str, float]] = []
+    whole: list[float] = []
     for number in range(WARM_UP + repeats):
         with runtime.watching() as found:
             work()
         if number >= WARM_UP:
             runs.append(dict(found))
+            whole.append(runtime.whole_ms)
     names = sorted({name for run in runs for name in run})
     spreads = {name: Spread.of([run.get(name, 0.0) for run in runs]) for name in names}
     spreads["all"] = Spread.of([sum(run.values()) for run in runs])
+    spreads["whole"] = Spread.of(whole)
     return spreads

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
 
-from benchmarks.gpu import every_kernel, first_run
+from benchmarks.gpu import every_kernel, first_run, peers
 from benchmarks.gpu.equal_payloads import same, uncompressed
 from benchmarks.gpu.made_events import NOW, make_year
 from benchmarks.gpu.outcome import Figure, Outcome, Spread
 from benchmarks.gpu.peer_calls import Window
-from benchmarks.gpu.plan import REHEARSAL, probe_source
+from benchmarks.gpu.plan import REHEARSAL, Run, probe_source
 from benchmarks.gpu.tables import table_of
+from benchmarks.gpu.watched_runtime import WatchedRuntime
 from benchmarks.report import table, text_of
 from liqscape.device.backend import CohortBatch
 from liqscape.device.nvrtc import NvrtcUnavailable, load_nvrtc
+from liqscape.device.queue import Queue
+from liqscape.device.runtime import DeviceError
 from liqscape.v1 import stream_pb2
 from tests.cuda import cpu_module
 from tests.cuda.cpu_runtime import CpuRuntime
@@ -40,13 +44,13 @@ def device(runtime_libraries: list[Path], probe_library: Path) -> CpuRuntime:
 
 @pytest.mark.slow
 def test_first_run_finds_everything_equal_and_says_everything(device: CpuRuntime) -> None:
-    written: list[tuple[str, dict[str, Any]]] = []
+    written: list[tuple[str, Any]] = []
 
     out, record = first_run.first_run(
         device,
         SMALL,
         5.0,
-        lambda name, text: written.append((name, json.loads(text))),
+        lambda name, text: written.append((name, json.loads(text) if name.endswith(".json") else text)),
         first_run.device_facts(device),
         "c",
     )
@@ -61,7 +65,8 @@ def test_first_run_finds_everything_equal_and_says_everything(device: CpuRuntime
     assert set(predicted) <= set(measured)
     assert written[0] == ("predictions.json", record["result"]["predictions"])
     assert not written[1][1]["result"]["finished"]
-    assert written[-1][1] == json.loads(text_of(record))
+    assert written[-2][1] == json.loads(text_of(record))
+    assert written[-1] == ("table.txt", "\n".join(table_of(out, record["result"]["predictions"])) + "\n")
     assert record["result"]["finished"]
     assert set(record["result"]) >= {"comparisons", "skipped", "failures", "seconds", "facts", "wanted_and_not_reached"}
     assert set(record["result"]["facts"]) >= {"device", "driver", "driver_knows_cuda", "compiler", "cupy"}
@@ -97,6 +102,71 @@ def test_a_step_that_breaks_off_is_kept_and_others_go_on() -> None:
     assert [name for name, _ in out.failures] == ["first"]
     assert "no such device" in out.failures[0][1]
     assert first_run.status_of(out) == 1
+
+
+def test_no_step_is_begun_on_a_device_that_is_lost() -> None:
+    out = Outcome(1.0, say=lambda line: None, is_lost=lambda: True)
+
+    out.attempt("good", lambda: 1)
+    out.attempt("first", lambda: 1 // 0)
+
+    assert out.attempt("second", lambda: 7) is None
+    assert out.skipped == [("second", "the device is lost since first")]
+    assert [name for name, _ in out.failures] == ["first"]
+
+
+def test_a_device_that_refuses_everything_is_lost(device: CpuRuntime) -> None:
+    class Broken(CpuRuntime):
+        def allocate(self, nbytes: int) -> Any:
+            raise DeviceError("an illegal memory access was encountered")
+
+    assert not first_run.is_lost(device)
+    assert first_run.is_lost(Broken.__new__(Broken))
+
+
+def test_what_cannot_be_kept_ends_nothing() -> None:
+    out = Outcome(1.0, say=lambda line: None)
+
+    def full() -> None:
+        raise OSError("no space left on device")
+
+    out.keep = full
+
+    assert out.attempt("first", lambda: 7) == 7
+    assert out.attempt("second", lambda: 8) == 8
+    assert first_run.status_of(out) == 1
+
+
+def test_what_peers_have_found_is_kept_when_their_process_breaks_off(
+    device: CpuRuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    figure = Figure("peer.1.24h.x", "x", "ms", Spread.of([2.0]))
+    program = tmp_path / "broken.py"
+    lines = [json.dumps(["figure", asdict(figure)]), json.dumps(["skipped", ["torch", "absent"]]), '["figure", {"k']
+    program.write_text(f"import os, sys\nopen(sys.argv[1], 'w').write({chr(10).join(lines)!r})\nos.abort()\n")
+    monkeypatch.setattr(peers, "__file__", str(program))
+    out = Outcome(1.0, say=lambda line: None)
+
+    assert out.attempt("others", lambda: peers.measure_peers(Run(WatchedRuntime(device), SMALL, out), 1, {})) is None
+
+    assert out.figures == [figure]
+    assert out.skipped == [("torch", "absent")]
+    assert [name for name, _ in out.failures] == ["others"]
+
+
+def test_the_whole_of_watched_work_has_the_time_between_its_parts(device: CpuRuntime) -> None:
+    watched = WatchedRuntime(device)
+    queue = Queue(watched, urgent=True)
+
+    with watched.watching() as parts:
+        array = queue.zeros(4, np.uint8)
+        queue.wait()
+        time.sleep(0.02)
+        queue.copy(array.part(0, 2), array.part(2, 4))
+        queue.read(array)
+
+    assert set(parts) == {"fill", "copy", "download"}
+    assert watched.whole_ms > 20 > sum(parts.values())
 
 
 def test_a_difference_is_said_and_makes_the_run_fail() -> None:
