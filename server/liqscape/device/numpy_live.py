@@ -182,7 +182,7 @@ class NumpyLiveTable:
                 return places
             if (limit[lacking] == VALUE_LIMIT - 1).any():
                 raise ModelError(f"asked to close {lots.tolist()} lots by group, of which {covered.tolist()} are open")
-            self._clock_step = np.where(lacking, np.minimum(self._clock_step * 4, VALUE_LIMIT), self._clock_step)
+            self._clock_step = np.where(lacking, np.minimum(self._clock_step * 4, 2 * VALUE_LIMIT), self._clock_step)
 
     def _drop_ended(self) -> None:
         new_places = self._columns.places_after_dropping()

@@ -221,3 +221,11 @@ def test_what_was_returned_does_not_change_later(table: NumpyLiveTable) -> None:
     assert as_tuples(before) == [(5, 10, LONG, 4), (5, 20, LONG, 4)]
     assert clocks.tolist() == [100, 200]
     assert as_tuples(swept) == [(5, 20, LONG, 4)]
+
+
+def test_clocks_may_lie_as_far_apart_as_clocks_can(table: NumpyLiveTable) -> None:
+    lowest, highest = -(1 << 47), (1 << 47) - 1
+    append(table, 1, (1, LONG, 5, lowest), (2, LONG, 6, highest))
+
+    assert close(table, 5, 0, 0, 0)[1] == [lowest, 0, 0, 0]
+    assert close(table, 6, 0, 0, 0)[1] == [highest, 0, 0, 0]
