@@ -17,7 +17,7 @@ from liqscape.device.queue import Queue
 from liqscape.device.runtime import OutOfDeviceMemory
 from liqscape.device.shedding import QueryRuntime, TickRuntime
 from liqscape.errors import LimitExceeded
-from tests.cuda.cpu_runtime import CpuRuntime
+from tests.cuda.cpu_runtime import CpuMemory, CpuRuntime
 from tests.unit.synthetic_market import make_batch
 
 FRAME = Timeframe("test", column_minutes=5, columns=40, span_permille=100, min_row_multiple=1)
@@ -92,6 +92,32 @@ def test_work_that_gave_way_has_freed_its_memory() -> None:
         return held
 
     with pytest.raises(OutOfDeviceMemory) as raised:
+        queries.run(work)
+
+    assert runtime.free_bytes() == runtime.capacity_bytes
+    assert raised.value is not None
+
+
+@pytest.mark.parametrize(
+    "failing", [lambda queue: queue.empty(1 << 40, np.uint8), lambda queue: [][0]], ids=["no room", "something else"]
+)
+def test_work_that_failed_has_freed_its_memory(failing: Callable[[Queue], object]) -> None:
+    class Runtime(CpuRuntime):
+        def allocate(self, nbytes: int) -> CpuMemory:
+            try:
+                return super().allocate(nbytes)
+            except OutOfDeviceMemory as error:  # as that of a GPU does, which has CuPy's error
+                raise OutOfDeviceMemory(str(error)) from None
+
+    runtime = Runtime([])
+    queries = CudaQueries(Queue(runtime, urgent=False), TickGate())
+
+    def work(queue: Queue, _: Callable[[], None]) -> Any:
+        held = queue.zeros(1000, np.int64)
+        failing(queue)
+        return held
+
+    with pytest.raises((OutOfDeviceMemory, IndexError)) as raised:
         queries.run(work)
 
     assert runtime.free_bytes() == runtime.capacity_bytes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -94,8 +95,10 @@ class CudaQueries:
         with self._lock:
             try:
                 return work(self._queue, self._next_slice)
-            except OutOfDeviceMemory as error:
-                raise error.with_traceback(None) from None  # its frames would hold on to what is to be freed
+            except BaseException as error:
+                # Whoever has the error would hold on to what is to be freed, by its frames or those of its context.
+                traceback.clear_frames(error.__traceback__)
+                raise
             finally:
                 self._queue.wait()  # what it used may be freed now
 
