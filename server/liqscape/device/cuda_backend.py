@@ -7,6 +7,7 @@ are NumPy's, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, cast
 
 import numpy as np
@@ -58,11 +59,14 @@ class CudaBackend:
         self._gate = TickGate()
         self._query_runtime = QueryRuntime(runtime)
         self._queries = CudaQueries(Queue(self._query_runtime, urgent=False), self._gate, threads=threads)
-        self._queue = Queue(TickRuntime(runtime, self._give_way), urgent=True)
+        # Nothing below refers to this object: a cycle would keep device memory until the collector comes by.
+        give_way = partial(_give_way, self._query_runtime, self._queries)
+        self._queue = Queue(TickRuntime(runtime, give_way), urgent=True)
         sizes = LaunchSizes(threads=threads, join_threads=min(threads, 128), offset_threads=4 * threads)
         self._tables = CudaLiveTables(self._queue, sizes=sizes)
-        self._merge_sizes = MergeSizes(threads=threads, offset_threads=4 * threads)
-        self._logs = CudaLogs(self._queue, self._compact, self._read)
+        merge_sizes = MergeSizes(threads=threads, offset_threads=4 * threads)
+        compact_beside = partial(_compact, self._queries, merge_sizes)
+        self._logs = CudaLogs(self._queue, compact_beside, partial(_read, self._queries))
         self._grids = CudaGrids(self._queue, threads=threads)
 
     def live_table(self, groups: int, snapshot: LiveSnapshot | None = None) -> CudaLiveTable:
@@ -115,15 +119,17 @@ class CudaBackend:
     def counters(self) -> dict[str, int]:
         return {"queries_shed": self._query_runtime.times_closed}
 
-    def _give_way(self) -> None:
-        self._query_runtime.close()
-        self._queries.give_way()
 
-    def _compact(self, raw: DeviceRun, first_event: int, past: DevicePast, now_minute: int) -> DevicePast:
-        sizes = self._merge_sizes
-        return self._queries.run(
-            lambda queue, next_slice: compact(queue, raw, first_event, past, now_minute, next_slice, sizes)
-        )
+def _give_way(runtime: QueryRuntime, queries: CudaQueries) -> None:
+    runtime.close()
+    queries.give_way()
 
-    def _read(self, run: DeviceRun) -> LedgerColumns:
-        return self._queries.run(lambda queue, next_slice: run.read(queue))
+
+def _compact(
+    queries: CudaQueries, sizes: MergeSizes, raw: DeviceRun, first_event: int, past: DevicePast, now_minute: int
+) -> DevicePast:
+    return queries.run(lambda queue, next_slice: compact(queue, raw, first_event, past, now_minute, next_slice, sizes))
+
+
+def _read(queries: CudaQueries, run: DeviceRun) -> LedgerColumns:
+    return queries.run(lambda queue, next_slice: run.read(queue))

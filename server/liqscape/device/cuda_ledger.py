@@ -6,6 +6,7 @@ one launch. A view is of what is on the device; nothing it sees is ever changed.
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -19,6 +20,7 @@ from liqscape.device.cuda_tiers import DevicePast
 from liqscape.device.device_runs import DeviceRun
 from liqscape.device.job_tables import APPEND_JOB, division
 from liqscape.device.queue import DeviceArray, Queue
+from liqscape.device.runtime import OutOfDeviceMemory
 from liqscape.errors import ModelError
 
 _FIRST_CAPACITY: Final = 1 << 14
@@ -154,11 +156,11 @@ class CudaLedger:
             return
         if minute < self._last_minute:
             raise ModelError(f"event at minute {minute} is before the last one, {self._last_minute}")
+        self._logs.take(self, len(batch))  # what has no room is not logged
         self._last_minute = minute
         self._index.add(minute, self._end + self._pending_events)
         self._pending.append((batch, sign, cause))
         self._pending_events += len(batch)
-        self._logs.is_due(self, len(batch))
 
     def capture(self) -> CudaLedgerView:
         self._logs.flush()
@@ -170,22 +172,23 @@ class CudaLedger:
             raise ModelError("a compacted past was adopted twice, or belongs to another ledger")
         if past.coarsened != self._past.coarsened:
             return
-        self._logs.flush()
         self._begin += past.dropped_events - self._first_event
         self._first_event = past.dropped_events
         self._past = past
-        if 4 * self.raw_events < len(self._columns["row"]):
-            self._move(2 * self.raw_events)  # history was long and a day is short: give the memory back
+        if max(4 * self.raw_events, _FIRST_CAPACITY) < len(self._columns["row"]):
+            with contextlib.suppress(OutOfDeviceMemory):  # another time, then
+                self._move(2 * self.raw_events)  # history was long and a day is short: give the memory back
 
     def coarsen_rows(self, multiple: int) -> None:
         self._logs.flush()
         queue = self._logs.queue
-        self._past = self._past.on_coarser_rows(queue, multiple)
+        past = self._past.on_coarser_rows(queue, multiple)
         fine = self._columns["row"].part(self._begin, self._end)
         self._move(len(self._columns["row"]))  # views keep the rows they have
         magic, shift = (np.uint32(number) for number in division(multiple))
         blocks, count = -(-len(fine) // _THREADS), np.uint32(len(fine))
         queue.launch("coarsen_rows", blocks, _THREADS, count, magic, shift, fine, self._columns["row"])
+        self._past = past  # not before there was room for all of it
 
     @property
     def pending(self) -> Sequence[tuple[CohortBatch, int, int]]:
@@ -270,12 +273,16 @@ class CudaLogs:
         self._waiting_events = 0
         self.is_moving = False
 
-    def is_due(self, ledger: CudaLedger, events: int) -> None:
-        """Hear that a ledger has got events that wait; many of them go to the device at once."""
+    def take(self, ledger: CudaLedger, events: int) -> None:
+        """Hear that a ledger is about to get events that will wait; what waits goes to the device when it is much.
+
+        Raises:
+            OutOfDeviceMemory: a log cannot grow; everything still waits, and these events are to be refused.
+        """
+        if self._waiting_events + events > _MOST_PENDING:
+            self.flush()
         self._waiting.add(ledger)
         self._waiting_events += events
-        if self._waiting_events >= _MOST_PENDING:
-            self.flush()
 
     def flush(self) -> None:
         """Bring what waits in any ledger to the device, and see that it has arrived.

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from liqscape.device.runtime import Memory, Moment, Runtime
+from liqscape.device.runtime import Memory, Moment, OutOfDeviceMemory, Runtime
 
 _ALIGNMENT: Final = 256
 """Of every array in staging memory: what a device copies fastest, and aligned for every type."""
@@ -96,7 +96,7 @@ class Queue:
         wanted = np.dtype(dtype)
         # Kernels that read several items at once may read on to the next boundary.
         nbytes = -(-max(count, 1) * wanted.itemsize // _ALIGNMENT) * _ALIGNMENT
-        return DeviceArray(self.runtime.allocate(nbytes), wanted, 0, count)
+        return DeviceArray(self._allocate(nbytes), wanted, 0, count)
 
     def zeros(self, count: int, dtype: DTypeLike) -> DeviceArray:
         """Return an array of zeros. Raises OutOfDeviceMemory."""
@@ -183,6 +183,15 @@ class Queue:
         self._stream.synchronize()
         self._sent = 0
         self._held.clear()
+
+    def _allocate(self, nbytes: int) -> Memory:
+        try:
+            return self.runtime.allocate(nbytes)
+        except OutOfDeviceMemory:
+            if not self._held:
+                raise
+            self.wait()  # what is done holds on to nothing
+            return self.runtime.allocate(nbytes)
 
     def _receive(self, waiting: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
         self.wait()
