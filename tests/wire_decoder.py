@@ -213,7 +213,7 @@ class Replica:
 
     def connecting(self) -> None:
         """A new stream begins."""
-        self.in_sync = self.greeted = self.inside_message = False
+        self.in_sync = self.greeted = self.inside_message = self.miscounted = False
         self.keyframes = self.frames = self.changes = 0
         self.broken.clear()
         self.controls.clear()

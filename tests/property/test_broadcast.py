@@ -1,5 +1,16 @@
 """I6 at the hub: after any interleaving, a reader that says "in sync" holds exactly what was emitted.
 
+Readers subscribe or hold sessions; they are fast, slow or stalled, lose messages, drop and resume, change their
+channels and reject them. The faults that etcd's watches had, and what here would show each:
+- progress ahead of data: a heartbeat sets the tick a replica names, and it must equal that tick (the invariants below);
+  heartbeats between the fragments of a message: tests/unit/broadcast/test_session_cursor.py.
+- back in time after a reconnect: what a replica holds is the channel at the tick it names, and `reconnect` resumes at
+  any point; that its ticks never fall: test_replica.py.
+- duplicates: test_replica.py, `deliver_twice` and the fate "repeat".
+- loss under starvation: readers that do not acknowledge, or fall behind a ring of six ticks, are caught up by
+  `all_read_everything`; over sockets: tests/integration/test_session.py and benchmarks/bench_slow_reader.py.
+- resume from the future: `reconnect` with `old`; its reason: tests/unit/broadcast/test_cursor.py.
+
 Seen to fail when broken on purpose, one at a time:
 - encoder.py: `prev_tick = previous` made `tick - 1`; the write into the ring left out; a refreshed keyframe named by
   the tick of the refresh; a new generation applied to the old ring. checksum.py: columns not marked.
@@ -7,7 +18,10 @@ Seen to fail when broken on purpose, one at a time:
 - ring.py: `since` without the test of _gone_tick, or with it only where chunks are left; `join` without what came after
   the keyframe; eviction without is_needed_to_join; `_after` one tick late; _gone_tick not moved.
 - hub.py: batches shared by readers at different positions; `complete` on every fragment.
-- cursor.py: _refusal without the epoch or without the future; a position beyond its batch.
+- cursor.py: a change whose new channels are not missing; one that names none as starting; a reject forgotten when a
+  change comes; _whole_tick moved with the first fragment; data sent without credit.
+- hub.py: `without` that keeps the chunks of channels dropped; missing channels left out of the key of a batch.
+- controls.py: refusal without the epoch or without the future; a position beyond its batch.
 - in_process.py: chunks that a refreshed keyframe stands for kept behind it; a refresh put into an empty chain.
 """
 
@@ -21,6 +35,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from liqscape.broadcast.cadence import CADENCE_CLASSES_MS
+from liqscape.broadcast.credits import Credits
 from liqscape.broadcast.cursor import Cursor
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
@@ -34,20 +49,36 @@ from tests.wire_decoder import ChannelReplica, Gap, Replica
 
 MAX_READERS = 5
 CHANNELS = (1, 2, 3, 4)
-SELECTIONS: tuple[list[tuple[str, str]], ...] = ([], [("ETH", "24h"), ("BTC", "12h")])
+SELECTIONS: tuple[list[tuple[str, str]], ...] = ([], [("ETH", "24h"), ("BTC", "12h")], [("BTC", "")])
+WINDOWS = (0, 0, 1, 2, 8)
+IDLE_AFTER_S = 10.0
 
 channels = st.lists(st.sampled_from(CHANNELS), max_size=3, unique=True)
 
 
 @dataclass
 class Reader:
-    """A client: what it holds, and its stream while it has one."""
+    """A client: what it holds, and its stream while it has one. window: of its sessions; 0 = it subscribes."""
 
     wanted: list[tuple[str, str]]
     cadence_ms: int
+    window: int = 0
     replica: Replica = field(default_factory=Replica)
     cursor: Cursor | None = None
     has_lost: bool = False
+    frames: int = 0
+    data_in_flight: int = 0
+    rejected: set[int] = field(default_factory=set)
+
+    @property
+    def session(self) -> Cursor | None:
+        """Return the stream if it is a session that goes on."""
+        return self.cursor if self.window and self.cursor is not None and not self.cursor.is_over else None
+
+    def acknowledge(self) -> None:
+        if self.session is not None:
+            self.session.acknowledge(self.frames)
+            self.data_in_flight = 0
 
 
 class Broadcast(RuleBasedStateMachine):
@@ -110,36 +141,147 @@ class Broadcast(RuleBasedStateMachine):
 
     @initialize()
     def first_reader(self) -> None:
-        self.new_reader([], 0)
+        self.new_reader([], 0, 0)
+        self.new_reader([], 0, 2)
 
     @precondition(lambda self: len(self.readers) < MAX_READERS)
-    @rule(wanted=st.sampled_from(SELECTIONS), cadence_ms=st.sampled_from((0, *CADENCE_CLASSES_MS)))
-    def new_reader(self, wanted: list[tuple[str, str]], cadence_ms: int) -> None:
-        reader = Reader(wanted, cadence_ms)
+    @rule(
+        wanted=st.sampled_from(SELECTIONS),
+        cadence_ms=st.sampled_from((0, *CADENCE_CLASSES_MS)),
+        window=st.sampled_from(WINDOWS),
+    )
+    def new_reader(self, wanted: list[tuple[str, str]], cadence_ms: int, window: int) -> None:
+        reader = Reader(wanted, cadence_ms, window, Replica(rejects=bool(window)))
         self.readers.append(reader)
         self.connect(reader, [])
 
-    @rule(index=st.integers(0, MAX_READERS - 1), frames=st.integers(1, 12))
-    def read(self, index: int, frames: int) -> None:
+    @rule(index=st.integers(0, MAX_READERS - 1), frames=st.integers(1, 12), acknowledging=st.booleans())
+    def read(self, index: int, frames: int, acknowledging: bool) -> None:
+        """Take some messages; who does not acknowledge is slow, and soon gets no data any more."""
         reader = self.readers[index % len(self.readers)]
         for _ in range(frames):
             frame = self.poll(reader)
-            if frame is None:
+            if frame is not None:
+                self.deliver(reader, frame)
+            elif reader.data_in_flight and acknowledging:
+                reader.acknowledge()
+            else:
                 self.assert_caught_up(reader)
                 break
-            self.deliver(reader, frame)
+
+    @rule(
+        index=st.integers(0, MAX_READERS - 1), wanted=st.sampled_from(SELECTIONS), cadence_ms=st.sampled_from((0, 250))
+    )
+    def change(self, index: int, wanted: list[tuple[str, str]], cadence_ms: int) -> None:
+        reader = self.readers[index % len(self.readers)]
+        if reader.session is not None:
+            reader.wanted, reader.cadence_ms = wanted, cadence_ms
+            reader.session.change(self.hub.select(wanted), cadence_ms)
+
+    @rule(index=st.integers(0, MAX_READERS - 1), channel_ids=st.lists(st.sampled_from(CHANNELS), unique=True))
+    def reject(self, index: int, channel_ids: list[int]) -> None:
+        """Reject what is broken, and some that are not."""
+        reader = self.readers[index % len(self.readers)]
+        if reader.session is not None:
+            reader.rejected.update(reader.replica.broken)
+            reader.session.reject("", [*channel_ids, *reader.replica.broken], stream_pb2.Reject.REASON_GAP)
+
+    @rule(index=st.integers(0, MAX_READERS - 1))
+    def lose_and_reject(self, index: int) -> None:
+        """Lose a message, find the gap in the next, and reject before that is answered."""
+        self.publish(self.engine.step(cells=9), held=False)
+        self.lose_a_frame(index)
+        self.publish(self.engine.step(cells=9), held=False)
+        self.read(index, 12, acknowledging=True)
+        self.publish(self.engine.step(cells=9), held=False)
+        self.reject(index, [])
+
+    @rule(index=st.integers(0, MAX_READERS - 1))
+    def starve(self, index: int) -> None:
+        """Take data until the credit is used up, and a heartbeat in place of what is left."""
+        self.publish(self.engine.step(cells=9), held=False)
+        self.read(index, 12, acknowledging=False)
+        self.now_s += 1.0
+        self.read(index, 1, acknowledging=False)
+
+    @rule(
+        index=st.integers(0, MAX_READERS - 1),
+        steps=st.lists(
+            st.tuples(st.sampled_from(SELECTIONS), st.sampled_from(("", "tick", "read", "break"))),
+            min_size=1,
+            max_size=4,
+        ),
+    )
+    def change_again_and_again(self, index: int, steps: list[tuple[list[tuple[str, str]], str]]) -> None:
+        """Go over to other channels, some things happening between, and read everything."""
+        reader = self.readers[index % len(self.readers)]
+        self.mend(index)
+        for wanted, then in steps:
+            self.change(index, wanted, 0)
+            if then == "tick":
+                self.publish(self.engine.step(cells=9), held=False)
+            elif then == "read":
+                self.read(index, 2, acknowledging=True)
+            elif then == "break":
+                self.break_and_reject(reader)
+        self.catch_up(index)
+
+    @precondition(lambda self: sum(reader.session is not None for reader in self.readers) > 1)
+    @rule()
+    def break_beside_a_healthy_reader(self) -> None:
+        """Two sessions are at one place with one selection; what one of them lacks is not what the other does."""
+        pair = [index for index, reader in enumerate(self.readers) if reader.session is not None][:2]
+        for index in pair:
+            self.mend(index)
+            self.change(index, [], 0)
+            self.catch_up(index)
+        self.publish(self.engine.step(cells=9), held=False)
+        self.break_and_reject(self.readers[pair[1]])
+        for index in pair:
+            self.catch_up(index)
+
+    def break_and_reject(self, reader: Reader) -> None:
+        """Take a channel out of sync behind the server's back, as a defect of the reader would."""
+        if reader.session is not None and reader.replica.channels:
+            channel_id = min(reader.replica.channels)
+            reader.replica.channels[channel_id].in_sync = False
+            reader.replica.broken[channel_id] = "by hand"
+            reader.has_lost = True
+            reader.session.reject("", [channel_id], stream_pb2.Reject.REASON_MALFORMED)
+
+    def catch_up(self, index: int) -> None:
+        """Read everything on a session on which nothing was lost for good."""
+        reader = self.readers[index % len(self.readers)]
+        if reader.session is not None:
+            reader.acknowledge()
+            self.now_s += 6.0
+            self.read(index, 1000, acknowledging=True)
+            assert reader.replica.is_whole
+            assert set(reader.replica.channels) == set(self.hub.select(reader.wanted).channel_ids)
+            reader.has_lost = reader.replica.miscounted = False
+
+    @rule(index=st.integers(0, MAX_READERS - 1))
+    def mend(self, index: int) -> None:
+        """Whatever was lost on a session: rejecting every channel makes its reader whole, without a new stream."""
+        reader = self.readers[index % len(self.readers)]
+        if reader.session is None:
+            return
+        reader.session.reject("", CHANNELS, stream_pb2.Reject.REASON_MISSING)
+        self.catch_up(index)
 
     @rule()
     def all_read_everything(self) -> None:
         for index in range(len(self.readers)):
-            self.read(index, 1000)
+            self.read(index, 1000, acknowledging=True)
 
     @rule(index=st.integers(0, MAX_READERS - 1))
     def lose_a_frame(self, index: int) -> None:
         reader = self.readers[index % len(self.readers)]
         frame = self.poll(reader)
         if frame is not None and stream_pb2.Frame.FromString(frame).sections:
+            self.count(reader, is_data=True)
             reader.has_lost = True
+            reader.rejected.clear()
         elif frame is not None:
             self.deliver(reader, frame)
 
@@ -149,7 +291,8 @@ class Broadcast(RuleBasedStateMachine):
         reader = self.readers[index % len(self.readers)]
         whole = reader.replica.resume is not None and all(c.in_sync for c in reader.replica.channels.values())
         points = []
-        if resume and whole and not reader.has_lost and reader.replica.channels:
+        holds_what_it_wants = set(reader.replica.channels) == set(self.hub.select(reader.wanted).channel_ids)
+        if resume and whole and holds_what_it_wants and not reader.has_lost and reader.replica.channels:
             assert reader.replica.resume is not None
             points = [reader.replica.resume]
         elif old:
@@ -163,17 +306,38 @@ class Broadcast(RuleBasedStateMachine):
     def connect(self, reader: Reader, points: list[stream_pb2.ResumePoint]) -> None:
         reader.replica.connecting()
         reader.has_lost = False
-        selection = self.hub.select(reader.wanted)
-        reader.cursor = Cursor(self.hub, selection, cadence_ms=reader.cadence_ms, resume=points, max_age_s=float("inf"))
+        reader.frames = reader.data_in_flight = 0
+        reader.rejected.clear()
+        reader.cursor = Cursor(
+            self.hub,
+            self.hub.select(reader.wanted),
+            cadence_ms=reader.cadence_ms,
+            resume=points,
+            max_age_s=float("inf"),
+            credits=Credits(reader.window) if reader.window else None,
+            idle_after_s=IDLE_AFTER_S,
+        )
 
     def poll(self, reader: Reader) -> bytes | None:
         return None if reader.cursor is None else reader.cursor.poll()
 
     def deliver(self, reader: Reader, data: bytes) -> None:
+        before = reader.replica.resume
         try:
-            reader.replica.apply(data)
+            frame = reader.replica.apply(data)
         except Gap:
             assert reader.has_lost, "a gap on a stream that lost nothing"
+            return
+        self.count(reader, is_data=bool(frame.sections))
+        assert reader.has_lost or not (reader.replica.broken or reader.replica.miscounted)
+        for beat in frame.heartbeat.positions:
+            # There is a price each tick, so nothing but a message that came whole moves a position.
+            assert reader.has_lost or (before is not None and beat.tick == before.tick)
+
+    def count(self, reader: Reader, *, is_data: bool) -> None:
+        reader.frames += 1
+        reader.data_in_flight += is_data
+        assert not reader.window or reader.data_in_flight <= reader.window
 
     # ---- what must hold
 
@@ -191,7 +355,7 @@ class Broadcast(RuleBasedStateMachine):
     def in_sync_replicas_equal_the_tick_they_name(self) -> None:
         for reader in self.readers:
             replica = reader.replica
-            if reader.cursor is None or reader.has_lost or not replica.in_sync or replica.inside_message:
+            if reader.cursor is None or reader.has_lost or not replica.is_whole or replica.inside_message:
                 continue
             assert replica.resume is not None
             assert replica.resume.epoch == self.epoch
@@ -200,8 +364,12 @@ class Broadcast(RuleBasedStateMachine):
 
     def assert_caught_up(self, reader: Reader) -> None:
         """A reader for which there is nothing to send is in sync at the newest tick, unless its cadence holds it."""
-        if reader.cursor is not None and not reader.has_lost and not reader.cadence_ms:
-            assert reader.replica.in_sync
+        if reader.cursor is None or reader.cursor.is_over or (reader.window and reader.data_in_flight == reader.window):
+            return
+        assert not reader.rejected & set(reader.replica.broken), "rejected in vain"
+        reader.rejected.clear()
+        if not reader.has_lost and not reader.cadence_ms:
+            assert reader.replica.is_whole
             assert reader.replica.resume is not None
             assert reader.replica.resume.tick == self.hub.ring.head_tick
 

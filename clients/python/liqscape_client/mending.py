@@ -38,11 +38,6 @@ class Mending:
         self._since_s: dict[SourceChannel, float] = {}
         self._rejects: dict[SourceChannel, int] = {}
 
-    @property
-    def waits(self) -> bool:
-        """Return whether a rejected channel still waits for its keyframe."""
-        return bool(self._since_s)
-
     def take(self, effect: FrameEffect, replicas: ReplicaSet) -> list[stream_pb2.Reject]:
         """Return what to reject after a frame."""
         self._forget_mended(replicas)
