@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from liqscape.device.cuda_tiers import DevicePast
-
 from liqscape.device.age_tiers import AGE_TIERS
 from liqscape.device.backend import LedgerView
 from liqscape.device.cuda_ledger import CudaLedgerView, CudaLogs, MinuteIndex
+from liqscape.device.cuda_tiers import DevicePast
 from liqscape.device.device_runs import DeviceRun
 from liqscape.device.numpy_ledger import NumpyLedgerView
 from liqscape.device.queue import Queue
