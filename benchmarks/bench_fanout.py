@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if min(*options.clients, *options.bytes, options.rounds, ticks) < 1:
         parser.error("clients, bytes, rounds and ticks are 1 or more")
     found: list[Comparison] = []
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         sink = compile_sink(Path(folder))
         if sink is None:
@@ -245,6 +247,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     above = f"wanted and not reached: x {WANTED_RATIO} from {JUDGED_FROM_CLIENTS} clients on"
     figures = {measure_name: value for c in found for measure_name, value in c.figures().items()}
     figures[above] = verdict(found)
+    figures["other work: load before and after, of cores"] = (
+        f"{load:.1f} and {os.getloadavg()[0]:.1f} of {os.cpu_count()}"
+    )
     print(f"  {above}: {figures[above]}")
     problems = [problem for comparison in found for problem in comparison.problems()]
     if problems:
