@@ -242,14 +242,16 @@ async def test_session_is_bound_by_scope_channels_and_the_life_of_its_token(tmp_
         query, token = server.add("page", "query"), server.add("desk", "stream", channels=1)
         session: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(SESSION)
 
-        async def refusal(request: bytes, of: str) -> grpc.StatusCode:
+        async def refusal(request: bytes | None, of: str) -> grpc.StatusCode:
             call = session(metadata=bearer(of))
             with contextlib.suppress(grpc.aio.AioRpcError):
-                await call.write(request)
+                if request is not None:
+                    await call.write(request)
                 await read_to_end(call)
             return await call.code()
 
-        codes = [await refusal(opening, query), await refusal(everything, token), await refusal(opening, "x")]
+        # Who is refused before anything is read writes nothing: a write that meets the refusal ends as INTERNAL here.
+        codes = [await refusal(None, query), await refusal(everything, token), await refusal(None, "x")]
         call = session(metadata=bearer(token))
         await call.write(opening)
         assert isinstance(await asyncio.wait_for(call.read(), 5), bytes)
