@@ -82,6 +82,13 @@ STEPS: Final = (
         RECORDINGS,
     ),
     Step(
+        "payloads",
+        "three recorded days give the same chunk payloads with the kernels as with NumPy",
+        # Of every quarter of an hour: of all bars it takes half an hour on the CPU in place of a GPU.
+        (PYTHON, "benchmarks/gpu/equal_payloads.py", "--anywhere", "--every", "3"),
+        RECORDINGS,
+    ),
+    Step(
         "fuzz",
         "a million hostile inputs break neither a client nor a parser of the server, and three clients read them alike",
         (PYTHON, "-m", "benchmarks.fuzz_inputs"),

@@ -2,21 +2,25 @@
 
     python3 benchmarks/gpu/equal_payloads.py --recordings DIR               NumPy and the GPU
     python3 benchmarks/gpu/equal_payloads.py --recordings DIR --rehearse    NumPy and the CPU in place of a GPU
+    python3 benchmarks/gpu/equal_payloads.py --recordings DIR --anywhere    the GPU where there is one
 
 Compared are every chunk with its payload uncompressed, axes, ticks and checksums; what each bar did to the books; at
 the end ledgers, tiers, cohorts, levels, and a full recompute of every grid. Every step is rendered unless --every says
-more. The recording's files are other people's and not part of this repository: DIR is the folder above market/. Needs
-pyarrow and protobuf. The status is 1 at the first difference.
+more. The recording's files are other people's and not part of this repository: DIR, or LIQSCAPE_RECORDINGS where it is
+not given, is the folder above market/. Needs pyarrow and protobuf. The status is 1 at the first difference.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import sys
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -36,6 +40,8 @@ from liqscape.clock import SystemClock  # noqa: E402
 from liqscape.device.backend import Backend  # noqa: E402
 from liqscape.device.cuda_backend import CudaBackend  # noqa: E402
 from liqscape.device.numpy_backend import NumpyBackend  # noqa: E402
+from liqscape.device.probe import GpuUnavailable, cupy_runtime  # noqa: E402
+from liqscape.device.runtime import Runtime  # noqa: E402
 from liqscape.events import Event, TickEnd  # noqa: E402
 from liqscape.feeds.history import HistorySource  # noqa: E402
 from liqscape.grid.shard import Shard  # noqa: E402
@@ -83,40 +89,50 @@ class Found:
 
     counts: Counter[str]
     difference: str | None
+    days: float
 
 
-def compare(source: HistorySource, one: Backend, other: Backend, days: float, every: int) -> Found:
-    """Replay a recording on two backends.
+def compare(
+    source: HistorySource, one: Backend, other: Backend, days: float, every: int, seconds: float = math.inf
+) -> Found:
+    """Replay a recording on two backends, and say each day how far it is.
 
     Args:
         source: of the events.
         one, other: the backends.
         days: of the recording, from its beginning.
         every: how many steps each rendered one stands for.
+        seconds: when to end, wherever the replay is; what is compared at the end is compared all the same.
     """
     sides, counts = (Side(one, source), Side(other, source)), Counter[str]()
-    step, end_ns = 0, None
+    step, begin_ns, gone, started = 0, None, 0.0, time.monotonic()
     for event in source.iterate():
         if isinstance(event, TickEnd):
-            end_ns = event.time_ns + int(days * DAY_NS) if end_ns is None else end_ns
-            if event.time_ns > end_ns:
+            begin_ns = event.time_ns if begin_ns is None else begin_ns
+            now = (event.time_ns - begin_ns) / DAY_NS
+            taken = time.monotonic() - started
+            if now > days or taken > seconds:
                 break
+            if int(now) > int(gone):
+                print(f"day {int(now)}: {counts['chunks']:,} chunks are equal, {taken:.0f} s", flush=True)
+            gone = now
             step += 1
             event = TickEnd(event.time_ns, step % every == 0)
         (record, steps), (other_record, other_steps) = (side.accept(event) for side in sides)
         counts["steps of books"] += len(steps)
         if not same(steps, other_steps):
-            return Found(counts, f"step {step}: the books differ")
+            return Found(counts, f"step {step}: the books differ", gone)
         for name, mine, theirs in _chunks(record, other_record):
             counts["chunks"] += 1
             counts["bytes"] += len(mine)
             if mine != theirs:
-                return Found(counts, f"tick {sides[0].shard.tick}: {name} differs, {len(mine)} and {len(theirs)} bytes")
+                what = f"tick {sides[0].shard.tick}: {name} differs, {len(mine)} and {len(theirs)} bytes"
+                return Found(counts, what, gone)
     for name, mine, theirs in _states(*sides):
         counts["arrays at the end"] += 1
         if not same(mine, theirs):
-            return Found(counts, f"at the end: {name} differ")
-    return Found(counts, None)
+            return Found(counts, f"at the end: {name} differ", gone)
+    return Found(counts, None, gone)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -184,6 +200,16 @@ def _states(one: Side, other: Side) -> Iterator[tuple[str, Any, Any]]:
                 yield f"levels of {symbol} {frame.name}", mine.levels(number), theirs.levels(number)
 
 
+def _device(*, rehearse: bool, anywhere: bool) -> AbstractContextManager[Runtime]:
+    if anywhere and not rehearse:
+        try:
+            cupy_runtime(0)
+        except GpuUnavailable as missing:
+            print(f"the CPU in place of a GPU: {missing}", flush=True)
+            rehearse = True
+    return stand_in() if rehearse else gpu()
+
+
 def _no_time() -> int:
     return 0
 
@@ -191,23 +217,32 @@ def _no_time() -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(description="do two backends send the same?")
-    parser.add_argument("--recordings", type=Path, required=True, help="folder above market/")
+    known = os.environ.get("LIQSCAPE_RECORDINGS")
+    parser.add_argument("--recordings", type=Path, default=known, help="folder above market/")
     parser.add_argument("--manifest", type=Path, default=MANIFEST, help=f"of the recording (default {MANIFEST.name})")
     parser.add_argument("--symbols", help="base coins, for example BTC (default: all)")
     parser.add_argument("--days", type=float, default=DAYS, help=f"of the recording (default {DAYS:g})")
     parser.add_argument("--every", type=int, default=1, help="render every so many steps (default 1)")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="end the replay then (default: at its end)")
     parser.add_argument("--rehearse", action="store_true", help="without a GPU")
+    parser.add_argument("--anywhere", action="store_true", help="without a GPU only where there is none")
     options = parser.parse_args(arguments)
+    if options.recordings is None:
+        parser.error("--recordings is needed, or LIQSCAPE_RECORDINGS")
     symbols = tuple(options.symbols.split(",")) if options.symbols else None
     source = HistorySource(
         options.manifest, recordings=options.recordings, clock=SystemClock(), speed=None, symbols=symbols
     )
     started = time.perf_counter()
-    with stand_in() if options.rehearse else gpu() as runtime:
-        found = compare(source, NumpyBackend(), CudaBackend(runtime), options.days, options.every)
-        print(f"{runtime.facts.name}, {options.days:g} days of {source.description.name}")
+    with _device(rehearse=options.rehearse, anywhere=options.anywhere) as runtime:
+        backends = NumpyBackend(), CudaBackend(runtime)
+        found = compare(source, *backends, options.days, options.every, options.seconds)
+        print(f"{runtime.facts.name}, {found.days:.2f} of {options.days:g} days of {source.description.name}")
     print(", ".join(f"{count:,} {what}" for what, count in found.counts.items()), end="")
     print(f", compared in {time.perf_counter() - started:.0f} s")
+    if found.difference is None and not found.counts["chunks"]:
+        print("NOTHING WAS COMPARED")
+        return 1
     print("everything is equal" if found.difference is None else f"FIRST DIFFERENCE: {found.difference}")
     return 0 if found.difference is None else 1
 
