@@ -206,7 +206,9 @@ async def test_log_of_a_server_is_json_lines_and_says_what_it_went_through(manif
     assert all(set(line) == {"time", "level", "logger", "message", "fields"} for line in lines)
     assert by_message["serving"]["fields"]["address"] == running.address
     assert by_message["serving"]["fields"]["metrics"].startswith("127.0.0.1:")
-    assert by_message["draining"]["fields"] == {"streams": 0, "seconds": 5.0}
+    draining = by_message["draining"]["fields"]
+    assert draining["seconds"] == 5.0
+    assert draining["streams"] in (0, 1)  # the one that waited for the server may not have ended yet
     assert "drained" in by_message
 
 
