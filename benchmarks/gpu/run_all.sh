@@ -2,8 +2,9 @@
 # Everything a machine with a GPU should say in one command, the most important first, within LIMIT_S seconds (560).
 # OUT gets what first_run.py keeps, and reports.txt with all that is printed, as it is printed. RECORDINGS names the
 # folder above market/; without it the replay is left out. COMMIT: of this checkout, where git cannot tell. PYTHON: which
-# one. Paths are taken from the root of the checkout. The status is 1 when a part failed; every part runs whatever became
-# of those before. REHEARSE=1: the same on the CPU in place of a GPU, in a minute.
+# one. TOOLS: which of compute-sanitizer, none if empty. Paths are taken from the root of the checkout. The status is 1
+# when a part failed; every part runs whatever became of those before, but for a kernel that is wrong: that ends it.
+# REHEARSE=1: the same on the CPU in place of a GPU, in a minute.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
@@ -50,6 +51,12 @@ else
         'from liqscape.device.probe import *; print(find_software()); p = probe(); print(p); exit(p.is_broken)'
 fi
 part every_kernel 60 12 "$python" benchmarks/gpu/every_kernel.py "${rehearse[@]}"
+if [[ " ${failed[*]} " == *" every_kernel "* ]]; then
+    # Nothing that follows would say more, and the time of the machine is better spent once this is mended.
+    part memcheck 50 40 env TOOLS=memcheck PYTHON="$python" REPORTS=- bash benchmarks/gpu/sanitize.sh "${rehearse[@]}"
+    say "stopped after $SECONDS s: a kernel is wrong"
+    exit 1
+fi
 part first_run 330 150 "$python" benchmarks/gpu/first_run.py --out "$out" --minutes "${MINUTES:-4.5}" \
     ${COMMIT:+--commit "$COMMIT"} "${rehearse[@]}"
 if [[ -n ${RECORDINGS:-} ]]; then
@@ -58,7 +65,7 @@ if [[ -n ${RECORDINGS:-} ]]; then
 else
     say "== equal_payloads: left out, RECORDINGS names no folder"
 fi
-for tool in memcheck racecheck initcheck synccheck; do
+for tool in ${TOOLS-memcheck racecheck initcheck synccheck}; do
     part "$tool" 50 15 env TOOLS="$tool" PYTHON="$python" REPORTS=- bash benchmarks/gpu/sanitize.sh "${rehearse[@]}"
 done
 
