@@ -17,14 +17,16 @@ DEFAULT_ROLLS_PER_TICK: Final = 4
 """Ninety channels are through in 6 s of ticks at 250 ms, and a recompute of 10 ms takes a sixth of such a tick."""
 
 SPREAD_NS: Final = MINUTE_NS // 2
-"""Rolls are spread over the first half of a minute; in the second half none waits, so that at its end all are done."""
+"""Rolls are spread over the first half of a minute, evenly where there are more than its ticks take by
+DEFAULT_ROLLS_PER_TICK: of fifty symbols 450 channels roll at midnight. In the second half none waits, so that at its end
+all are done."""
 
 
 class RollQueue:
     """Channels whose axes are behind, first come first served, short columns before long ones.
 
     Args:
-        rolls_per_tick: at most so many in a tick of the first half of a minute.
+        rolls_per_tick: so many in a tick of the first half of a minute; more where that would not do.
 
     Raises:
         ConfigError: rolls_per_tick is below 1.
@@ -35,6 +37,7 @@ class RollQueue:
             raise ConfigError(f"rolls_per_tick {rolls_per_tick} is invalid; use 1 or more")
         self._rolls_per_tick = rolls_per_tick
         self._waiting: dict[int, None] = {}  # channel ids, in the order of their turns
+        self._last_end_ns: int | None = None
 
     def take(self, due: Iterable[Channel], tick_end_ns: int) -> frozenset[int]:
         """Return the channel ids that roll in this tick; the other ones that are due keep waiting.
@@ -47,8 +50,26 @@ class RollQueue:
         still_due = {channel.channel_id for channel in by_width}
         self._waiting = {channel_id: None for channel_id in self._waiting if channel_id in still_due}
         self._waiting.update({channel.channel_id: None for channel in by_width})
-        into_minute_ns = (tick_end_ns - 1) % MINUTE_NS
-        count = self._rolls_per_tick if into_minute_ns < SPREAD_NS else len(self._waiting)
+        left = ticks_to_spread_over(tick_end_ns, self._last_end_ns)
+        self._last_end_ns = tick_end_ns
+        count = len(self._waiting)
+        if left is not None:
+            count = max(self._rolls_per_tick, -(-count // left))
         taken = frozenset(list(self._waiting)[:count])
         self._waiting = {channel_id: None for channel_id in self._waiting if channel_id not in taken}
         return taken
+
+
+def ticks_to_spread_over(tick_end_ns: int, last_end_ns: int | None) -> int | None:
+    """Return how many ticks, this one first, end in the first half of this minute; None in the second half.
+
+    Args:
+        tick_end_ns: event time of the tick's end, exclusive.
+        last_end_ns: of the one before; the next ones are taken to be as long. None if there was none: then as short as
+            can be, for there is no telling.
+    """
+    into_minute_ns = (tick_end_ns - 1) % MINUTE_NS
+    if into_minute_ns >= SPREAD_NS:
+        return None
+    length_ns = 1 if last_end_ns is None else max(1, tick_end_ns - last_end_ns)
+    return 1 + (SPREAD_NS - 1 - into_minute_ns) // length_ns

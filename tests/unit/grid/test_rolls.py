@@ -1,4 +1,4 @@
-"""Which channels roll in a tick: at most so many, in the order they fell due, and all before a minute ends."""
+"""Which channels roll in a tick: few, or evenly many, in the order they fell due, and all before a minute ends."""
 
 from __future__ import annotations
 
@@ -56,12 +56,28 @@ def test_who_is_no_longer_due_loses_its_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "count"), [(0.25, 1), (30, 1), (30.25, 18), (60, 18)], ids=["first", "last spread", "next", "offline"]
+    ("seconds", "count"),
+    [(0.25, 1), (29.75, 1), (30, 18), (30.25, 18), (60, 18)],
+    ids=["first", "spread", "the last chance", "next", "offline"],
 )
-def test_in_the_second_half_of_a_minute_nobody_waits(seconds: float, count: int) -> None:
+def test_from_half_a_minute_on_nobody_waits(seconds: float, count: int) -> None:
     taken = RollQueue(1).take(CHANNELS, MINUTE_BEGIN_NS + int(seconds * SECOND_NS))
 
     assert len(taken) == count
+
+
+def test_many_are_spread_evenly_over_what_is_left_of_the_first_half_of_a_minute() -> None:
+    """Seen to fail where a tick takes rolls_per_tick at most: the first tick of the second half took 354 at once."""
+    queue, tick_ns = RollQueue(4), 1_250_000_000
+    due = [Channel(number, f"S{number // 9}", TIMEFRAMES[number % 9]) for number in range(450)]
+    queue.take([], MINUTE_BEGIN_NS)
+    taken: list[int] = []
+    for tick in range(1, 49):
+        found = queue.take(due, MINUTE_BEGIN_NS + tick * tick_ns)
+        due = [channel for channel in due if channel.channel_id not in found]
+        taken.append(len(found))
+
+    assert taken == [*[19] * 18, *[18] * 6, *[0] * 24]
 
 
 def test_at_least_one_a_tick() -> None:
