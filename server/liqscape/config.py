@@ -77,7 +77,7 @@ class ServeConfig:
         with_open_only: keep the vendor-like book that queries may compare with.
         backend: what computes, one of BACKENDS.
         device: number of the GPU; 0 is the only one of most machines.
-        rolls_per_tick: channels whose windows move on in one tick, where that many will do; see grid.rolls. None = its default.
+        rolls_per_tick: channels whose windows move on in a tick, if that will do; see grid.rolls. None = its default.
         metrics: HOST:PORT of /metrics and /healthz; None = not served.
         drain_seconds: how long streams may take to leave after SIGTERM. Five: `docker stop` kills after ten, and the
             rest of an end takes two to three.

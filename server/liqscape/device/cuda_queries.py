@@ -155,31 +155,34 @@ class CudaQueries:
         job_tables.set_window(table[0], frame, newest)
         scan_jobs = job_tables.scan_jobs(table, self._threads)
         tiles = -(-frame.columns // job_tables.TILE_COLUMNS)
-        pause()
-        cells = queue.zeros(frame.columns * rows.count, np.int64)
-        channel, on_keys, scan = queue.put(table), queue.put(weights), queue.put(scan_jobs)
-        sums = queue.empty(tiles * MAX_GRID_ROWS, np.int64)
-        raw = view.raw()
         first_minute = int(table[0]["first_minute"])
-        runs = [(view.past.tiers[k], view.past.limits[k] >= first_minute) for k in view.tiers_from(first_minute)]
-        for run, opened_inside in (*runs, (raw, False)):
-            jobs = job_tables.project_jobs(
+        past = [(view.past.tiers[k], view.past.limits[k] >= first_minute) for k in view.tiers_from(first_minute)]
+        runs = [*past, (view.raw(), False)]
+        jobs = [
+            job_tables.project_jobs(
                 0,
                 frame,
                 newest,
-                0,
+                number,
                 run.before,
                 now_minute,
                 self._largest_job,
                 first_event=job_tables.first_event(run),
                 opened_inside=opened_inside,
             )
-            entry = queue.put(np.array([job_tables.run_entry(run)], job_tables.EVENT_RUN))
-            for part in _slices(jobs, self._slice_events):
+            for number, (run, opened_inside) in enumerate(runs)
+        ]
+        pause()
+        cells = queue.zeros(frame.columns * rows.count, np.int64)
+        channel, on_keys, scan = queue.put(table), queue.put(weights), queue.put(scan_jobs)
+        entries = queue.put(np.array([job_tables.run_entry(run) for run, _ in runs], job_tables.EVENT_RUN))
+        sums = queue.empty(tiles * MAX_GRID_ROWS, np.int64)
+        for number, part in enumerate(_slices(np.concatenate(jobs), self._slice_events)):
+            if number:
                 pause()
+            for run, _ in runs:
                 queue.hold(run.row, run.open_minute, run.key, run.lots)
-                on_device = queue.put(part)
-                queue.launch("project_columns", len(part), self._threads, on_device, channel, entry, on_keys, cells)
+            queue.launch("project_columns", len(part), self._threads, queue.put(part), channel, entries, on_keys, cells)
         pause()
         queue.launch("sum_tiles", len(scan_jobs), self._threads, scan, channel, cells, sums)
         queue.launch("scan_tiles", len(scan_jobs), self._threads, scan, channel, sums, cells)

@@ -18,8 +18,8 @@ DEFAULT_ROLLS_PER_TICK: Final = 4
 
 SPREAD_NS: Final = MINUTE_NS // 2
 """Rolls are spread over the first half of a minute, evenly where there are more than its ticks take by
-DEFAULT_ROLLS_PER_TICK: of fifty symbols 450 channels roll at midnight. In the second half none waits, so that at its end
-all are done."""
+DEFAULT_ROLLS_PER_TICK: of fifty symbols 450 channels roll at midnight. In the second half none waits, so that at its
+end all are done."""
 
 
 class RollQueue:
