@@ -33,7 +33,7 @@ from benchmarks.gpu.made_events import NOW, make_year  # noqa: E402
 from benchmarks.gpu.outcome import Comparison, Figure, Spread  # noqa: E402
 from benchmarks.gpu.peer_calls import Peer, Window, find_peers, free_memory  # noqa: E402
 from benchmarks.gpu.plan import SEED, Ask, Run, Sizes, asks_of  # noqa: E402
-from benchmarks.gpu.projecting import Ours  # noqa: E402
+from benchmarks.gpu.projecting import ALL_FRAMES, MERGED, Ours  # noqa: E402
 from benchmarks.gpu.watched_runtime import WARM_UP  # noqa: E402
 from liqscape.device.backend import LedgerColumns  # noqa: E402
 
@@ -125,14 +125,34 @@ def main() -> int:
         for name, reason in missing:
             found.skip(f"peer {name} at {task.count:,} events", reason)
         year = make_year(task.count, SEED, task.sizes.days)
-        for ask in asks_of(task.sizes, year.price):
-            if ask.frame in task.sizes.peer_frames:
-                _measure_frame(found, task, year.events, ask, peers)
+        asks = [ask for ask in asks_of(task.sizes, year.price) if ask.frame in task.sizes.peer_frames]
+        best = [_measure_frame(found, task, year.events, ask, peers) for ask in asks]
+        if len(asks) == len(task.sizes.frames):
+            _compare_all(found, task, best)
     return 0
 
 
-def _measure_frame(found: Findings, task: Task, events: LedgerColumns, ask: Ask, peers: Sequence[Peer]) -> None:
-    count, sizes, name = task.count, task.sizes, ask.frame.name
+def _compare_all(found: Findings, task: Task, best: Sequence[dict[str, float]]) -> None:
+    """Compare the grids of all timeframes: a library makes them one after the other, we in one call."""
+    sums = {peer: sum(of_frame[peer] for of_frame in best) for peer in best[0] if all(peer in b for b in best)}
+    if not sums:
+        return
+    fastest = min(sums, key=lambda peer: sums[peer])
+    for key, end, words in (("raw", "", ""), ("merged", MERGED, ", from what a server keeps of these events")):
+        ours = task.ours[ALL_FRAMES + end]
+        if ours.whole_ms:
+            ratio = Spread.of([sums[fastest] / ours.whole_ms])
+            what = f"{task.count:,} events, {ALL_FRAMES}: best library call over ours{words}"
+            said = f"{fastest} {sums[fastest]:.4g} ms; ours {ours.whole_ms:.4g} ms, kernels {ours.kernels_ms:.4g} ms"
+            wanted = task.sizes.wanted_over_peers
+            found.add(Figure(f"peer.{task.count}.all.{key}", what, "x", ratio, wanted=wanted, note=said))
+
+
+def _measure_frame(
+    found: Findings, task: Task, events: LedgerColumns, ask: Ask, peers: Sequence[Peer]
+) -> dict[str, float]:
+    """Measure a timeframe; return the milliseconds of each library by its name."""
+    count, name = task.count, ask.frame.name
     ours = task.ours[name]
     part = _part(events, ask)
     truth = _unweighted(events, part, ask)
@@ -156,7 +176,8 @@ def _measure_frame(found: Findings, task: Task, events: LedgerColumns, ask: Ask,
         ratio = Spread.of([best[fastest] / ours.whole_ms])
         what = f"{count:,} events, {name}: best library call over ours"
         note = f"{fastest}; ours {ours.whole_ms:.4g} ms, of that kernels {ours.kernels_ms:.4g} ms"
-        found.add(Figure(f"peer.{count}.{name}", what, "x", ratio, wanted=sizes.wanted_over_peers, note=note))
+        found.add(Figure(f"peer.{count}.{name}", what, "x", ratio, note=note))
+    return best
 
 
 def _measure_peer(

@@ -48,14 +48,14 @@ class Sizes:
         new_events: of a symbol in a tick.
         ticks, split_ticks: timed as a whole, and with the device's time by part.
         numpy_merge_up_to: years of more events are not merged by NumPy too; it would take minutes.
-        wanted_over_peers: how many times faster than the best library call.
+        wanted_over_peers: how many times faster than the best library call the grids of all timeframes are to be.
     """
 
     years: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000, 300_000_000)
     peers_at: tuple[int, ...] = (10_000_000, 100_000_000)
     days: int = 365
     frames: tuple[Timeframe, ...] = TIMEFRAMES
-    peer_frames: tuple[Timeframe, ...] = (TIMEFRAMES[1], TIMEFRAMES[8])
+    peer_frames: tuple[Timeframe, ...] = TIMEFRAMES
     most_rows: int = MAX_GRID_ROWS
     copy_bytes: int = 2 << 30
     transfer_bytes: int = 256 << 20
@@ -85,7 +85,7 @@ REHEARSAL: Final = Sizes(
     peers_at=(6_000,),
     days=3,
     frames=_FEW_COLUMNS,
-    peer_frames=(_FEW_COLUMNS[0], _FEW_COLUMNS[2]),
+    peer_frames=_FEW_COLUMNS,
     most_rows=64,
     copy_bytes=1 << 16,
     transfer_bytes=1 << 16,

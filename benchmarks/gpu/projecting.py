@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -36,14 +37,23 @@ GRID_BYTES_OF_CELL: Final = 8 + 8 + 16 + 1
 
 POISON: Final = 0x77
 
+_SCANNING: Final = frozenset({"clear_tiles", "sum_tiles", "scan_levels"})
+_SUMMING: Final = _SCANNING | {"project_columns"}
+"""Kernels that make grids and levels; what is left of a tick finds what has changed."""
+
+
+ALL_FRAMES: Final = "all timeframes"
+"""The key of what was measured of all of them in one call, from raw events; with MERGED, from merged ones."""
+MERGED: Final = ", merged"
+
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What the device takes for one full recompute of a timeframe from raw events.
+    """What the device takes for one full recompute, as a tick asks for it: levels and what has changed included.
 
     Attributes:
         kernels_ms: of what clears, adds up and scans.
-        whole_ms: from the first thing asked for to the end of the last of these: as peers are timed.
+        whole_ms: from the first thing asked for to the end of the last: as peers are timed.
     """
 
     kernels_ms: float
@@ -78,8 +88,8 @@ def measure_year(run: Run, count: int) -> Held:
         backend = CudaBackend(run.runtime)
         raw = device_view(backend, year.events)
         truth = truth_is_due.result()  # before anything is timed: it uses every core
-    _grids(run, f"project.{count}.raw", name, backend, raw, asks, truth)
-    ours = _each_frame(run, backend, raw, asks)
+    whole = _grids(run, f"project.{count}.raw", name, backend, raw, asks, truth)
+    ours = _each_frame(run, backend, raw, asks) | {ALL_FRAMES: whole}
     past = merge(run, count, backend, raw)
     if count <= run.sizes.numpy_merge_up_to:
         expected = host_view(year.events).compacted(NOW).tiers
@@ -87,7 +97,8 @@ def measure_year(run: Run, count: int) -> Held:
         run.outcome.compare(f"{name} merged", _differing_tiers(found, expected))
     del raw
     merged = raw_ledger(backend, last_day(year.events), past).capture()
-    _grids(run, f"project.{count}.tiers", f"{name} merged to {len(merged):,}", backend, merged, asks, truth)
+    whole = _grids(run, f"project.{count}.tiers", f"{name} merged to {len(merged):,}", backend, merged, asks, truth)
+    ours[ALL_FRAMES + MERGED] = whole
     gc.collect()
     return Held(year, past, ours)
 
@@ -100,13 +111,15 @@ def merged_year(run: Run, count: int) -> Held:
 
 def merge(run: Run, count: int, backend: CudaBackend, raw: CudaLedgerView) -> DevicePast:
     """Merge all but the last day, and measure it."""
-    on_host, on_device, past = [], [], raw.past
+    on_host, on_device, past, shares = [], [], raw.past, dict[str, float]()
     for _ in range(min(2, run.sizes.repeats) if count <= run.sizes.numpy_merge_up_to else 1):
         with run.runtime.watching() as parts:
             started = time.perf_counter()
             past = raw.compacted(NOW)
             on_host.append((time.perf_counter() - started) * 1e3)
         on_device.append(sum(parts.values()))
+        shares = {part: round(taken, 4) for part, taken in parts.items()}
+    run.outcome.facts[f"merge.{count}.parts_ms"] = shares
     what = f"merging {count:,} raw events to {past.events:,}"
     floor = run.floor_ms(19 * (past.dropped_events + past.events))
     note = "floor: reading what is merged and writing what comes of it, once"
@@ -136,7 +149,7 @@ def _grids(
     view: CudaLedgerView,
     asks: Sequence[Ask],
     truth: dict[str, Grid],
-) -> None:
+) -> Ours:
     """Time and compare the recompute of all timeframes in one call."""
     buffers = [backend.channel_buffer(ask.frame, ask.rows, ask.weights, ask.factors) for ask in asks]
     requests = [AdvanceRequest(buffer, view, NOW) for buffer in buffers]
@@ -164,11 +177,12 @@ def _grids(
     wall = host_ms(again, run.sizes.repeats)
     add = run.outcome.add
     add(Figure(f"{key}.events", f"{name}: adding up", "ms", parts["project_columns"], events_floor, note=note))
-    scans = _sum_of(parts, lambda part: part in ("clear_tiles", "sum_tiles", "scan_levels"))
+    scans = _sum_of(parts, _SCANNING.__contains__)
     add(Figure(f"{key}.cells", f"{name}: grids and levels", "ms", scans, cells_floor, note=f"{cells:,} cells"))
     add(Figure(f"{key}.all", f"{name}: the device for all grids", "ms", parts["all"], whole_floor))
     add(Figure(f"{key}.host", f"{name}: the host for all grids", "ms", wall, whole_floor))
     run.outcome.facts[f"{key}.parts_ms"] = {part: round(spread.median, 4) for part, spread in parts.items()}
+    return Ours(_sum_of(parts, _SUMMING.__contains__).median, parts["whole"].median)
 
 
 def _each_frame(run: Run, backend: CudaBackend, view: CudaLedgerView, asks: Sequence[Ask]) -> dict[str, Ours]:
@@ -178,12 +192,9 @@ def _each_frame(run: Run, backend: CudaBackend, view: CudaLedgerView, asks: Sequ
         if ask.frame not in run.sizes.peer_frames:
             continue
 
-        def project(ask: Ask = ask) -> None:
-            backend.project(view, ask.frame, NOW, ask.rows, ask.weights)
-
-        parts = parts_ms(run.runtime, project, run.sizes.repeats)
-        work = _sum_of(parts, lambda part: part in ("fill", "project_columns", "sum_tiles", "scan_tiles"))
-        found[ask.frame.name] = Ours(work.median, parts["whole"].median)
+        requests = [AdvanceRequest(buffer, view, NOW) for buffer in buffers_of(backend, [ask])]
+        parts = parts_ms(run.runtime, partial(backend.advance, requests), run.sizes.repeats)
+        found[ask.frame.name] = Ours(_sum_of(parts, _SUMMING.__contains__).median, parts["whole"].median)
     return found
 
 
