@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.gpu.outcome import Figure, Outcome, number, shown
 
-_SHOWN: Final = ("copy.memcpy", "copy.up", "copy.down", "launch.host")
-_SHOWN_ENDS: Final = (".all", ".host_p99", ".device", ".host")
+_SHOWN: Final = re.compile(
+    r"copy\.(memcpy|up|down)|launch\.host|project\.\d+\.\w+\.all|tick\.\w+\.\d+\.(host|host_p99|device)|merge\.\d+\.host"
+    r"|peer\.\d+\.all\.\w+"
+)
+"""Keys of what a reader should see; everything else is in the record."""
 
 
 def table_of(outcome: Outcome, predictions: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -37,10 +41,10 @@ def figures_of(outcome: Outcome, facts: Mapping[str, Any]) -> dict[str, str]:
     equal = sum(comparison.equal for comparison in outcome.comparisons)
     found["results equal to NumPy's"] = f"{equal} of {len(outcome.comparisons)}"
     for figure in outcome.figures:
-        if figure.key in _SHOWN or (figure.key.endswith(_SHOWN_ENDS) and ".host." not in figure.key):
-            found[figure.what] = _with_floor(figure)
-        elif figure.key.startswith("peer.") and figure.unit == "x":
-            found[figure.what] = f"{shown(figure.spread, figure.unit)}, {figure.note}"
+        if not _SHOWN.fullmatch(figure.key):
+            continue
+        is_ratio = figure.key.startswith("peer.")
+        found[figure.what] = f"{shown(figure.spread, figure.unit)}, {figure.note}" if is_ratio else _with_floor(figure)
     found["wanted and not reached"] = "; ".join(outcome.missed()) or "nothing"
     if outcome.skipped:
         found["skipped"] = "; ".join(f"{what} ({reason})" for what, reason in outcome.skipped)
