@@ -1,6 +1,7 @@
 # People and CI call the same targets; each makes .venv first where it is missing or older than pyproject.toml.
 PYTHON ?= python3
 LISTEN ?= 127.0.0.1:50051
+HTTP ?= 127.0.0.1:50080
 SYMBOL ?= BTC
 TIMEFRAME ?= 24h
 BIN := .venv/bin
@@ -9,7 +10,7 @@ BIN := .venv/bin
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed-server  ## a simulated market, served until Ctrl-C
-	@$(BIN)/liqscape serve --source simulate --listen $(LISTEN)
+	@$(BIN)/liqscape serve --source simulate --listen $(LISTEN) --http $(HTTP)
 
 watch: .venv/.installed-server  ## its heatmap, in a second terminal
 	@$(BIN)/liqscape watch --address $(LISTEN) $(SYMBOL) $(TIMEFRAME)

@@ -132,6 +132,7 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", choices=BACKENDS, default="auto", help="what computes (default auto: a GPU if any)"
     )
     parser.add_argument("--device", type=int, default=0, help="number of the GPU (default 0)")
+    parser.add_argument("--http", metavar="HOST:PORT", help="serve the page and JSON there (default: off)")
     parser.add_argument("--metrics", metavar="HOST:PORT", help="serve /metrics and /healthz there (default: off)")
     parser.add_argument(
         "--drain",

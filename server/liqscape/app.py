@@ -15,8 +15,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from liqscape.api.calls import Calls
 from liqscape.api.grpc_service import serve_grpc
 from liqscape.api.http_service import serving_http
+from liqscape.api.tls import HttpTls
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.broadcast.ports import ShardDescription
@@ -41,8 +43,8 @@ _LOG = logging.getLogger(__name__)
 class RunningServer:
     """A server that serves. `ended` is set when the input has ended or the engine has failed.
 
-    `input` and `backend` are in words for people; the latter says why it is that one. `metrics` is the address of
-    /metrics, if they are served. `drain` sends readers elsewhere; see RunningGrpcServer.
+    `input` and `backend` are in words for people; the latter says why it is that one. `page` is the address of the page
+    and `metrics` that of /metrics, if they are served. `drain` sends readers elsewhere; see RunningGrpcServer.
     """
 
     address: str
@@ -51,6 +53,7 @@ class RunningServer:
     ended: asyncio.Event
     status: Callable[[], Awaitable[EngineStatus]]
     progress: Callable[[], Progress]
+    page: str | None
     metrics: str | None
     streams: Callable[[], int]
     drain: Callable[[], Awaitable[None]]
@@ -168,6 +171,9 @@ async def serve(
         await stack.enter_async_context(hub.running())
         stack.push_async_callback(asyncio.to_thread, engine.stop)
         stack.push_async_callback(server.stop, config.stop_grace_seconds)
+        page = None
+        if config.http is not None:
+            page = await stack.enter_async_context(_serving_web(config.http, config, server.calls, hub.monotonic))
         metrics = None
         if config.metrics is not None:
             metrics = await stack.enter_async_context(
@@ -181,12 +187,31 @@ async def serve(
             ended=ended,
             status=engine.status,
             progress=source.progress,
+            page=page,
             metrics=metrics,
             streams=lambda: hub.counters.streams_open,
             drain=lambda: server.drain(config.drain_seconds),
         )
         _LOG.info("serving", extra={"fields": {"address": running.address, "metrics": metrics, "input": about.name}})
         await use(running)
+
+
+def _serving_web(
+    address: str, config: ServeConfig, calls: Calls, monotonic: Callable[[], float]
+) -> contextlib.AbstractAsyncContextManager[str]:
+    # Not above: a server without a page runs without what the page needs.
+    from liqscape.api.web_assets import WebAssets
+    from liqscape.api.web_service import serving_web
+
+    return serving_web(
+        address,
+        calls,
+        monotonic,
+        assets=WebAssets.find(),
+        tls=None if config.tls is None else HttpTls(config.tls).context,
+        tokens=config.tokens is not None,
+        insecure=config.insecure,
+    )
 
 
 def _set_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

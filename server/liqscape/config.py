@@ -78,6 +78,7 @@ class ServeConfig:
         backend: what computes, one of BACKENDS.
         device: number of the GPU; 0 is the only one of most machines.
         rolls_per_tick: channels whose windows move on in a tick, if that will do; see grid.rolls. None = its default.
+        http: HOST:PORT of the page, of questions as JSON and of the stream over a WebSocket; None = not served.
         metrics: HOST:PORT of /metrics and /healthz; None = not served.
         drain_seconds: how long streams may take to leave after SIGTERM. Five: `docker stop` kills after ten, and the
             rest of an end takes two to three.
@@ -96,6 +97,7 @@ class ServeConfig:
     backend: str = "auto"
     device: int = 0
     rolls_per_tick: int | None = None
+    http: str | None = None
     metrics: str | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
     source_id: str = "engine-0"

@@ -62,6 +62,7 @@ def run_serve(namespace: argparse.Namespace) -> int:
         with_open_only=not namespace.no_open_only,
         backend=namespace.backend,
         device=namespace.device,
+        http=namespace.http,
         metrics=namespace.metrics,
         drain_seconds=parse_drain(namespace.drain),
     )
@@ -101,6 +102,8 @@ async def _serve(config: ServeConfig) -> int:
         nonlocal failed
         console.print(f"liqscape serves [bold]{server.input}[/] on {server.address}; Ctrl-C ends it", highlight=False)
         console.print(f"it computes with {server.backend}", highlight=False, markup=False, soft_wrap=True)
+        if server.page is not None:
+            console.print(f"look at it:     [bold]{server.page}[/]", highlight=False)
         if server.metrics is not None:
             console.print(f"metrics on http://{server.metrics}/metrics", highlight=False)
         first = (config.source.symbols or ("BTC",))[0]

@@ -13,6 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from liqscape.api.auth import Authenticator, check_exposure
+from liqscape.api.calls import Calls
 from liqscape.api.gate import Gate
 from liqscape.api.limits import DEFAULT_LIMITS, ServiceLimits
 from liqscape.api.query_service import QUERY_SERVICE, QueryService
@@ -79,9 +80,11 @@ class RunningGrpcServer:
 
     Attributes:
         address: host:port, with the port the system chose where 0 was asked for.
+        calls: its services, for other doors.
     """
 
     address: str
+    calls: Calls
     _server: grpc.aio.Server
     _hub: Hub
     _health: health.aio.HealthServicer
@@ -142,9 +145,11 @@ async def serve_grpc(
     gate = Gate(authenticator, limits, hub.counters, hub.monotonic)
     stalls = StallWatch(hub.counters, hub.monotonic, limits.stalls)
     server = grpc.aio.server(interceptors=(gate,), options=SERVER_OPTIONS)
-    server.add_generic_rpc_handlers(
-        (StreamService(hub, queries, stalls, limits).handler(), QueryService(hub, queries, stalls, limits).handler())
+    services = (
+        StreamService(hub, queries, stalls, limits).handler(),
+        QueryService(hub, queries, stalls, limits).handler(),
     )
+    server.add_generic_rpc_handlers(services)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     add_reflection(server, (STREAM_SERVICE, QUERY_SERVICE, health.SERVICE_NAME))
@@ -160,7 +165,7 @@ async def serve_grpc(
     for service in ("", STREAM_SERVICE, QUERY_SERVICE):
         await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
     watch = asyncio.create_task(_watch(stalls, gate), name="watch over calls")
-    return RunningGrpcServer(f"{host}:{bound_port}", server, hub, health_servicer, watch)
+    return RunningGrpcServer(f"{host}:{bound_port}", Calls(gate, services), server, hub, health_servicer, watch)
 
 
 async def _watch(stalls: StallWatch, gate: Gate) -> None:

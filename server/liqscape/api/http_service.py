@@ -10,17 +10,17 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from liqscape.api.conversions import status_response
 from liqscape.api.exposition import ServerMetrics
 from liqscape.api.grpc_service import is_loopback, split_address
+from liqscape.api.http_door import Door, DoorLimits
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.ports import QueryPort
 from liqscape.errors import ConfigError
@@ -144,7 +144,8 @@ async def serving_http(address: str, hub: Hub, queries: QueryPort, *, insecure: 
     )
     await runner.setup()
     assert runner.server is not None
-    door = _Door(runner.server)
+    limits = DoorLimits(connections=MAX_CONNECTIONS, request_bytes=MAX_REQUEST_BYTES, exchange_s=MAX_CONNECTION_S)
+    door = Door(runner.server, limits)
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(door.admit, host.strip("[]"), port)
@@ -180,68 +181,3 @@ def _port_of(listening: socket.socket) -> int:
     port = listening.getsockname()[1]
     assert isinstance(port, int)
     return port
-
-
-class _Door:
-    """Lets connections in, few at a time."""
-
-    def __init__(self, handlers: Callable[[], RequestHandler]) -> None:
-        self._handlers = handlers
-        self.open = 0
-
-    def admit(self) -> asyncio.Protocol:
-        """Return the protocol of a new connection."""
-        return _Connection(self, self._handlers())
-
-
-class _Connection(asyncio.Protocol):
-    """One connection of aiohttp, within bounds of bytes and time."""
-
-    def __init__(self, door: _Door, inner: RequestHandler) -> None:
-        self._door = door
-        self._inner = inner
-        self._left = MAX_REQUEST_BYTES
-        self._is_admitted = False
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        if self._door.open >= MAX_CONNECTIONS:
-            transport.abort()
-            return
-        self._is_admitted = True
-        self._door.open += 1
-        self._timer = asyncio.get_running_loop().call_later(MAX_CONNECTION_S, transport.abort)
-        self._inner.connection_made(transport)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._is_admitted:
-            return
-        self._door.open -= 1
-        if self._timer is not None:
-            self._timer.cancel()
-        self._inner.connection_lost(error)
-
-    def data_received(self, data: bytes) -> None:
-        if not self._is_admitted:
-            return
-        self._left -= len(data)
-        if self._left < 0:
-            assert self._transport is not None
-            self._transport.abort()
-            return
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        self._inner.eof_received()
-        return None
-
-    def pause_writing(self) -> None:
-        if self._is_admitted:
-            self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        if self._is_admitted:
-            self._inner.resume_writing()

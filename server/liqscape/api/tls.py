@@ -40,7 +40,7 @@ class ServerTls:
             ConfigError: one cannot be read, is expired, or does not fit; names it.
         """
         self._files = files
-        self._signature = self._look()
+        self._signature = _look(files)
         self._first = load(files)
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -53,7 +53,7 @@ class ServerTls:
 
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
         """Return the files of now if they have changed; called by gRPC at each handshake, on a thread of its own."""
-        signature = self._look()
+        signature = _look(self._files)
         if signature == self._signature:
             return None
         self._signature = signature
@@ -65,15 +65,57 @@ class ServerTls:
         _LOG.info("TLS: the certificate was renewed from %s", self._files.certificate)
         return configuration
 
-    def _look(self) -> Signature:
-        signatures = []
-        for path in self._files.paths():
+
+class HttpTls:
+    """The same for a server of asyncio: a context that follows its files."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Read the files.
+
+        Raises:
+            ConfigError: as ServerTls.
+        """
+        self._files = files
+        self._signature = _look(files)
+        load(files)
+        self._current = self._made()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Return what a server takes, once."""
+        return self._current
+
+    def _made(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._files.certificate, self._files.key)
+        if self._files.client_ca is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self._files.client_ca)
+        context.sni_callback = self._renew
+        return context
+
+    def _renew(self, connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
+        """Use the files of now; called at each handshake, with a name or without one."""
+        signature = _look(self._files)
+        if signature != self._signature:
+            self._signature = signature
             try:
-                about = os.stat(path)
-                signatures.append((about.st_ino, about.st_size, about.st_mtime_ns))
-            except OSError:
-                signatures.append((0, 0, 0))
-        return tuple(signatures)
+                load(self._files)
+                self._current = self._made()
+            except (ConfigError, OSError) as error:
+                _LOG.error("the TLS files in use stay: %s", error)
+        connection.context = self._current
+
+
+def _look(files: TlsFiles) -> Signature:
+    signatures = []
+    for path in files.paths():
+        try:
+            about = os.stat(path)
+            signatures.append((about.st_ino, about.st_size, about.st_mtime_ns))
+        except OSError:
+            signatures.append((0, 0, 0))
+    return tuple(signatures)
 
 
 def load(files: TlsFiles) -> grpc.ServerCertificateConfiguration:

@@ -1,0 +1,154 @@
+"""Questions in the address of a page: each parameter by name, bounded, and nothing that is not known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from liqscape.errors import InvalidArgument
+from liqscape.v1 import query_pb2
+
+MAX_VALUE_CHARACTERS: Final = 2048
+"""Of one parameter: 64 venues of 30 characters."""
+
+_SIDES: Final = {"long": query_pb2.POSITION_SIDE_LONG, "short": query_pb2.POSITION_SIDE_SHORT}
+_MODELS: Final = {
+    "net_of_closes": query_pb2.POSITION_MODEL_NET_OF_CLOSES,
+    "open_only": query_pb2.POSITION_MODEL_OPEN_ONLY,
+}
+_BREAKDOWNS: Final = {
+    "venue": query_pb2.MAP_BREAKDOWN_VENUE,
+    "instrument": query_pb2.MAP_BREAKDOWN_INSTRUMENT,
+    "leverage": query_pb2.MAP_BREAKDOWN_LEVERAGE,
+}
+
+Read = Callable[[str, str], Any]
+"""From name and text of a parameter to the value of the field of that name."""
+
+
+def _text(_name: str, value: str) -> str:
+    return value
+
+
+def _texts(_name: str, value: str) -> list[str]:
+    return [part.strip() for part in value.split(",")]
+
+
+def _whole(name: str, value: str, *, bits: int = 32) -> int:
+    digits = value.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19) or not -(1 << 63) <= int(value) < 1 << 63:
+        raise InvalidArgument(f"{name}={value!r} is not a whole number")
+    if bits == 32 and not 0 <= int(value) < 1 << 32:
+        raise InvalidArgument(f"{name}={value} is out of range; use 0 to {(1 << 32) - 1}")
+    return int(value)
+
+
+def _minute(name: str, value: str) -> int:
+    return _whole(name, value, bits=64)
+
+
+def _wholes(name: str, value: str) -> list[int]:
+    return [_whole(name, part.strip()) for part in value.split(",")]
+
+
+def _price(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidArgument(f"{name}={value!r} is not a price")
+    return number
+
+
+def _one_of(allowed: Mapping[str, int]) -> Read:
+    def read(name: str, value: str) -> int:
+        if value not in allowed:
+            raise InvalidArgument(f"{name}={value!r} is unknown; use {' or '.join(allowed)}")
+        return allowed[value]
+
+    return read
+
+
+def _some_of(allowed: Mapping[str, int]) -> Read:
+    one = _one_of(allowed)
+    return lambda name, value: [one(name, part.strip()) for part in value.split(",")]
+
+
+def _shares(name: str, value: str) -> list[query_pb2.LeverageShare]:
+    """Return 10:250000,25:750000 as leverage and parts per million."""
+    found = []
+    for part in value.split(","):
+        leverage, colon, share = part.strip().partition(":")
+        if not colon:
+            raise InvalidArgument(f"{name}={value!r} is not a list of LEVERAGE:PPM, for example 10:250000,25:750000")
+        found.append(query_pb2.LeverageShare(leverage=_whole(name, leverage), share_ppm=_whole(name, share)))
+    return found
+
+
+_POSITIONS: Final[dict[str, Read]] = {
+    "symbol": _text,
+    "venues": _texts,
+    "leverages": _wholes,
+    "side": _one_of(_SIDES),
+    "leverage_shares": _shares,
+    "base_steps_per_row": _whole,
+    "price_low": _price,
+    "price_high": _price,
+    "model": _one_of(_MODELS),
+}
+_GRID: Final = _POSITIONS | {
+    "timeframe": _text,
+    "as_of_minute": _minute,
+    "column_minutes": _whole,
+    "columns": _whole,
+}
+_MAP: Final = _POSITIONS | {"breakdown": _some_of(_BREAKDOWNS)}
+_ROW: Final = {name: read for name, read in _POSITIONS.items() if name not in ("price_low", "price_high")} | {
+    "price": _price
+}
+
+
+def grid_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetGridRequest:
+    """Return the request of /v1/grid. Raises InvalidArgument: names the parameter and what is allowed."""
+    return query_pb2.GetGridRequest(**_read(parameters, _GRID))
+
+
+def map_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetLiquidationMapRequest:
+    """Return the request of /v1/map. Raises InvalidArgument: names the parameter and what is allowed."""
+    return query_pb2.GetLiquidationMapRequest(**_read(parameters, _MAP))
+
+
+def row_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetLiquidationMapRequest:
+    """Return the map of the one row in which a price lies, by venue and by tier.
+
+    Raises:
+        InvalidArgument: names the parameter and what is allowed.
+    """
+    fields = _read(parameters, _ROW)
+    price = fields.pop("price", None)
+    if price is None:
+        raise InvalidArgument("price is missing; name one within the row, for example price=65000")
+    breakdown = [query_pb2.MAP_BREAKDOWN_VENUE, query_pb2.MAP_BREAKDOWN_LEVERAGE]
+    return query_pb2.GetLiquidationMapRequest(**fields, price_low=price, price_high=price, breakdown=breakdown)
+
+
+def no_parameters(parameters: Sequence[tuple[str, str]]) -> None:
+    """Refuse any parameter. Raises InvalidArgument."""
+    _read(parameters, {})
+
+
+def _read(parameters: Sequence[tuple[str, str]], allowed: Mapping[str, Read]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in parameters:
+        if name not in allowed:
+            known = ", ".join(sorted(allowed)) or "none"
+            raise InvalidArgument(f"parameter {name[:64]!r} is unknown; allowed: {known}")
+        if name in found:
+            raise InvalidArgument(f"parameter {name} is given twice; lists are separated by commas")
+        if len(value) > MAX_VALUE_CHARACTERS:
+            raise InvalidArgument(f"{name} has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are allowed")
+        if value:
+            found[name] = allowed[name](name, value)
+    return found

@@ -1,0 +1,356 @@
+"""The page, questions as JSON, and the stream over a WebSocket: one HTTP server beside the gRPC one.
+
+Every question and every session goes through the gate of the gRPC server, see calls.py: the same tokens, limits and
+counters. The page's own files need no token; they tell nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from html import escape
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+from aiohttp import web
+from google.protobuf.message import Message
+
+from liqscape.api.auth import AUTHORIZATION_KEY, Metadata, check_exposure
+from liqscape.api.calls import CallContext, CallFailure, Calls
+from liqscape.api.grpc_service import is_loopback, split_address
+from liqscape.api.http_door import Door, DoorLimits
+from liqscape.api.status_codes import STATUS_CODES
+from liqscape.api.tickets import TICKET_SECONDS, Tickets
+from liqscape.api.web_answers import failure_json, message_json, parts_json, row_json, swept_json
+from liqscape.api.web_assets import PAGE, WebAssets, content_type
+from liqscape.api.web_requests import grid_request, map_request, no_parameters, row_request
+from liqscape.api.web_socket import SESSION_METHOD, SUBPROTOCOL, close, new_socket, session_context
+from liqscape.errors import ConfigError, InvalidArgument, PermissionDenied, QueryError, Unauthenticated
+from liqscape.v1 import query_pb2
+
+_LOG = logging.getLogger(__name__)
+
+_LIMITS: Final = DoorLimits(connections=8192, request_bytes=16 << 10, exchange_s=60.0)
+"""Twice as many as there may be streams; a request is an address and a browser's headers; a grid of 10 MB as JSON takes
+half a minute on a bad line."""
+
+KEEP_ALIVE_S: Final = 15.0
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+        " font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "liqscape",
+}
+
+_GET_GRID: Final = "/liqscape.v1.QueryService/GetGrid"
+_GET_MAP: Final = "/liqscape.v1.QueryService/GetLiquidationMap"
+_GET_STATUS: Final = "/liqscape.v1.QueryService/GetStatus"
+_LIST_INSTRUMENTS: Final = "/liqscape.v1.QueryService/ListInstruments"
+
+_M = TypeVar("_M", bound=Message)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Refused(Exception):
+    def __init__(self, failure: CallFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class _Collected:
+    """A request of one message, and what is answered; see calls.Transport."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request: bytes | None = request
+        self.messages: list[bytes] = []
+
+    async def read(self) -> bytes | None:
+        request, self._request = self._request, None
+        return request
+
+    async def write(self, message: bytes) -> None:
+        self.messages.append(message)
+
+
+class WebService:
+    """The handlers.
+
+    Args:
+        calls: the services behind the gate.
+        assets: the files of the page.
+        tickets: that stand for tokens.
+        is_local: the server listens on loopback alone.
+    """
+
+    def __init__(self, calls: Calls, assets: WebAssets, tickets: Tickets, *, is_local: bool) -> None:
+        self._calls = calls
+        self._assets = assets
+        self._tickets = tickets
+        self._is_local = is_local
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    def application(self, door: Callable[[], Door]) -> web.Application:
+        """Return what a server runs. Other paths are 404, other methods 405."""
+
+        @web.middleware
+        async def within_bounds(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                return await self._answered(request, handler)
+            finally:
+                door().next_exchange(request.transport)
+
+        app = web.Application(middlewares=(within_bounds,), client_max_size=1)
+        app.router.add_get("/", self.page)
+        app.router.add_get("/static/{path:.+}", self.file)
+        app.router.add_get("/v1/status", self.status)
+        app.router.add_get("/v1/instruments", self.instruments)
+        app.router.add_get("/v1/grid", self.grid)
+        app.router.add_get("/v1/map", self.map)
+        app.router.add_get("/v1/row", self.row)
+        app.router.add_get("/v1/swept", self.swept)
+        app.router.add_post("/v1/ticket", self.ticket)
+
+        async def stream(request: web.Request) -> web.StreamResponse:
+            return await self.stream(request, door())
+
+        app.router.add_get("/v1/stream", stream)
+        app.on_response_prepare.append(_finish_headers)
+        return app
+
+    async def end_sessions(self) -> None:
+        """Close the sockets that are still open."""
+        sockets = list(self._sockets)
+        await asyncio.gather(*(close(socket, None) for socket in sockets), return_exceptions=True)
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the page, or with what it lacks."""
+        if self._assets.is_complete:
+            return await self._file(PAGE, request)
+        lacks = "".join(f"<li><code>{escape(name)}</code></li>" for name in self._assets.missing)
+        body = (
+            "<!doctype html><html lang=en><meta charset=utf-8><title>liqscape</title><h1>The page is not installed</h1>"
+            "<p>The server runs; gRPC, <a href=/v1/status>/v1/status</a> and the stream are served. The page lacks:"
+            f"</p><ul>{lacks}</ul><p>With npm at hand, <code>make page</code> in a checkout fetches what it needs.</p>"
+        )
+        return web.Response(text=body, content_type="text/html", status=503)
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a file of the page."""
+        return await self._file(request.match_info["path"], request)
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        """Answer as GetStatus."""
+        no_parameters(_parameters(request))
+        (answer,) = await self._ask(request, _GET_STATUS, query_pb2.GetStatusRequest(), query_pb2.GetStatusResponse)
+        return _json(message_json(answer))
+
+    async def instruments(self, request: web.Request) -> web.StreamResponse:
+        """Answer as ListInstruments."""
+        no_parameters(_parameters(request))
+        wanted, kind = query_pb2.ListInstrumentsRequest(), query_pb2.ListInstrumentsResponse
+        (answer,) = await self._ask(request, _LIST_INSTRUMENTS, wanted, kind)
+        return _json(message_json(answer))
+
+    async def grid(self, request: web.Request) -> web.StreamResponse:
+        """Answer as GetGrid."""
+        wanted = grid_request(_parameters(request))
+        parts = await self._ask(request, _GET_GRID, wanted, query_pb2.GetGridResponse)
+        return _json(await asyncio.to_thread(parts_json, parts))
+
+    async def map(self, request: web.Request) -> web.StreamResponse:
+        """Answer as GetLiquidationMap."""
+        wanted = map_request(_parameters(request))
+        parts = await self._ask(request, _GET_MAP, wanted, query_pb2.GetLiquidationMapResponse)
+        return _json(await asyncio.to_thread(parts_json, parts))
+
+    async def row(self, request: web.Request) -> web.StreamResponse:
+        """Answer with who holds what of one row of the live book."""
+        wanted = row_request(_parameters(request))
+        parts = await self._ask(request, _GET_MAP, wanted, query_pb2.GetLiquidationMapResponse)
+        return _json(row_json(parts))
+
+    async def swept(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the cells of a grid in which the price ended positions."""
+        wanted = grid_request(_parameters(request))
+        parts = await self._ask(request, _GET_GRID, wanted, query_pb2.GetGridResponse)
+        return _json(await asyncio.to_thread(swept_json, parts))
+
+    async def ticket(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a ticket for the token of this request; it is looked at when the ticket is used."""
+        no_parameters(_parameters(request))
+        authorization = request.headers.get("Authorization")
+        if authorization is None:
+            raise Unauthenticated("no token; send one as header 'Authorization: Bearer liqs_...'")
+        ticket = self._tickets.issue(authorization)
+        return _json(orjson.dumps({"ticket": ticket, "expires_in_s": TICKET_SECONDS}))
+
+    async def stream(self, request: web.Request, door: Door) -> web.StreamResponse:
+        """Serve a session; see web_socket.py."""
+        metadata = self._stream_metadata(request)
+        socket = new_socket()
+        if SUBPROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", ""):
+            raise InvalidArgument(f"open a WebSocket with the subprotocol {SUBPROTOCOL}")
+        await socket.prepare(request)
+        door.set_free(request.transport)
+        self._sockets.add(socket)
+        try:
+            context = session_context(_peer(request), socket)
+            await self._calls.run(SESSION_METHOD, metadata, context)
+            await close(socket, context.failure)
+        finally:
+            self._sockets.discard(socket)
+        return socket
+
+    def _stream_metadata(self, request: web.Request) -> Metadata:
+        parameters = dict(_parameters(request))
+        ticket = parameters.pop("ticket", None)
+        if parameters:
+            raise InvalidArgument(f"parameter {next(iter(parameters))[:64]!r} is unknown; allowed: ticket")
+        if ticket is None:
+            return _metadata(request)
+        authorization = self._tickets.redeem(ticket)
+        if authorization is None:
+            raise Unauthenticated("the ticket is unknown, was used, or is too old; ask for another")
+        return ((AUTHORIZATION_KEY, authorization),)
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            self._check_origin(request)
+            return await handler(request)
+        except QueryError as error:
+            code = next(code for kind, code in STATUS_CODES.items() if isinstance(error, kind))
+            return _failed(CallFailure(code, str(error), error.retry_after_ms))
+        except _Refused as refused:
+            return _failed(refused.failure)
+
+    def _check_origin(self, request: web.Request) -> None:
+        """Refuse what another site's page makes a browser ask for, whatever name it found us by.
+
+        Raises:
+            PermissionDenied: it comes from elsewhere.
+        """
+        host = urlsplit(f"//{request.host}").hostname or ""
+        if self._is_local and not is_loopback(host):
+            raise PermissionDenied(f"this server is for this machine alone; it does not answer as {host[:64]!r}")
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise PermissionDenied(f"origin {origin[:128]!r} is another site than {request.host[:128]!r}")
+
+    async def _ask(self, request: web.Request, method: str, wanted: Message, kind: type[_M]) -> list[_M]:
+        transport = _Collected(wanted.SerializeToString())
+        context = CallContext(_peer(request), transport)
+        await self._calls.run(method, _metadata(request), context)
+        if context.failure is not None:
+            raise _Refused(context.failure)
+        return [kind.FromString(message) for message in transport.messages]
+
+    async def _file(self, name: str, request: web.Request) -> web.StreamResponse:
+        path = self._assets.files.get(name)
+        if path is None:
+            raise web.HTTPNotFound(text=f"no file {name[:128]!r} belongs to the page\n")
+        # no-cache: a browser asks each time whether what it has is still right, and gets 304.
+        return web.FileResponse(path, headers={"Content-Type": content_type(path), "Cache-Control": "no-cache"})
+
+
+@contextlib.asynccontextmanager
+async def serving_web(
+    address: str,
+    calls: Calls,
+    monotonic: Callable[[], float],
+    *,
+    assets: WebAssets,
+    tls: ssl.SSLContext | None = None,
+    tokens: bool = False,
+    insecure: bool = False,
+) -> AsyncIterator[str]:
+    """Serve until the block is left; yield the address of the page, with the port the system chose where 0 was asked.
+
+    Args:
+        address: host:port.
+        calls: the services behind the gate.
+        monotonic: seconds, for tickets.
+        assets: the files of the page.
+        tls: None = clear text.
+        tokens: whether callers need one.
+        insecure: serve beyond this machine in clear, or whoever asks.
+
+    Raises:
+        ConfigError: the address is malformed, in use, or not loopback without TLS, tokens or `insecure`.
+    """
+    host, port = split_address(address)
+    is_local = is_loopback(host)
+    check_exposure(address, loopback=is_local, tls=tls is not None, tokens=tokens, insecure=insecure)
+    service = WebService(calls, assets, Tickets(monotonic), is_local=is_local)
+    doors: list[Door] = []
+    runner = web.AppRunner(
+        service.application(lambda: doors[0]),
+        access_log=None,
+        handle_signals=False,
+        handler_cancellation=True,
+        keepalive_timeout=KEEP_ALIVE_S,
+        lingering_time=0,
+        shutdown_timeout=1,
+    )
+    await runner.setup()
+    assert runner.server is not None
+    doors.append(Door(runner.server, _LIMITS))
+    try:
+        server = await asyncio.get_running_loop().create_server(doors[0].admit, host.strip("[]"), port, ssl=tls)
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigError(f"cannot listen on {address!r} for HTTP: {error.strerror or error}") from error
+    try:
+        bound = server.sockets[0].getsockname()[1]
+        yield f"{'http' if tls is None else 'https'}://{host}:{bound}/"
+    finally:
+        server.close()
+        await service.end_sessions()
+        await runner.cleanup()
+
+
+async def _finish_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _parameters(request: web.Request) -> Sequence[tuple[str, str]]:
+    return list(request.query.items())
+
+
+def _metadata(request: web.Request) -> Metadata:
+    return [(AUTHORIZATION_KEY, value) for value in request.headers.getall("Authorization", ())]
+
+
+def _peer(request: web.Request) -> str:
+    """Return the peer as gRPC would name it."""
+    name: Any = request.transport.get_extra_info("peername") if request.transport is not None else None
+    if not isinstance(name, tuple):
+        return "unix:"
+    host, port = name[:2]
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")
+
+
+def _failed(failure: CallFailure) -> web.Response:
+    status, body = failure_json(failure)
+    headers = {}
+    if failure.retry_after_ms is not None:
+        headers["Retry-After"] = str(-(-failure.retry_after_ms // 1000))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)

@@ -1,0 +1,1 @@
+"""What grids and maps tell beyond their cells: pure functions, no I/O."""
