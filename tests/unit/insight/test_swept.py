@@ -29,13 +29,11 @@ def by_hand(cells: NDArray[np.int64], prices: PriceColumns) -> list[tuple[int, i
 
 @given(
     st.integers(1, 6),
-    st.integers(1, 6),
     st.integers(0, 2**32 - 1),
-    st.lists(st.tuples(st.integers(-60, 80), st.integers(0, 50)), max_size=6),
+    st.lists(st.tuples(st.integers(-35, 45), st.integers(0, 30)), min_size=1, max_size=6),
 )
-def test_every_row_the_price_went_through(columns: int, rows: int, seed: int, moves: list[tuple[int, int]]) -> None:
-    cells = np.random.default_rng(seed).integers(0, 4, (columns, rows))
-    moves = moves[:columns]
+def test_every_row_the_price_went_through(rows: int, seed: int, moves: list[tuple[int, int]]) -> None:
+    cells = np.random.default_rng(seed).integers(0, 4, (len(moves), rows))
     low = np.array([low for low, _ in moves], np.int64)
     prices = PriceColumns(np.arange(len(moves)), low, low + np.array([up for _, up in moves], np.int64))
 
