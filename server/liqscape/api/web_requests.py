@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from liqscape.errors import InvalidArgument
@@ -25,6 +26,23 @@ _BREAKDOWNS: Final = {
 
 Read = Callable[[str, str], Any]
 """From name and text of a parameter to the value of the field of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of an address.
+
+    Attributes:
+        read: see Read.
+        about: in words, for people.
+        schema: of its text, as JSON Schema has it.
+        required: without it there is no answer.
+    """
+
+    read: Read
+    about: str
+    schema: Mapping[str, Any]
+    required: bool = False
 
 
 def _text(_name: str, value: str) -> str:
@@ -87,37 +105,51 @@ def _shares(name: str, value: str) -> list[query_pb2.LeverageShare]:
     return found
 
 
-_POSITIONS: Final[dict[str, Read]] = {
-    "symbol": _text,
-    "venues": _texts,
-    "leverages": _wholes,
-    "side": _one_of(_SIDES),
-    "leverage_shares": _shares,
-    "base_steps_per_row": _whole,
-    "price_low": _price,
-    "price_high": _price,
-    "model": _one_of(_MODELS),
+_TEXT: Final = {"type": "string"}
+_NUMBER: Final = {"type": "number"}
+_WHOLE: Final = {"type": "integer", "minimum": 0, "maximum": (1 << 32) - 1}
+_MINUTE: Final = {"type": "integer", "format": "int64"}
+_LIST: Final = {"type": "string", "pattern": "^[^,]+(,[^,]+)*$"}
+
+_POSITIONS: Final = {
+    "symbol": Parameter(_text, "base coin, for example BTC", _TEXT, required=True),
+    "venues": Parameter(_texts, "only these venues, with commas; empty = all", _LIST),
+    "leverages": Parameter(_wholes, "only these leverage tiers, with commas; empty = all", _LIST),
+    "side": Parameter(_one_of(_SIDES), "only this side", {"enum": list(_SIDES)}),
+    "leverage_shares": Parameter(
+        _shares, "a leverage mix of one's own, LEVERAGE:PPM with commas; parts per million, one million together", _LIST
+    ),
+    "base_steps_per_row": Parameter(_whole, "height of a row in base steps of the symbol", _WHOLE),
+    "price_low": Parameter(_price, "lowest price wanted, quote currency", _NUMBER),
+    "price_high": Parameter(_price, "highest price wanted, quote currency", _NUMBER),
+    "model": Parameter(_one_of(_MODELS), "which book; net_of_closes is the model's own", {"enum": list(_MODELS)}),
 }
-_GRID: Final = _POSITIONS | {
-    "timeframe": _text,
-    "as_of_minute": _minute,
-    "column_minutes": _whole,
-    "columns": _whole,
+GRID_PARAMETERS: Final = _POSITIONS | {
+    "timeframe": Parameter(
+        _text, "12h, 24h, 3d, 1w, 2w, 1m, 3m, 6m or 1y; none only with column_minutes and columns", _TEXT
+    ),
+    "as_of_minute": Parameter(_minute, "the grid at the end of this minute since 1970, of the last day", _MINUTE),
+    "column_minutes": Parameter(_whole, "minutes of a column of a window of one's own", _WHOLE),
+    "columns": Parameter(_whole, "columns of a window of one's own", _WHOLE),
 }
-_MAP: Final = _POSITIONS | {"breakdown": _some_of(_BREAKDOWNS)}
-_ROW: Final = {name: read for name, read in _POSITIONS.items() if name not in ("price_low", "price_high")} | {
-    "price": _price
+MAP_PARAMETERS: Final = _POSITIONS | {
+    "breakdown": Parameter(
+        _some_of(_BREAKDOWNS), f"what cells are split by beside the side, with commas: {', '.join(_BREAKDOWNS)}", _LIST
+    )
 }
+ROW_PARAMETERS: Final = {
+    name: parameter for name, parameter in _POSITIONS.items() if name not in ("price_low", "price_high")
+} | {"price": Parameter(_price, "a price within the row, quote currency", _NUMBER, required=True)}
 
 
 def grid_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetGridRequest:
     """Return the request of /v1/grid. Raises InvalidArgument: names the parameter and what is allowed."""
-    return query_pb2.GetGridRequest(**_read(parameters, _GRID))
+    return query_pb2.GetGridRequest(**_read(parameters, GRID_PARAMETERS))
 
 
 def map_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetLiquidationMapRequest:
     """Return the request of /v1/map. Raises InvalidArgument: names the parameter and what is allowed."""
-    return query_pb2.GetLiquidationMapRequest(**_read(parameters, _MAP))
+    return query_pb2.GetLiquidationMapRequest(**_read(parameters, MAP_PARAMETERS))
 
 
 def row_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetLiquidationMapRequest:
@@ -126,7 +158,7 @@ def row_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetLiquidati
     Raises:
         InvalidArgument: names the parameter and what is allowed.
     """
-    fields = _read(parameters, _ROW)
+    fields = _read(parameters, ROW_PARAMETERS)
     price = fields.pop("price", None)
     if price is None:
         raise InvalidArgument("price is missing; name one within the row, for example price=65000")
@@ -139,7 +171,7 @@ def no_parameters(parameters: Sequence[tuple[str, str]]) -> None:
     _read(parameters, {})
 
 
-def _read(parameters: Sequence[tuple[str, str]], allowed: Mapping[str, Read]) -> dict[str, Any]:
+def _read(parameters: Sequence[tuple[str, str]], allowed: Mapping[str, Parameter]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in parameters:
         if name not in allowed:
@@ -150,5 +182,5 @@ def _read(parameters: Sequence[tuple[str, str]], allowed: Mapping[str, Read]) ->
         if len(value) > MAX_VALUE_CHARACTERS:
             raise InvalidArgument(f"{name} has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are allowed")
         if value:
-            found[name] = allowed[name](name, value)
+            found[name] = allowed[name].read(name, value)
     return found

@@ -23,6 +23,7 @@ from liqscape.api.auth import AUTHORIZATION_KEY, Metadata, check_exposure
 from liqscape.api.calls import CallContext, CallFailure, Calls
 from liqscape.api.grpc_service import is_loopback, split_address
 from liqscape.api.http_door import Door, DoorLimits
+from liqscape.api.openapi import openapi_document
 from liqscape.api.status_codes import STATUS_CODES
 from liqscape.api.tickets import TICKET_SECONDS, Tickets
 from liqscape.api.web_answers import failure_json, message_json, parts_json, row_json, swept_json
@@ -120,6 +121,7 @@ class WebService:
         app.router.add_get("/v1/row", self.row)
         app.router.add_get("/v1/swept", self.swept)
         app.router.add_post("/v1/ticket", self.ticket)
+        app.router.add_get("/v1/openapi.json", self.openapi)
 
         async def stream(request: web.Request) -> web.StreamResponse:
             return await self.stream(request, door())
@@ -194,6 +196,11 @@ class WebService:
             raise Unauthenticated("no token; send one as header 'Authorization: Bearer liqs_...'")
         ticket = self._tickets.issue(authorization)
         return _json(orjson.dumps({"ticket": ticket, "expires_in_s": TICKET_SECONDS}))
+
+    async def openapi(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the document that describes these questions; it needs no token, for it tells nothing."""
+        no_parameters(_parameters(request))
+        return _json(orjson.dumps(openapi_document()))
 
     async def stream(self, request: web.Request, door: Door) -> web.StreamResponse:
         """Serve a session; see web_socket.py."""

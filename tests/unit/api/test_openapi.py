@@ -1,0 +1,95 @@
+"""The OpenAPI document: every path that is served, every parameter that is read, and what is really answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from liqscape.api.auth import Authenticator
+from liqscape.api.calls import Calls
+from liqscape.api.conversions import grid_fragments, grid_header
+from liqscape.api.gate import Gate
+from liqscape.api.limits import DEFAULT_LIMITS
+from liqscape.api.map_conversions import map_fragments, map_header
+from liqscape.api.openapi import openapi_document
+from liqscape.api.tickets import Tickets
+from liqscape.api.web_answers import parts_json, row_json, swept_json
+from liqscape.api.web_assets import WebAssets
+from liqscape.api.web_service import WebService
+from liqscape.broadcast.counters import StreamCounters
+from tests.fake_engine import grid_answer, map_answer
+
+DOCUMENT = openapi_document()
+
+
+def test_every_path_that_answers_as_json() -> None:
+    gate = Gate(Authenticator(), DEFAULT_LIMITS, StreamCounters(), lambda: 0.0)
+    service = WebService(Calls(gate, ()), WebAssets(), Tickets(lambda: 0.0), is_local=True)
+    routes = service.application(lambda: None).router.routes()  # type: ignore[arg-type, return-value]
+    served = {(route.method.lower(), route.resource.canonical) for route in routes if route.resource is not None}
+
+    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+
+    others = {("get", "/"), ("get", "/static/{path}"), ("get", "/v1/stream"), ("get", "/v1/openapi.json")}
+    assert {(method, path) for method, path in served if method != "head"} == described | others
+
+
+def test_every_reference_leads_somewhere() -> None:
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(DOCUMENT)))
+
+    assert named <= DOCUMENT["components"]["schemas"].keys()
+    assert "VenueChunk" in named
+
+
+def test_grids_maps_rows_and_swept_cells_are_as_described() -> None:
+    grid = grid_answer(60, 40)
+    book = map_answer(4, 40)
+    grid_parts = [grid_header(grid, ()), *grid_fragments(grid)]
+    map_parts = [map_header(book, ()), *map_fragments(book)]
+
+    assert_fits(parts_json(grid_parts), "/v1/grid")
+    assert_fits(parts_json(map_parts), "/v1/map")
+    assert_fits(row_json(map_parts), "/v1/row")
+    assert_fits(swept_json(grid_parts), "/v1/swept")
+
+
+def test_what_does_not_fit_is_noticed() -> None:
+    with pytest.raises(AssertionError):
+        assert_fits(b'{"header": {"symbol": 3}, "fragments": []}', "/v1/grid")
+    with pytest.raises(AssertionError):
+        assert_fits(b'{"header": {"symbl": "BTC"}, "fragments": []}', "/v1/grid")
+
+
+def assert_fits(answer: bytes, path: str) -> None:
+    schema = DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    check(orjson.loads(answer), schema)
+
+
+def check(value: Any, schema: dict[str, Any]) -> None:
+    """Check what JSON Schema's words mean that the document uses; what is not described may not be there."""
+    if "$ref" in schema:
+        check(value, DOCUMENT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
+    elif schema.get("type") == "object":
+        assert isinstance(value, dict)
+        assert set(schema.get("required", ())) <= value.keys()
+        known = schema.get("properties", {})
+        others = schema.get("additionalProperties")
+        for name, inner in value.items():
+            assert name in known or others is not None, name
+            check(inner, known.get(name, others))
+    elif schema.get("type") == "array":
+        assert isinstance(value, list)
+        for inner in value:
+            check(inner, schema["items"])
+    elif "enum" in schema:
+        assert value in schema["enum"]
+    else:
+        kinds: dict[str, Any] = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
+        assert isinstance(value, kinds[schema["type"]]), (value, schema)
+        assert "pattern" not in schema or re.match(schema["pattern"], value)
+        assert schema["type"] != "number" or np.isfinite(value)
