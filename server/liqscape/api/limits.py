@@ -13,7 +13,8 @@ class StallLimits:
     Attributes:
         stalled_after_s: told by GetStatus. A reader on a bad line gets a frame through in this time.
         cut_after_s: the call is ended. By then the ring no longer holds what the reader would need.
-        max_stalled: beyond so many, stalled calls are ended at once: each holds up to 120 KiB of transport buffers.
+        max_stalled: beyond so many, stalled calls are ended at once: each holds its message twice (benchmarks/
+            bench_stalled.py), and the transport keeps one of the two until the peer takes it or its connection ends.
         check_every_s: how often all writers are looked at.
     """
 
