@@ -51,8 +51,18 @@ def configure_logs(log_format: str, level: str, stream: TextIO | None = None) ->
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(_is_news)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a record is more than that a peer has gone before it had the end of its call.
+
+    gRPC tells that as an error with a traceback of ten lines, and a crowd that is cut off makes thousands of them.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "ExecuteBatchError" or not record.name.startswith("grpc.")
 
 
 def redacted(text: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from liqscape.api.grpc_service import RunningGrpcServer, serve_grpc
-from liqscape.api.limits import DEFAULT_LIMITS, ServiceLimits, StallLimits
+from liqscape.api.limits import DEFAULT_LIMITS, CallerLimits, ServiceLimits, StallLimits
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
@@ -628,6 +628,33 @@ async def test_reader_that_stops_reading_is_cut_and_told_when_it_wakes() -> None
         assert await stalled.details() == "nothing was read for 0.2 s; come back and resume"
         counters = (await server.status()).counters
         assert (counters["streams_cut"], counters["streams_stalled"]) == (1, 0)
+
+
+@pytest.mark.slow
+async def test_stream_that_was_cut_keeps_its_place_until_its_peer_takes_the_end_or_goes() -> None:
+    limits = ServiceLimits(
+        stalls=StallLimits(stalled_after_s=0.05, cut_after_s=0.2, check_every_s=0.02),
+        per_address=CallerLimits(streams=1, channels=9, queries_per_minute=600, cells=1),
+    )
+    async with serving(rows=2000, limits=limits) as server:
+        stalled = await stall(server)
+        await streams_fall_to(server, 0)
+
+        code, _, _ = await failure_of(server.subscribe())
+        stalled.cancel()
+        async with asyncio.timeout(10):
+            while await is_refused(server.subscribe()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def is_refused(call: grpc.aio.UnaryStreamCall[bytes, bytes]) -> bool:
+    try:
+        await call.read()
+    except grpc.aio.AioRpcError:
+        return True
+    return False
 
 
 @pytest.mark.slow

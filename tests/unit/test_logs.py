@@ -75,6 +75,32 @@ def test_json_time_ends_with_z() -> None:
     assert one_json_line(lambda log: log.info("x"))["time"].endswith("Z")
 
 
+class ExecuteBatchError(Exception):
+    """As grpc.aio calls it when a peer has gone before it had everything."""
+
+
+@pytest.mark.parametrize(
+    ("logger", "error", "lines"),
+    [
+        ("grpc._cython.cygrpc", ExecuteBatchError(), 0),
+        ("grpc._cython.cygrpc", ValueError(), 1),
+        ("liqscape.test", ExecuteBatchError(), 1),
+    ],
+)
+def test_peer_that_has_gone_before_the_end_of_its_call_is_no_news(logger: str, error: Exception, lines: int) -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        configure_logs("json", "info", stream)
+        logging.getLogger(logger).error("it failed", exc_info=error)
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:], root.level = before
+
+    assert len(stream.getvalue().splitlines()) == lines
+
+
 def test_forged_symbol_stays_in_its_line(written: Written) -> None:
     log = logging.getLogger("liqscape.test")
 

@@ -171,13 +171,21 @@ class Gate(grpc.aio.ServerInterceptor):
 
     @contextlib.contextmanager
     def _stream(self, caller: Caller) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(self._admission.stream(caller))
-            except LimitExceeded:
-                self._counters.streams_refused += 1
-                raise
-            yield
+        """Hold a caller's place until gRPC is done with the call.
+
+        That is later than the end of its handler where the peer takes nothing: the last message and the status are kept
+        as long as such a connection stands, up to an hour, and count as a stream of the caller until then.
+        """
+        place = contextlib.ExitStack()
+        try:
+            place.enter_context(self._admission.stream(caller))
+        except LimitExceeded:
+            self._counters.streams_refused += 1
+            raise
+        call = asyncio.current_task()
+        assert call is not None
+        call.add_done_callback(lambda _: place.close())
+        yield
 
     @contextlib.contextmanager
     def _ended_with_token(self, token: Token | None, method: str, context: Any) -> Iterator[None]:
