@@ -18,7 +18,6 @@ from liqscape.api.status_codes import Context, guarded, refusal_while_not_servin
 from liqscape.broadcast.cadence import cadence_class_ms
 from liqscape.broadcast.credits import Credits, max_in_flight
 from liqscape.broadcast.cursor import Cursor
-from liqscape.broadcast.frames import stamped
 from liqscape.broadcast.hub import Hub, Selection
 from liqscape.broadcast.ports import QueryPort
 from liqscape.errors import InvalidArgument, LimitExceeded, QueryError, Unavailable
@@ -109,8 +108,10 @@ class StreamService:
     async def _send(self, cursor: Cursor, context: Context) -> None:
         with self._stalls.watching(context) as writer:
             while (frame := await cursor.next_frame()) is not None:
-                message = stamped(frame, self._hub.now_ns())
-                await writer.write(message)
+                message = self._hub.stamped(frame)
+                writer.writing_since = self._hub.monotonic()
+                await context.write(message)
+                writer.writing_since = None
                 cursor.sent(len(message))
 
     async def _require_serving(self) -> None:

@@ -78,11 +78,13 @@ class Cursor:
         self._selection = selection
         self._cadence_ms = cadence_ms
         self._heartbeat_ms = heartbeat_ms
+        self._heartbeat_s = heartbeat_ms / 1000
         self._credits = credits
         self._idle_after_s = idle_after_s
         self._sent_at = hub.monotonic()
         self._ages_at = self._sent_at + max_age_s
         self._place = hub.new_place()
+        self._is_plain = credits is None and not cadence_ms  # neither holds the reader back
         self._frame_to_sent = hub.timings.freshness[Stage.FRAME_TO_SENT]
         self._changes_due_at = self._sent_at
         self._position: Position | None = None  # what the message under way leads to
@@ -106,18 +108,28 @@ class Cursor:
 
     async def next_frame(self) -> bytes | None:
         """Return the next frame, without sent_unix_ns, when there is one; None after the last."""
-        frame = None if self._is_at_rest() else self.poll()
+        is_at_rest = self._is_at_rest()
+        frame = None if is_at_rest else self.poll()
         while frame is None and not self.is_over:
-            wake_at = min(self._sent_at + self._heartbeat_ms / 1000, self._ends_at)
-            awaits_tick = False
-            if self._has_credit:
-                awaits_tick = not self._is_behind()
-                if not awaits_tick:
-                    wake_at = min(wake_at, self._changes_due_at)
             self._waiter = asyncio.get_running_loop().create_future()
-            await self._hub.wait(wake_at - self._hub.monotonic(), for_tick=awaits_tick, waiter=self._waiter)
-            frame = self.poll()
+            if is_at_rest and self._is_plain and self._hub.goodbye is None:
+                self._hub.await_tick(self._waiter, min(self._sent_at + self._heartbeat_s, self._ages_at))
+                await self._waiter
+                frame = self._step() or self.poll()
+            else:
+                await self._sleep(self._waiter)
+                frame = self.poll()
+            is_at_rest = False
         return frame
+
+    async def _sleep(self, waiter: asyncio.Future[None]) -> None:
+        wake_at = min(self._sent_at + self._heartbeat_s, self._ends_at)
+        awaits_tick = False
+        if self._has_credit:
+            awaits_tick = not self._is_behind()
+            if not awaits_tick:
+                wake_at = min(wake_at, self._changes_due_at)
+        await self._hub.wait(wake_at - self._hub.monotonic(), for_tick=awaits_tick, waiter=waiter)
 
     def poll(self) -> bytes | None:
         """Return the next frame if one may go out now."""
@@ -127,6 +139,30 @@ class Cursor:
         if frame is not None:
             self._sent_at = now
         return frame
+
+    def _step(self) -> bytes | None:
+        """Return the newest tick if that is plainly all that is to be said, and it is nearly always.
+
+        What poll() comes to in this case, in a fifth of the time. The reader was at rest when it went to sleep.
+        """
+        now = self._hub.monotonic()
+        step = self._hub.step(self._selection)
+        if (
+            step is None
+            or step.after != self._position
+            or self._change is not None
+            or self._missing
+            or self.is_over
+            or self._hub.goodbye is not None
+            or now >= self._ages_at
+        ):
+            return None
+        self._selection, self._position, self._whole_tick = step.selection, step.to, step.to.tick
+        self._keyframes += step.keyframes
+        self._hub.counters.keyframes += step.keyframes
+        self.free_since = max(self._hub.appended_at, self._changes_due_at)
+        self._changes_due_at = self._sent_at = now
+        return step.frame
 
     def sent(self, size_bytes: int) -> None:
         """Count the frame last returned, now that the transport has taken it."""
@@ -169,7 +205,7 @@ class Cursor:
         return self._control(now) if self._snapshot_is_due else None
 
     def _heartbeat(self, now: float) -> bytes | None:
-        if now - self._sent_at < self._heartbeat_ms / 1000:
+        if now - self._sent_at < self._heartbeat_s:
             return None
         self._hub.counters.heartbeats += 1
         return self._count(controls.heartbeat(self._hub, self._whole_tick).SerializeToString(), now)

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from liqscape import axes
 from liqscape.broadcast.chunks import data_states
 from liqscape.broadcast.counters import StreamCounters
-from liqscape.broadcast.frames import MAX_FRAME_BYTES, fragments, section_frame
+from liqscape.broadcast.frames import MAX_FRAME_BYTES, fragments, section_frame, stamped
 from liqscape.broadcast.ports import FrameSource, ShardDescription, TickRecord
 from liqscape.broadcast.ring import Ring
 from liqscape.errors import InvalidArgument, NotFound
@@ -43,6 +43,10 @@ GOLDEN_SHARE: Final = (5**0.5 - 1) / 2
 ALARM_STEP_S: Final = 1 / 32
 """Readers that wait for a tick have their alarms together, this far apart: nearly all of them are woken by the tick,
 and a timer made and cancelled for each costs more than the rest of the wait. A heartbeat may be as much later."""
+
+STAMP_STEP_NS: Final = 1_000_000
+"""Readers that are handed the same frame within this time share its stamp, and so its bytes: a copy for each reader is
+read from memory instead of the processor's cache, and costs more than all else that is done for a message of 20 KB."""
 
 FAILED_RECONNECT_AFTER_MS: Final = 5000
 """A defect of ours does not heal within a moment; the process may be restarted meanwhile."""
@@ -91,6 +95,24 @@ class Batch:
     fragments: tuple[Fragment, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The newest tick alone, for readers who have the one before it.
+
+    Attributes:
+        selection: whose; readers go on with this one, and are then told from each other by no more than its identity.
+        after, to: where it begins and leads.
+        frame: all of it, without sent_unix_ns.
+        keyframes: how many it holds.
+    """
+
+    selection: Selection
+    after: Position
+    to: Position
+    frame: bytes
+    keyframes: int
+
+
 class Hub:
     """Fan out of one shard in one epoch."""
 
@@ -126,9 +148,12 @@ class Hub:
         self._closed_at = 0.0
         self._spread_s = 0.0
         self._places = 0
-        self._awaiting_tick: set[asyncio.Future[None]] = set()
+        self._awaiting_tick: dict[asyncio.Future[None], float] = {}
         self._asleep: set[asyncio.Future[None]] = set()
-        self._alarms: dict[int, set[asyncio.Future[None]]] = {}
+        self._alarm_at = float("inf")
+        self._before_newest: Position | None = None
+        self._steps: dict[Selection, Step | None] = {}
+        self._messages: dict[bytes, tuple[int, bytes]] = {}
         self._batches: dict[tuple[Selection, Position | None, frozenset[int]], Batch] = {}
         self._frames: dict[tuple[Batch, int], bytes] = {}
         self._frames_bytes = 0
@@ -161,6 +186,7 @@ class Hub:
 
     def append(self, record: TickRecord) -> None:
         """Take a record and wake the readers that wait for one."""
+        self._before_newest = self.position if self.is_ready else None
         self.ring.append(record)
         self.counters.source_ticks_merged += record.ticks_merged
         for instrument_id, entry in record.venues.items():
@@ -171,10 +197,12 @@ class Hub:
         if record.grids_ready_unix_ns:
             waited_ns = self.now_ns() - record.grids_ready_unix_ns
             self.timings.freshness[Stage.GRID_TO_FRAME].observe(waited_ns / 1e9)
+        self._steps.clear()
         self._batches.clear()
         self._frames.clear()
+        self._messages.clear()
         self._frames_bytes = 0
-        _wake(self._awaiting_tick)
+        self._wake_for_tick()
 
     def close(self, reason: str, reconnect_after_ms: int, spread_s: float = 0.0) -> None:
         """Let every reader end with GoingAway once what it is being sent has gone out.
@@ -187,8 +215,10 @@ class Hub:
         self.goodbye = stream_pb2.GoingAway(reason=reason, reconnect_after_ms=reconnect_after_ms)
         self._closed_at = self.monotonic()
         self._spread_s = spread_s
-        _wake(self._awaiting_tick)
-        _wake(self._asleep)
+        self._wake_for_tick()
+        for future in self._asleep:
+            finish(future)
+        self._asleep.clear()
 
     def new_place(self) -> float:
         """Return a reader's place, 0..1, in the order in which all leave a hub that closes."""
@@ -243,6 +273,21 @@ class Hub:
             batch = self._batches[key] = self._make_batch(selection, position, missing)
         return batch
 
+    def step(self, selection: Selection) -> Step | None:
+        """Return the newest tick of a selection; None where it is no single frame, or there is none before it."""
+        try:
+            return self._steps[selection]
+        except KeyError:
+            pass
+        step = None
+        if self._before_newest is not None:
+            batch = self.batch(selection, self._before_newest)
+            if len(batch.fragments) == 1:
+                frame, keyframes = self.frame(batch, 0), batch.fragments[0].keyframes
+                step = Step(selection, self._before_newest, batch.to, frame, keyframes)
+        self._steps[selection] = step
+        return step
+
     def without(self, batch: Batch, first: int, channel_ids: frozenset[int]) -> Batch:
         """Return the rest of a batch, from a fragment on, without some channels; one to end it is always left."""
         rest = [
@@ -266,7 +311,20 @@ class Hub:
             if self._frames_bytes + len(frame) <= FRAME_CACHE_BYTES:
                 self._frames[key] = frame
                 self._frames_bytes += len(frame)
+                self._messages[frame] = (0, b"")
         return frame
+
+    def stamped(self, frame: bytes) -> bytes:
+        """Return a frame with sent_unix_ns: now, or less than STAMP_STEP_NS ago."""
+        now_ns = self.now_ns()
+        shared = self._messages.get(frame)
+        if shared is None:
+            return stamped(frame, now_ns)
+        stamped_ns, message = shared
+        if not 0 <= now_ns - stamped_ns < STAMP_STEP_NS:  # the wall clock may go back
+            message = stamped(frame, now_ns)
+            self._messages[frame] = (now_ns, message)
+        return message
 
     async def wait(self, timeout_s: float, *, for_tick: bool, waiter: asyncio.Future[None] | None = None) -> None:
         """Return when the hub is being closed, after a time, or (for_tick) when a record comes.
@@ -279,14 +337,8 @@ class Hub:
         # A future for each waiter: cancelling a reader that awaits a shared one would cancel it for all.
         future = waiter or loop.create_future()
         if for_tick:
-            alarm = self._alarm(loop, loop.time() + timeout_s)
-            alarm.add(future)
-            self._awaiting_tick.add(future)
-            try:
-                await future
-            finally:
-                alarm.discard(future)
-                self._awaiting_tick.discard(future)
+            self.await_tick(future, self.monotonic() + timeout_s)
+            await future
             return
         self._asleep.add(future)
         timer = loop.call_later(max(0.0, timeout_s), finish, future)
@@ -296,17 +348,39 @@ class Hub:
             timer.cancel()
             self._asleep.discard(future)
 
-    def _alarm(self, loop: asyncio.AbstractEventLoop, at: float) -> set[asyncio.Future[None]]:
-        """Return the waiters that are woken at a time or a little later."""
-        step = int(at / ALARM_STEP_S) + 1
-        alarm = self._alarms.get(step)
-        if alarm is None:
-            alarm = self._alarms[step] = set()
-            loop.call_at(step * ALARM_STEP_S, self._ring_alarm, step)
-        return alarm
+    def await_tick(self, waiter: asyncio.Future[None], wake_at: float) -> None:
+        """Wake a waiter when a record comes, when the hub is being closed, or at a time or up to ALARM_STEP_S later.
 
-    def _ring_alarm(self, step: int) -> None:
-        _wake(self._alarms.pop(step))
+        One that is cancelled is kept until then: to take each out by itself costs more than the rest of the wait.
+        """
+        self._awaiting_tick[waiter] = wake_at
+        if wake_at <= self._alarm_at - ALARM_STEP_S:
+            self._set_alarm(wake_at)
+
+    def _set_alarm(self, wake_at: float) -> None:
+        self._alarm_at = (int(wake_at / ALARM_STEP_S) + 1) * ALARM_STEP_S
+        delay_s = max(0.0, self._alarm_at - self.monotonic())
+        asyncio.get_running_loop().call_later(delay_s, self._ring_alarm, self._alarm_at)
+
+    def _ring_alarm(self, alarm_at: float) -> None:
+        if alarm_at != self._alarm_at:
+            return  # an earlier one was set after it
+        self._alarm_at = float("inf")
+        later = {}
+        for waiter, wake_at in self._awaiting_tick.items():
+            if wake_at <= alarm_at:
+                finish(waiter)
+            elif not waiter.done():
+                later[waiter] = wake_at
+        self._awaiting_tick = later
+        if later:
+            self._set_alarm(min(later.values()))
+
+    def _wake_for_tick(self) -> None:
+        for waiter in self._awaiting_tick:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._awaiting_tick.clear()
 
     async def _run(self) -> None:
         try:
@@ -319,7 +393,7 @@ class Hub:
     def _make_batch(self, selection: Selection, position: Position | None, missing: frozenset[int]) -> Batch:
         after_tick = position.tick if position else 0
         # Who lacks a channel may lack its symbol as well, whose price may be older than the position.
-        anew = {channel.symbol for channel in self.shard.channels if channel.channel_id in missing}
+        anew = {channel.symbol for channel in self.shard.channels if channel.channel_id in missing} if missing else ()
         prices, coverage = self.ring.symbol_entries(after_tick), self.ring.venue_entries(after_tick)
         if anew:
             of_symbol = self._symbol_of_instrument
@@ -375,9 +449,3 @@ def finish(future: asyncio.Future[None]) -> None:
     """Wake whoever awaits a future."""
     if not future.done():
         future.set_result(None)
-
-
-def _wake(waiters: set[asyncio.Future[None]]) -> None:
-    for future in waiters:
-        finish(future)
-    waiters.clear()

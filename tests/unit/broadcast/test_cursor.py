@@ -485,3 +485,44 @@ def test_frame_that_ends_a_message_of_changes_says_since_when_it_might_have_left
     assert set(joining) == {None}
     assert following[-1] == appended_at
     assert set(following[:-1]) <= {None}
+
+
+async def test_reader_that_slept_gets_the_very_bytes_that_one_who_polls_gets() -> None:
+    origin = Origin(rows=30)
+    sleeper, poller, replica = origin.cursor(), origin.cursor(), Replica()
+    read(sleeper, replica)
+    read(poller)
+
+    for ticks in [1, 1, 3, 1, 2, 1, 1]:
+        sleeping = asyncio.create_task(sleeper.next_frame())
+        await asyncio.sleep(0)
+        origin.step(ticks)
+        origin.now_s += 0.25
+        frame = await asyncio.wait_for(sleeping, 5)
+
+        assert frame == poller.poll()
+        assert sleeper.free_since == poller.free_since
+        replica.apply(frame or b"")
+    assert_equals_engine(replica, origin.engine)
+    sleeping = asyncio.create_task(sleeper.next_frame())
+    await asyncio.sleep(0)
+    origin.step()
+    origin.hub.close("the server is stopping", 100)
+
+    assert await asyncio.wait_for(sleeping, 5) == poller.poll()
+    assert sleeper.is_over
+
+
+async def test_reader_that_slept_shares_the_frame_of_a_tick_with_the_others() -> None:
+    origin = Origin()
+    cursors = [origin.cursor() for _ in range(3)]
+    for cursor in cursors:
+        read(cursor)
+
+    for _ in range(2):
+        sleeping = [asyncio.create_task(cursor.next_frame()) for cursor in cursors]
+        await asyncio.sleep(0)
+        origin.step()
+        frames = await asyncio.wait_for(asyncio.gather(*sleeping), 5)
+
+        assert all(frame is frames[0] for frame in frames)

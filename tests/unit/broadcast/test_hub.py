@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from liqscape.broadcast.encoder import StreamEncoder
-from liqscape.broadcast.hub import Hub, Position, Selection
+from liqscape.broadcast.hub import STAMP_STEP_NS, Hub, Position, Selection
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.errors import InvalidArgument, NotFound
@@ -129,6 +129,58 @@ def test_cache_of_frames_is_bounded(origin: Origin, monkeypatch: pytest.MonkeyPa
     batch = origin.hub.batch(origin.hub.select([]), None)
 
     assert origin.hub.frame(batch, 0) is not origin.hub.frame(batch, 0)
+
+
+def test_readers_handed_a_frame_within_a_millisecond_share_its_stamp_and_later_ones_do_not() -> None:
+    engine, now_ns = FakeEngine(), 1_000_000_000
+    hub = Hub(InProcessFrameSource(engine.shard), now_ns=lambda: now_ns)
+    hub.append(StreamEncoder(engine.shard).encode(engine.step()))
+    frame = hub.frame(hub.batch(hub.select([]), None), 0)
+
+    first = hub.stamped(frame)
+    now_ns += STAMP_STEP_NS - 1
+    within = hub.stamped(frame)
+    now_ns += 1
+    later = hub.stamped(frame)
+    now_ns -= 1
+    before = hub.stamped(frame)  # the wall clock was set back
+
+    assert within is first
+    assert [stream_pb2.Frame.FromString(data).sent_unix_ns for data in (first, later, before)] == [
+        1_000_000_000,
+        1_000_000_000 + STAMP_STEP_NS,
+        1_000_000_000 + STAMP_STEP_NS - 1,
+    ]
+
+
+def test_frame_that_is_nobody_elses_has_the_stamp_of_now(origin: Origin) -> None:
+    heartbeat = stream_pb2.Frame(heartbeat=stream_pb2.Heartbeat())
+
+    message = origin.hub.stamped(heartbeat.SerializeToString())
+
+    assert stream_pb2.Frame.FromString(message).sent_unix_ns == 4
+
+
+def test_step_is_the_newest_tick_alone_and_there_is_none_before_the_second(origin: Origin) -> None:
+    selection = origin.hub.select([])
+    first = origin.hub.step(selection)
+    origin.step()
+    step = origin.hub.step(selection)
+
+    assert first is None
+    assert step is not None
+    assert (step.after, step.to) == (Position(1, 1), Position(2, 2))
+    assert step.frame == origin.hub.frame(origin.hub.batch(selection, Position(1, 1)), 0)
+    assert origin.hub.step(origin.hub.select([])) is step
+
+
+def test_step_in_fragments_is_none() -> None:
+    engine = FakeEngine(rows=200)
+    hub, encoder = Hub(InProcessFrameSource(engine.shard), max_frame_bytes=1200), StreamEncoder(engine.shard)
+    for _ in range(2):
+        hub.append(encoder.encode(engine.step(cells=500)))
+
+    assert hub.step(hub.select([])) is None
 
 
 def test_states_tell_stale_after_a_silence_and_ended_at_the_end(origin: Origin) -> None:
