@@ -3,8 +3,9 @@
     liqscape    hub, cursors, stall watch and gRPC service as shipped, over a made-up source of frames
     floor       gRPC alone: the same bytes, joined and stamped once a tick, written to everybody who has called
 
-Either says `port N` and serves until it is ended. Both make each tick in the same way: a section of nine delta chunks
-of one symbol, BYTES in all, the first of which begins with the mark that fanout_sink.c looks for.
+Either says `port N` and serves until it is ended. Both collect garbage as rarely as `liqscape serve` does, and make
+each tick in the same way: a section of nine delta chunks of one symbol, BYTES in all, the first of which begins with
+the mark that fanout_sink.c looks for.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from liqscape.broadcast.ports import EncodedChunk, ShardDescription, TickRecord
 from liqscape.errors import NotReady
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
+from liqscape.serve import collect_garbage_rarely
 from liqscape.v1 import stream_pb2
 
 TICK_MS: Final = 250
@@ -171,6 +173,7 @@ SERVERS: Final[dict[str, Callable[[MadeUpFrames], Awaitable[None]]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Serve until ended."""
     name, frame_bytes = arguments
+    collect_garbage_rarely()
 
     async def serve() -> None:
         await SERVERS[name](MadeUpFrames(int(frame_bytes)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import resource
 import signal
 import sys
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 from rich.console import Console
 
@@ -34,6 +36,10 @@ _STATUS_SECONDS = 1.0
 MAX_OPEN_FILES = 16_384
 """A connection is a file: all streams, four times over, so that connections that say nothing until they are dropped do
 not keep others out. So many take 0.4 GB at most (20 to 30 KB each)."""
+
+COLLECT_AFTER_OBJECTS: Final = 20_000
+"""Each message to a reader makes some objects that die at once, and Python would look for cycles among them every 700:
+that was a tenth of what a message costs. Cycles are rare here, and so many objects are a few MB."""
 
 
 def run_serve(namespace: argparse.Namespace) -> int:
@@ -66,7 +72,15 @@ def run_serve(namespace: argparse.Namespace) -> int:
         metrics=namespace.metrics,
         drain_seconds=parse_drain(namespace.drain),
     )
+    collect_garbage_rarely()
     return asyncio.run(_serve(config))
+
+
+def collect_garbage_rarely() -> None:
+    """Leave out of every later collection what has been imported by now, and begin one less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS)
 
 
 def _allow_open_files() -> None:

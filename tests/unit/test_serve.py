@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 from dataclasses import replace
 
 import pytest
 
 from liqscape.grid.updates import Coverage, EngineStatus, SymbolStatus
-from liqscape.serve import MAX_OPEN_FILES, _allow_open_files, status_line
+from liqscape.serve import (
+    COLLECT_AFTER_OBJECTS,
+    MAX_OPEN_FILES,
+    _allow_open_files,
+    collect_garbage_rarely,
+    status_line,
+)
 from tests.unit.synthetic_market import EXAMPLE_MINUTE, at
 
 COVERAGE = Coverage("BTC", "venue", "venue:BTCUSDT", 0, (10, 20), (30, 40), 0, 0, 5)
@@ -45,3 +52,15 @@ def test_serve_asks_for_as_many_files_as_it_may_have(monkeypatch: pytest.MonkeyP
         (MAX_OPEN_FILES, 1 << 20),
         (MAX_OPEN_FILES, resource.RLIM_INFINITY),
     ]
+
+
+def test_what_is_imported_is_left_out_of_collections_and_these_are_rare() -> None:
+    before = gc.get_threshold()
+    try:
+        collect_garbage_rarely()
+
+        assert gc.get_freeze_count() > 10_000
+        assert gc.get_threshold()[0] == COLLECT_AFTER_OBJECTS
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
