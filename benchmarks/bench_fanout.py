@@ -181,13 +181,20 @@ def processor_ns(pid: int) -> int:
     return time.clock_gettime_ns(~pid << _CPU_CLOCK_BITS | _CPU_CLOCK_SCHED)
 
 
-def measure(sink: Path, pid: int, port: int, clients: int, ticks: int) -> Window:
+def measure(sink: Path, pid: int, port: int, clients: int, ticks: int, *options: str) -> Window:
     """Let a sink read one window of a server.
+
+    Args:
+        sink: the receiver.
+        pid, port: of the server.
+        clients: how many there are.
+        ticks: length of the window.
+        options: of the sink; "frames" where the server is a real one.
 
     Raises:
         RuntimeError: the sink failed.
     """
-    command = (str(sink), str(port), str(clients), str(ticks))
+    command = (str(sink), str(port), str(clients), str(ticks), *options)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         began = process.stdout.readline()

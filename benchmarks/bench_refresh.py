@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -31,16 +32,16 @@ ROUND_TRIPS: Final = 200
 
 
 @contextmanager
-def server(*arguments: str) -> Iterator[str]:
-    """Run a server on a free port; yield its address."""
+def server(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, int]]:
+    """Run a server on a free port; yield its address and process id. The environment is on top of the caller's."""
     command = (sys.executable, "-m", "liqscape", "serve", "--listen", "127.0.0.1:0", *arguments)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
     try:
         assert process.stdout is not None
         found = re.search(r" on ([0-9.]+:\d+)", process.stdout.readline())
         if found is None:
             raise RuntimeError("the server did not say where it listens")
-        yield found.group(1)
+        yield found.group(1), process.pid
     finally:
         process.terminate()
         process.communicate()
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=QUESTION)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each measurement (default 30)")
     namespace = parser.parse_args(arguments)
-    with server("--source", "simulate", "--symbols", "BTC", "--speed", "4") as address:
+    with server("--source", "simulate", "--symbols", "BTC", "--speed", "4") as (address, _):
         built_s = asyncio.run(wait_until_built(address))
         floor_ms = asyncio.run(round_trip_ms(address))
         results = {str(n): measure(address, n, namespace.seconds) for n in SUBSCRIBERS}

@@ -1,17 +1,21 @@
 /* Reads the streams of many clients, so that the receiver is never what a fan-out is measured by.
 
-   fanout_sink PORT CLIENTS TICKS
+   fanout_sink PORT CLIENTS TICKS [frames]
 
    One TCP connection a client to 127.0.0.1, all read by one epoll loop. It speaks as much HTTP/2 and gRPC as a server
    needs to stream: preface, SETTINGS, one HEADERS frame of literal fields, WINDOW_UPDATE, answers to SETTINGS and PING.
    Another door of the server needs another open_stream() and another read_frames(); the rest does not know the protocol.
 
    Each tick carries a mark of 24 bytes: MARK, tick number, wall clock at which the tick was made (little-endian). A
-   message may stand for several ticks and then carries several marks. When every client is joined and has seen
+   message may stand for several ticks and then carries several marks. With `frames` the messages are those of a real
+   server, which have no marks: they are read as Frames, and a tick was made when its chunks were encoded. When every client is joined and has seen
    WARM_UP_TICKS more, "begin" is printed; when every client has the next TICKS ticks, one line of JSON. Between the two
    lie whole bursts, so the caller may read the server's CPU clock at either line. Exit status 1: something went wrong. */
 
 #define _GNU_SOURCE
+#include "fanout_frames.h"
+#include "fanout_http2.h"
+
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
@@ -26,7 +30,6 @@
 #include <unistd.h>
 
 enum {
-    FRAME_HEADER = 9,
     MESSAGE_HEADER = 5,
     MARK_BYTES = 24,
     WARM_UP_TICKS = 3,
@@ -37,9 +40,6 @@ enum {
     MAX_MESSAGE_BYTES = 4 << 20,
 };
 
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, GOAWAY = 7, WINDOW_UPDATE = 8 };
-enum { ACK = 1, END_STREAM = 1, END_HEADERS = 4, PADDED = 8 };
-
 static const char MARK[8] = {'T', 'I', 'C', 'K', 'M', 'A', 'R', 'K'};
 
 struct client {
@@ -49,10 +49,12 @@ struct client {
     uint8_t *message;                /* gRPC messages joined from DATA frames */
     size_t message_size, message_room;
     uint64_t newest;                 /* tick; 0 = none yet */
+    uint64_t encoded_ns;             /* of the message in fragments that is under way */
 };
 
 static struct client *clients;
 static long client_count;
+static int reads_frames;
 static uint64_t window_ticks, first_tick, last_tick; /* the window is (first_tick, last_tick]; 0 = not yet known */
 static uint64_t messages, bytes, delivered, conflated, missed, repeated;
 static uint32_t *latencies_us;
@@ -79,35 +81,8 @@ static int64_t now_ns(void) {
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static uint32_t big_endian(const uint8_t *bytes, int count) {
-    uint32_t value = 0;
-    while (count--) value = value << 8 | *bytes++;
-    return value;
-}
-
-static uint8_t *put_big_endian(uint8_t *out, uint32_t value, int count) {
-    for (int i = 0; i < count; i++) out[i] = (uint8_t)(value >> 8 * (count - 1 - i));
-    return out + count;
-}
-
-static uint8_t *put_frame_header(uint8_t *out, uint32_t size, uint8_t type, uint8_t flags, uint32_t stream) {
-    out = put_big_endian(out, size, 3);
-    *out++ = type;
-    *out++ = flags;
-    return put_big_endian(out, stream, 4);
-}
-
 static void send_all(struct client *client, const uint8_t *data, size_t size) {
     if (send(client->fd, data, size, MSG_NOSIGNAL) != (ssize_t)size) fail("a send of %zu bytes failed", size);
-}
-
-/* HPACK: literal field, never added to a table, no Huffman code. */
-static uint8_t *put_field(uint8_t *out, const char *name, const char *value) {
-    *out++ = 0;
-    *out++ = (uint8_t)strlen(name);
-    out = (uint8_t *)stpcpy((char *)out, name);
-    *out++ = (uint8_t)strlen(value);
-    return (uint8_t *)stpcpy((char *)out, value);
 }
 
 static void open_stream(struct client *client, int port) {
@@ -153,35 +128,57 @@ static void note_latency(int64_t made_ns, int64_t now) {
     latencies_us[latency_count++] = now > made_ns ? (uint32_t)((now - made_ns) / 1000) : 0;
 }
 
-static void take_message(struct client *client, const uint8_t *message, size_t size) {
-    int64_t now = now_ns();
-    uint64_t counted = 0, oldest_ns = 0;
+/* What one message holds of the window. */
+struct content {
+    uint64_t ticks, oldest_ns;       /* oldest_ns: what has waited longest in this message */
+};
+
+static void take_tick(struct client *client, uint64_t tick, uint64_t made_ns, struct content *content) {
+    int is_inside = first_tick && tick > first_tick && tick <= last_tick;
+    if (client->newest && tick <= client->newest) {
+        repeated++;
+        return;
+    }
+    if (is_inside) {
+        uint64_t before = client->newest > first_tick ? client->newest : first_tick;
+        missed += tick - before - 1;
+        if (!content->ticks++) content->oldest_ns = made_ns;
+    } else if (first_tick && client->newest && client->newest < last_tick && tick > last_tick) {
+        missed += last_tick - (client->newest > first_tick ? client->newest : first_tick);
+    }
+    client->newest = tick;
+}
+
+static void take_marks(struct client *client, const uint8_t *message, size_t size, struct content *content) {
     const uint8_t *end = message + size, *mark = message;
     while ((mark = memmem(mark, (size_t)(end - mark), MARK, sizeof MARK)) && end - mark >= MARK_BYTES) {
         uint64_t tick, made_ns;
         memcpy(&tick, mark + 8, 8);
         memcpy(&made_ns, mark + 16, 8);
         mark += MARK_BYTES;
-        int is_inside = first_tick && tick > first_tick && tick <= last_tick;
-        if (client->newest && tick <= client->newest) {
-            repeated++;
-            continue;
-        }
-        if (is_inside) {
-            uint64_t before = client->newest > first_tick ? client->newest : first_tick;
-            missed += tick - before - 1;
-            if (!counted++) oldest_ns = made_ns; /* what has waited longest in this message */
-        } else if (first_tick && client->newest && client->newest < last_tick && tick > last_tick) {
-            missed += last_tick - (client->newest > first_tick ? client->newest : first_tick);
-        }
-        client->newest = tick;
+        take_tick(client, tick, made_ns, content);
     }
-    if (counted) {
+}
+
+static void take_real_frame(struct client *client, const uint8_t *message, size_t size, struct content *content) {
+    struct frame frame = {0};
+    if (!read_frame(message, message + size, &frame)) fail("a message of %zu bytes is no Frame", size);
+    if (frame.encoded_ns) client->encoded_ns = frame.encoded_ns;
+    if (!frame.is_complete) return;
+    for (uint64_t tick = frame.tick - frame.ticks_conflated; tick <= frame.tick; tick++)
+        take_tick(client, tick, client->encoded_ns, content);
+}
+
+static void take_message(struct client *client, const uint8_t *message, size_t size) {
+    int64_t now = now_ns();
+    struct content content = {0};
+    (reads_frames ? take_real_frame : take_marks)(client, message, size, &content);
+    if (content.ticks) {
         messages++;
         bytes += size;
-        delivered += counted;
-        conflated += counted - 1;
-        note_latency((int64_t)oldest_ns, now);
+        delivered += content.ticks;
+        conflated += content.ticks - 1;
+        note_latency((int64_t)content.oldest_ns, now);
     }
 }
 
@@ -291,7 +288,8 @@ static int is_over(void) {
 }
 
 int main(int argument_count, char **arguments) {
-    if (argument_count != 4) fail("usage: fanout_sink PORT CLIENTS TICKS");
+    reads_frames = argument_count == 5 && !strcmp(arguments[4], "frames");
+    if (argument_count != 4 + reads_frames) fail("usage: fanout_sink PORT CLIENTS TICKS [frames]");
     int port = atoi(arguments[1]);
     client_count = atol(arguments[2]);
     window_ticks = strtoull(arguments[3], NULL, 10);

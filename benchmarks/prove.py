@@ -121,6 +121,11 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.bench_slow_reader"),
     ),
     Step(
+        "stalled",
+        "500 readers that have stopped reading cost less than 150 KiB each, delay nobody and are gone within a minute",
+        (PYTHON, "-m", "benchmarks.bench_stalled"),
+    ),
+    Step(
         "hostile",
         "10,000 connections that mean no good cost bounded memory and disturb nobody",
         (PYTHON, "-m", "pytest", "-s", "tests/integration/test_hostile.py"),

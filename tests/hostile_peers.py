@@ -8,14 +8,14 @@ from types import TracebackType
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HEADERS, _DATA, _SETTINGS = 1, 0, 4
-_END_HEADERS = 4
+_END_HEADERS, _END_STREAM = 4, 1
 _BATCH = 200
 """Connections opened at one time: fewer than a listening socket lets wait."""
 
 
 def greeting() -> bytes:
     """Return what a client says first: the preface and its settings."""
-    return PREFACE + _frame(_SETTINGS, 0, 0, b"")
+    return PREFACE + frame(_SETTINGS, 0, 0, b"")
 
 
 def call_headers(stream_id: int, path: str, authority: str, token: str | None) -> bytes:
@@ -30,12 +30,17 @@ def call_headers(stream_id: int, path: str, authority: str, token: str | None) -
     ]
     if token is not None:
         headers.append(("authorization", f"Bearer {token}"))
-    return _frame(_HEADERS, _END_HEADERS, stream_id, b"".join(_literal(*header) for header in headers))
+    return frame(_HEADERS, _END_HEADERS, stream_id, b"".join(_literal(*header) for header in headers))
 
 
-def data(stream_id: int, part: bytes) -> bytes:
-    """Return a part of a message."""
-    return _frame(_DATA, 0, stream_id, part)
+def data(stream_id: int, part: bytes, *, last: bool = False) -> bytes:
+    """Return a part of a message, or the last one of the call."""
+    return frame(_DATA, _END_STREAM * last, stream_id, part)
+
+
+def frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
+    """Return a frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big") + payload
 
 
 class Peers:
@@ -94,10 +99,6 @@ def _is_over(peer: socket.socket) -> bool:
     except OSError:
         return True
     return True
-
-
-def _frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big") + payload
 
 
 def _literal(name: str, value: str) -> bytes:

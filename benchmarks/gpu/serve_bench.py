@@ -38,7 +38,7 @@ SERVED: Final = ("--source", "simulate", "--symbols", "BTC", "--speed", "4")
 
 def measure_turn(backend: str, served: Sequence[str], subscribers: Sequence[int], seconds: float) -> dict[str, Any]:
     """Start a server, measure it, and end it."""
-    with server(*served, "--backend", backend) as address:
+    with server(*served, "--backend", backend) as (address, _):
         built_s = asyncio.run(wait_until_built(address))
         floor_ms = asyncio.run(round_trip_ms(address))
         results = {str(count): measure(address, count, seconds) for count in subscribers}
