@@ -10,7 +10,9 @@ const MAX_PRICE = 1n << 62n;
 const MAX_COLUMN_MINUTES = 366 * 24 * 60;
 const MAX_PRICE_DECIMALS = 18;
 const MAX_HEARTBEAT_MS = 30_000;
-const LAGGED_REASONS = ["UNSPECIFIED", "EPOCH_CHANGED", "OUT_OF_RING", "FROM_THE_FUTURE", "UNKNOWN_SOURCE"];
+const LAGGED_REASONS = [
+  "UNSPECIFIED", "EPOCH_CHANGED", "OUT_OF_RING", "FROM_THE_FUTURE", "UNKNOWN_SOURCE", "CHANNEL_CLOSED",
+];
 
 const magnitude = (value) => (value < 0n ? -value : value);
 
