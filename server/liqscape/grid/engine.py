@@ -1,4 +1,4 @@
-"""The grid engine of one symbol: ledger in, changed cells of nine timeframes out.
+"""The grid engine of one symbol: ledger in, changed cells of nine timeframes and of custom channels out.
 
 Every rendered tick brings every grid to now; only the cells whose level changed leave.
 """
@@ -6,19 +6,19 @@ Every rendered tick brings every grid to now; only the cells whose level changed
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.device.age_tiers import RAW_MINUTES
-from liqscape.device.backend import AdvanceRequest, Backend, ChannelBuffer, LedgerView
+from liqscape.device.backend import AdvanceRequest, Backend, LedgerView
+from liqscape.grid.channel_state import ChannelState, DueChannel, finish_channel
+from liqscape.grid.custom_channels import CustomChannels, new_buffer
 from liqscape.grid.event_log import EventLog
 from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
 from liqscape.market.bars import Bar
-from liqscape.market.price_path import PricePath
 from liqscape.positions.book import BookStep
 from liqscape.positions.weights import default_weights
 
@@ -34,6 +34,7 @@ class GridEngine:
 
     Attributes:
         log: the events of the book.
+        custom: channels that count other weights.
     """
 
     def __init__(self, channels: tuple[Channel, ...], scale: SymbolScale, instruments: int, backend: Backend) -> None:
@@ -41,7 +42,8 @@ class GridEngine:
         self.weights = default_weights(instruments)
         self._backend = backend
         self.log = EventLog(backend)
-        self._channels = tuple(_ChannelState(channel) for channel in channels)
+        self.custom = CustomChannels(backend)
+        self._channels = tuple(ChannelState(channel, self.weights) for channel in channels)
         self._by_id = {state.channel.channel_id: state for state in self._channels}
 
     @property
@@ -56,7 +58,12 @@ class GridEngine:
             if bar.trigger is not None:
                 for state in self._channels:
                     state.price_path.update(bar.first_minute, bar.minute, bar.trigger)
+                self.custom.update_price(bar.first_minute, bar.minute, bar.trigger)
                 break
+
+    def open_channel(self, channel: Channel, default_id: int, weights: NDArray[np.uint16]) -> None:
+        """Take up a custom channel beside the default one of its timeframe; see CustomChannels.open."""
+        self.custom.open(channel, weights, self._by_id[default_id])
 
     def capture(self) -> LedgerView:
         """Return the ledger as it is now."""
@@ -74,6 +81,7 @@ class GridEngine:
         for state in self._channels:
             state.axes, state.buffer = None, None
             state.history.clear()
+        self.custom.forget_rows()
 
     def due_rolls(self, now_minute: int, mark_price: int) -> list[Channel]:
         """Return the channels whose axes are behind: a column has ended, or the price has left their middle half."""
@@ -98,15 +106,16 @@ class GridEngine:
                 since counts in their newest column.
 
         Returns:
-            Every channel, for finish.
+            Every channel, for finish; a custom one only once it has a grid.
         """
         view = self.log.capture()
-        return [
+        due = [
             self._prepare_channel(
                 state, view, now_minute, mark_price, rolls is None or state.channel.channel_id in rolls
             )
             for state in self._channels
         ]
+        return due + self.custom.prepare(view, now_minute)
 
     def finish(
         self, due: Sequence[DueChannel], changed: Sequence[tuple[NDArray[np.uint32], NDArray[np.uint8]]]
@@ -117,7 +126,7 @@ class GridEngine:
             due: what prepare returned.
             changed: what Backend.advance has answered to each of its requests.
         """
-        updates = (_finish_channel(one, *cells) for one, cells in zip(due, changed, strict=True))
+        updates = (finish_channel(one, *cells) for one, cells in zip(due, changed, strict=True))
         return [update for update in updates if update is not None]
 
     def self_check(self, number: int, now_minute: int) -> Callable[[], str | None] | None:
@@ -125,7 +134,8 @@ class GridEngine:
 
         The comparison may run on any thread; it returns what differs, in words, or None.
         """
-        state = self._channels[number % len(self._channels)]
+        states = (*self._channels, *self.custom.states())
+        state = states[number % len(states)]
         if state.buffer is None or state.axes is None:
             return None
         view, cells, frame, rows, newest = (
@@ -137,7 +147,7 @@ class GridEngine:
         )
 
         def compare() -> str | None:
-            wrong = int((self.project(view, frame, now_minute, rows, newest_column=newest) != cells).sum())
+            wrong = int((self.project(view, frame, now_minute, rows, state.weights, newest) != cells).sum())
             return f"{wrong} of {cells.size} cells of {state.channel.symbol} {frame.name} differ" if wrong else None
 
         return compare
@@ -185,7 +195,7 @@ class GridEngine:
         return not axes.rows.holds_in_middle_half(self.scale.base_row(mark_price))
 
     def _prepare_channel(
-        self, state: _ChannelState, view: LedgerView, now_minute: int, mark_price: int, may_roll: bool
+        self, state: ChannelState, view: LedgerView, now_minute: int, mark_price: int, may_roll: bool
     ) -> DueChannel:
         frame = state.channel.timeframe
         fresh = state.axes is None or (may_roll and self._must_move(state.axes, mark_price))
@@ -197,61 +207,8 @@ class GridEngine:
             expired = now_minute - RAW_MINUTES
             while len(state.history) > 1 and state.history[1].from_minute <= expired:
                 state.history.pop(0)  # nobody may ask for grids that old
-            factors = np.array(self.scale.usd_per_weighted_lot(rows), np.float64)
-            state.buffer = self._backend.channel_buffer(frame, rows, self.weights, factors)
+            state.buffer = new_buffer(self._backend, state.axes, self.weights)
         assert state.buffer is not None
         newest = frame.column_of(now_minute) if fresh or may_roll else state.newest_column
         rolled, state.newest_column = newest != state.newest_column, newest
         return DueChannel(state, AdvanceRequest(state.buffer, view, now_minute, newest), fresh, rolled)
-
-
-class _ChannelState:
-    """What one channel last said."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.price_path = PricePath(channel.timeframe)
-        self.generation = 0
-        self.newest_column = -1
-        self.axes: ChannelAxes | None = None
-        self.buffer: ChannelBuffer | None = None
-        self.history: list[AxesSince] = []
-
-    def is_behind(self, now_minute: int) -> bool:
-        """Return whether the newest column has ended."""
-        return self.newest_column < self.channel.timeframe.column_of(now_minute)
-
-
-@dataclass(frozen=True, slots=True)
-class DueChannel:
-    """A channel on its way to now.
-
-    Attributes:
-        state: its axes and newest column are those of now already.
-        request: what is to be asked of the backend.
-        fresh: it begins a generation.
-        rolled: it has another newest column than before.
-    """
-
-    state: _ChannelState
-    request: AdvanceRequest
-    fresh: bool
-    rolled: bool
-
-
-def _finish_channel(due: DueChannel, cells: NDArray[np.uint32], levels: NDArray[np.uint8]) -> ChannelUpdate | None:
-    state = due.state
-    if not (due.fresh or due.rolled or len(cells)):
-        return None  # a price that moved alone is told with the next change, or by the symbol's mark price
-    changed = state.price_path.take_changed(state.newest_column)
-    window = state.price_path.window(state.newest_column)
-    return ChannelUpdate(
-        channel=state.channel,
-        generation=state.generation,
-        axes=state.axes if due.fresh else None,
-        newest_column=state.newest_column,
-        cells=cells,
-        levels=levels,
-        candles=CandleColumns(*(window if due.fresh else changed)),
-        all_candles=CandleColumns(*window),
-    )

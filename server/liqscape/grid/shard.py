@@ -13,8 +13,10 @@ from liqscape.axes import TIMEFRAMES, last_minute_before
 from liqscape.device.backend import Backend, CompactedPast
 from liqscape.errors import ModelError
 from liqscape.events import Event, TickEnd
+from liqscape.grid.custom_channels import ChannelBuild
 from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
+from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS, OpenChannels
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue
 from liqscape.grid.symbol_model import SymbolModel, SymbolView
 from liqscape.grid.updates import Channel, ChannelUpdate, PositionModel, SymbolStatus, TickOutput
@@ -47,6 +49,11 @@ class Shard:
         size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
         with_open_only: keep the open-only book beside the model's, to compare with: a fifth of the work of a tick.
         rolls_per_tick: see RollQueue; part of what decides the ticks, so it is recorded with them.
+        max_custom_channels: open at one time.
+
+    Attributes:
+        on_demand: tiles and custom channels; to be opened and closed between ticks. What they are changes nothing about
+            the default channels.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class Shard:
         size_mixes: Mapping[str, Sequence[int]] | None = None,
         with_open_only: bool = True,
         rolls_per_tick: int = DEFAULT_ROLLS_PER_TICK,
+        max_custom_channels: int = MAX_HOST_CUSTOM_CHANNELS,
     ) -> None:
         self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
         self.symbols = tuple(sorted({i.symbol for i in self.instruments}))
@@ -77,12 +85,13 @@ class Shard:
         self._with_open_only = with_open_only
         self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, SymbolModel] = {}
+        self.on_demand = OpenChannels(self.channels, self._models, max_custom_channels)
         self._render_ms = 0.0
 
     @property
     def counters(self) -> dict[str, int]:
-        """Return what was refused at the door, and how the device fares."""
-        return {**self.market.counters, **self._backend.counters}
+        """Return what was refused at the door, which channels are open, and how the device fares."""
+        return {**self.market.counters, **self.on_demand.counters, **self._backend.counters}
 
     def accept(self, event: Event) -> TickOutput | None:
         """Take one event; return what changed if it ends a rendered tick.
@@ -114,6 +123,7 @@ class Shard:
         for model, of_symbol in zip(models, due, strict=True):
             updates.extend(model.engine.finish(of_symbol, list(islice(changed, len(of_symbol)))))
         self._render_ms = (self._now_ns() - closed_ns) / 1e6
+        opened_tiles, closed = self.on_demand.take_news()
         return TickOutput(
             tick=self.tick,
             channels=tuple(updates),
@@ -121,7 +131,19 @@ class Shard:
             venues=tuple(c for m in models for c in m.coverage(self.market, self.tick)),
             bars_closed_unix_ns=closed_ns,
             grids_ready_unix_ns=self._now_ns(),
+            opened_tiles=opened_tiles,
+            closed=closed,
         )
+
+    def channel_builds(self) -> list[ChannelBuild]:
+        """Return first grids of custom channels that are to be made on another thread. Call it between ticks."""
+        minute = last_minute_before(self.end_ns)
+        engines = (model.engine for model in self._models.values())
+        return [build for engine in engines for build in engine.custom.builds(engine.capture, minute)]
+
+    def retry_build(self, build: ChannelBuild) -> None:
+        """Have a first grid that could not be made begun anew. Call it between ticks."""
+        self._models[build.channel.symbol].engine.custom.retry(build)
 
     def view(self) -> dict[str, SymbolView]:
         """Return every symbol as of the last render; call it between ticks."""
