@@ -29,6 +29,7 @@ from liqscape.device.memory_budget import MemoryBudget, needs
 from liqscape.engine import EngineThread
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import EventSource, Progress
+from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
@@ -126,10 +127,12 @@ async def serve(
     about = source.description
     chosen = choose(config.backend, config.device)
     _LOG.info("backend %s", chosen)
+    custom_channels = MAX_HOST_CUSTOM_CHANNELS
     if chosen.free_bytes is not None:
         budget = MemoryBudget(chosen.free_bytes)
         for symbol, need in needs(about.instruments, with_open_only=config.with_open_only).items():
             budget.admit(symbol, need)
+        custom_channels = budget.admit_custom_channels(about.instruments)
     backend = chosen.backend
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
     shard = Shard(
@@ -140,6 +143,7 @@ async def serve(
         size_mixes=model.size_mixes,
         with_open_only=config.with_open_only,
         rolls_per_tick=DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick,
+        max_custom_channels=custom_channels,
     )
     description = ShardDescription(
         source_id=config.source_id,
@@ -163,7 +167,7 @@ async def serve(
         on_end=lambda: _set_from_thread(loop, ended),
         timings=timings,
     )
-    hub = Hub(frames, timings=timings)
+    hub = Hub(frames, channels=engine.channels, timings=timings)
     server = await serve_grpc(
         config.listen, hub, engine, insecure=config.insecure, tls=config.tls, tokens=config.tokens
     )

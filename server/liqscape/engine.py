@@ -23,6 +23,7 @@ from liqscape.between_ticks import BetweenTicks
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
+from liqscape.channel_desk import ChannelDesk
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
 from liqscape.feeds.source import EventSource
 from liqscape.grid.instrument_view import instrument_view
@@ -101,6 +102,9 @@ class EngineThread:
         on_end: called from the engine's thread, after the last record, when the input has ended or the engine has
             failed.
         timings: where it is counted how long ticks and their encoding take.
+
+    Attributes:
+        channels: the ChannelPort to it.
     """
 
     def __init__(
@@ -142,6 +146,7 @@ class EngineThread:
             input=description.input,
         )
         self._finished = _Finished(status, {})
+        self.channels = ChannelDesk(shard, self._between_ticks, lambda: self._finished.status, self._query_thread)
 
     def start(self) -> None:
         """Start the thread."""
@@ -283,9 +288,17 @@ class EngineThread:
             if final is not None:
                 self._finish_tick(final)
         if self._last_output is not None:
-            nothing_new = replace(self._last_output, tick=self._last_output.tick + 1, channels=(), ended=True)
-            self._encoding.submit(nothing_new)
+            last = await self._last_news(self._last_output)
+            self._encoding.submit(replace(last, tick=self._last_output.tick + 1, ended=True))
         self._set_status(state="ended", message="the input has ended")
+
+    async def _last_news(self, newest: TickOutput) -> TickOutput:
+        """Return what has happened since the newest tick, when no other one follows: channels have come or gone."""
+        rendered = self._shard.render() if await self.channels.settle() else None
+        if rendered is not None:
+            return rendered
+        opened_tiles, closed = self._shard.on_demand.take_news()
+        return replace(newest, channels=(), opened_tiles=opened_tiles, closed=closed)
 
     def _finish_tick(self, output: TickOutput) -> None:
         self._last_output = output
@@ -293,6 +306,7 @@ class EngineThread:
         self._encoding.submit(output)
         self._finished = _Finished(self._finished.status, self._shard.view())
         self._background.after_tick(self._shard)
+        self.channels.after_tick()
         self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
         self._between_ticks.run()
 
@@ -328,6 +342,7 @@ class EngineThread:
                 **self._shard.counters,
                 **self._background.counters,
                 "waits_for_encoding": self._encoding.waits,
+                **self.channels.counters,
             },
         )
         self._finished = replace(self._finished, status=status)
