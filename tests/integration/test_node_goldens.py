@@ -101,7 +101,7 @@ def assert_same_channels(replicas: ReplicaSet, said: dict[str, Any]) -> None:
     for key in replicas.channels():
         replica = replicas.replica(*key)
         theirs = said[str(replica.channel_id)]
-        assert theirs["channel"] == " ".join(key)
+        assert theirs["channel"] == f"{replica.symbol} {replica.timeframe}"
         assert (int(theirs["tick"]), theirs["generation"]) == (replica.tick, replica.generation)
         if not replica.has_levels:
             assert theirs["ring"] == ""
