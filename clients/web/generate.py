@@ -32,7 +32,6 @@ GENERATOR: Final = WEB / "node_modules" / "@bufbuild" / "protoc-gen-es" / "bin" 
 PACKAGE: Final = "@bufbuild/protobuf"
 ENTRIES: Final = ("index.html", "style.css", "icon.svg", "main.js")
 ASSETS: Final = "assets.json"
-SKIPPED: Final = 77
 
 _IMPORT: Final = re.compile(r"""^(?:import|export)\b[^"';]*?["'](\.[^"']+)["'];?$""", re.MULTILINE)
 
@@ -80,10 +79,11 @@ def write(output: Path, tool: Path) -> bool:
 
 def differences(fresh: Path, committed: Path) -> list[str]:
     """Name each file that is missing, stale or left over."""
-    names = {path.relative_to(folder) for folder in (fresh, committed) for path in (folder / "protocol").rglob("*_pb.*")}
+    folders = (fresh, committed)
+    names = {path.relative_to(folder) for folder in folders for path in (folder / "protocol").rglob("*_pb.*")}
     found = []
     for name in sorted(names | {Path(ASSETS)}):
-        texts = [(folder / name).read_bytes() if (folder / name).is_file() else None for folder in (fresh, committed)]
+        texts = [(folder / name).read_bytes() if (folder / name).is_file() else None for folder in folders]
         if texts[0] != texts[1]:
             found.append(name.as_posix())
     return found
@@ -97,12 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reason = packages.install(WEB)
     if reason:
         print(f"no check of the page's generated files: {reason}")
-        return SKIPPED
+        return packages.SKIPPED
     try:
         tool = buf.prepare()
     except buf.Unavailable as error:
         print(f"no check of the page's generated files by buf: {error}")
-        return SKIPPED
+        return packages.SKIPPED
     if not options.check:
         return not write(WEB, tool)
     with tempfile.TemporaryDirectory() as folder:

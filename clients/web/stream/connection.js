@@ -16,6 +16,8 @@ const MAX_LAG_MS = 3000;
 /** A page that was hidden for longer has a picture that is old until new data have come. */
 const OLD_AFTER_HIDDEN_MS = 1500;
 const CHECK_MS = 250;
+/** WebSocket.readyState. */
+const OPEN = 1;
 
 /** Close codes of the server: 4000 and the number of a gRPC status. */
 const CLOSE_CODES = 4000;
@@ -295,7 +297,7 @@ class Stream {
 
   /** @param {import("../protocol/liqscape/v1/stream_pb.js").Frame} frame */
   #checkLag(frame) {
-    if (this.connection.surroundings.isHidden()) return;
+    if (this.connection.surroundings.isHidden() || frame.sentUnixNs === 0n) return;
     const lagMs = this.connection.surroundings.wallMs() - Number(frame.sentUnixNs / 1_000_000n);
     this.quickestMs = Math.min(this.quickestMs, lagMs);
     if (lagMs - this.quickestMs > MAX_LAG_MS) this.end({ why: "messages came late", code: 0 });
@@ -329,6 +331,6 @@ class Stream {
 
   /** @param {Uint8Array} bytes */
   #write(bytes) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(/** @type {Uint8Array<ArrayBuffer>} */ (bytes));
+    if (this.socket.readyState === OPEN) this.socket.send(/** @type {Uint8Array<ArrayBuffer>} */ (bytes));
   }
 }
