@@ -143,15 +143,16 @@ class OpenPage:
 
     async def until(self, expression: str, argument: object = None) -> Any:
         """Return what JavaScript says once that is neither false nor nothing."""
-        said = None
         try:
             async with asyncio.timeout(WAIT_S):
-                while not (said := await self.ask(f"page && ({expression})", argument)):
+                while True:
+                    said = await self.ask(f"page && ({expression})", argument)
+                    if said:
+                        return said
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             standing = await self.ask("page?.connection.standing()")
             raise AssertionError(f"never came true: {expression}; the page says {standing}") from None
-        return said
 
     async def in_sync(self) -> None:
         """Return once the page is in sync and has drawn what it holds."""

