@@ -20,20 +20,21 @@ export const GROUPS = [
  */
 
 /**
- * Ask for the map of the choices, on rows of the grid that is shown.
+ * Ask for the map of the choices, on rows of the grid that is shown, or on multiples of them.
  * @param {import("./page_state.js").Choices} choices
  * @param {import("./stream/axes.js").GridAxes} axes
+ * @param {number} fold rows of the grid in a row of the map
  * @param {AbortSignal} signal
  * @returns {Promise<LiquidationMap>}
  */
-export async function askMap({ symbol, venues, leverages, side }, axes, signal) {
+export async function askMap({ symbol, venues, leverages, side }, axes, fold, signal) {
   const parameters = {
     symbol,
     venues,
     leverages,
     side,
     breakdown: "leverage",
-    base_steps_per_row: axes.baseStepsPerRow,
+    base_steps_per_row: axes.baseStepsPerRow * fold,
     price_low: axes.priceAt(0),
     price_high: axes.priceAt(axes.rows),
   };

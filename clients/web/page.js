@@ -30,7 +30,7 @@ import { byId } from "./view/dom.js";
 
 const SHOW_EVERY_MS = 250;
 const GRID_EVERY_MS = 5000;
-const MAP_EVERY_MS = 3000;
+const MAP_EVERY_MS = 4000;
 const SWEPT_EVERY_MS = 10_000;
 const RETRY_MS = 1000;
 /** Not in sync for longer, and the picture turns grey. */
@@ -228,7 +228,7 @@ export class Page {
   /** @param {AbortSignal} signal */
   #askMap(signal) {
     const axes = this.replica?.axes;
-    return axes !== undefined && this.state.choices.map ? askMap(this.state.choices, axes, signal) : undefined;
+    return axes !== undefined && this.state.choices.map ? askMap(this.state.choices, axes, this.map.fold(axes), signal) : undefined;
   }
 
   /** @param {import("./liquidation_map.js").LiquidationMap} map */
@@ -258,7 +258,6 @@ export class Page {
       this.#draw();
       this.#askAll();
     }
-    this.topBar.showPrice(this.chart.lastPrice, newest);
     this.cursor.refresh();
   }
 
@@ -272,6 +271,7 @@ export class Page {
   /** A picture has been drawn. */
   #onDraw() {
     const { texture } = this.chart.heatmap;
+    if (this.drawnKeyframes < 0) performance.mark("first picture");
     const isAnother = texture.keyframes !== this.drawnKeyframes || texture.levels !== this.drawnLevels;
     [this.drawnKeyframes, this.drawnLevels] = [texture.keyframes, texture.levels];
     if (this.colours.consider(texture.histogram, isAnother)) this.#repaint();
@@ -312,6 +312,8 @@ export class Page {
     const states = this.stream.market.states(this.state.choices.symbol);
     const silenceMs = this.connection.silenceMs();
     this.banner.show({ standing, states, inSyncMs: this.inSyncMs, nowMs, silenceMs });
+    const newest = this.stream.market.symbols.get(this.state.choices.symbol);
+    this.topBar.showPrice(this.chart.lastPrice, newest, isGood);
     const isLate = isFiltered(this.state.choices) && this.filterNote.isLate();
     const isGrey = (!isGood && nowMs - (this.inSyncMs ?? 0) > GREY_AFTER_MS) || isLate;
     if (isGrey !== this.isGrey) {

@@ -22,18 +22,7 @@ BARS: Final = 300
 CELLS: Final = 150
 LEAST_CONTRAST: Final = 4.5
 TIMES: Final = "\u00d7"
-ALWAYS_SEEN: Final = (
-    "symbol",
-    "price",
-    "sync",
-    "states",
-    "watermark",
-    "covered",
-    "timeframes",
-    "legend",
-    "chart",
-    "map",
-)
+ALWAYS_SEEN: Final = ("symbol", "price", "sync", "states", "watermark", "covered", "timeframes", "chart", "map")
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

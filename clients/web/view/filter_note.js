@@ -44,10 +44,10 @@ export class FilterNote {
     const { venues, leverages, side } = choices;
     const parts = [venues.map((venue) => plain(venue)).join(", "), leverages.map((leverage) => `${leverage}×`).join(" "), side && `${side}s`];
     const what = `Filtered: ${parts.filter(Boolean).join(" · ")}`;
-    const failure = this.failure === "" ? "" : ` Not renewed: ${plain(this.failure)}`;
+    const failure = this.failure === "" ? "" : ` Not answered: ${plain(this.failure)}`;
     const age =
       this.takenMs === undefined
-        ? " is being computed"
+        ? " is being asked for."
         : `, not streamed: data to ${formatClock(this.watermarkMs)} UTC, asked for ${formatAge(Date.now() - this.takenMs)} ago.`;
     this.note.classList.toggle("late", this.isLate() || failure !== "");
     setText(this.note, what + age + failure);

@@ -3,7 +3,8 @@
 import { byId, make } from "./dom.js";
 
 /**
- * @typedef {{keys: string[], text: string, run: (key: string) => void}} Shortcut  keys as KeyboardEvent.key names them
+ * @typedef {{keys: string[], text: string, run: (key: string) => void}} Shortcut
+ *   keys as KeyboardEvent.key names them, letters in lower case; one, or the keys from the first to the last
  */
 
 export class Keyboard {
@@ -12,14 +13,14 @@ export class Keyboard {
     this.dialog = byId("help", HTMLDialogElement);
     const list = byId("help-keys", HTMLDListElement);
     for (const { keys, text } of shortcuts) {
-      const names = keys.length > 4 ? [keys[0], keys[keys.length - 1]] : keys;
-      const joined = names.flatMap((key, index) => (index ? [keys.length > 4 ? " to " : " ", kbd(key)] : [kbd(key)]));
+      const ends = keys.length > 1 ? [keys[0], keys[keys.length - 1]] : keys;
+      const joined = ends.flatMap((key, index) => (index ? [" to ", kbd(key)] : [kbd(key)]));
       list.append(make("dt", {}, ...joined), make("dd", {}, text));
     }
     byId("help-open", HTMLButtonElement).onclick = () => this.open();
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || this.dialog.open) return;
-      const found = shortcuts.find(({ keys }) => keys.includes(event.key));
+      const found = shortcuts.find(({ keys }) => keys.includes(event.key.toLowerCase()));
       if (found === undefined) return;
       event.preventDefault();
       found.run(event.key);

@@ -41,6 +41,16 @@ export class MapPanel {
     this.drawnFor = "";
   }
 
+  /**
+   * Return how many rows of a grid make a bar that can be seen: finer ones need not be asked for.
+   * @param {import("../stream/axes.js").GridAxes} axes
+   */
+  fold(axes) {
+    const view = this.chart.visiblePrices();
+    if (view === undefined) return 1;
+    return Math.max(1, Math.ceil((THINNEST_BAR * (view.top - view.bottom)) / (axes.rowHeight * view.height)));
+  }
+
   /** Draw where something has changed since: prices in view, size, cursor, map. */
   draw() {
     const view = this.chart.visiblePrices();

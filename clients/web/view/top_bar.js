@@ -43,12 +43,15 @@ export class TopBar {
   /**
    * @param {number | undefined} price
    * @param {SymbolChunk | undefined} chunk
+   * @param {boolean} isCurrent
    */
-  showPrice(price, chunk) {
+  showPrice(price, chunk, isCurrent) {
     if (price === undefined || chunk === undefined) return;
+    this.price.classList.toggle("old", !isCurrent);
     const decimals = Math.min(chunk.priceDecimals, Math.max(0, decimalsOf(price / SHOWN_FIGURES)));
     setText(this.price, formatPrice(price, decimals));
-    document.title = `${formatPrice(price, decimals)} ${chunk.symbol} · liqscape`;
+    const title = `${isCurrent ? "" : "NOT IN SYNC "}${formatPrice(price, decimals)} ${chunk.symbol} · liqscape`;
+    if (document.title !== title) document.title = title;
     if (chunk.symbol === this.before.symbol && price !== this.before.price) {
       this.price.classList.toggle("up", price > this.before.price);
       this.price.classList.toggle("down", price < this.before.price);
