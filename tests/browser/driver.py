@@ -44,7 +44,8 @@ PHONE: Final[dict[str, Any]] = {
 PROBE: Final = (Path(__file__).parent / "probe.js").read_text("utf-8")
 """Functions that tests ask the page for; put into it by the debugger, which no policy of the page stops."""
 
-_LOST_SERVER: Final = re.compile(r"net::ERR_(CONNECTION|EMPTY|SOCKET|ABORTED|INCOMPLETE)")
+_LOST_SERVER: Final = re.compile(r"net::ERR_|WebSocket connection to|status of (409|503)")
+"""What a browser says of its own accord about a server that is not there, or not ready."""
 
 
 def browser_or_skip() -> str:

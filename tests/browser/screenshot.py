@@ -1,6 +1,6 @@
 """Draw the picture of README.md: the page on a simulated market, as it is served.
 
-    python -m tests.browser.screenshot docs/page.jpg
+python -m tests.browser.screenshot docs/page.jpg
 """
 
 from __future__ import annotations
