@@ -3,7 +3,7 @@
 const TOKEN_KEY = "liqscape.token";
 const SUBPROTOCOL = "liqscape.v1";
 const TIMEOUT_MS = 20_000;
-const UNAUTHENTICATED = 4016;
+const OPEN_TIMEOUT_MS = 10_000;
 
 /** The server refused a question, or cannot be reached. */
 export class Refused extends Error {
@@ -84,16 +84,22 @@ export async function openStream() {
   }
   const socket = new WebSocket(address, SUBPROTOCOL);
   return new Promise((resolve, reject) => {
-    socket.onopen = () => resolve(socket);
-    socket.onclose = ({ code, reason }) => reject(Object.assign(new Error(reason || "the server cannot be reached"), { code }));
+    const timer = setTimeout(() => socket.close(), OPEN_TIMEOUT_MS);
+    socket.onopen = () => {
+      clearTimeout(timer);
+      resolve(socket);
+    };
+    socket.onclose = ({ code, reason }) => {
+      clearTimeout(timer);
+      reject(Object.assign(new Error(reason || "the server cannot be reached"), { code }));
+    };
   });
 }
 
 /**
  * Return whether a failure means that a token is wanted.
- * @param {unknown} error
+ * @param {Refused} error
  */
 export function wantsToken(error) {
-  if (error instanceof Refused) return error.code === "UNAUTHENTICATED";
-  return /** @type {{code?: number}} */ (error).code === UNAUTHENTICATED;
+  return error.code === "UNAUTHENTICATED";
 }

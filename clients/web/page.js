@@ -208,7 +208,10 @@ export class Page {
     } else if (choices.swept !== before?.swept) {
       this.sweptPoller.restart();
     }
-    if (choices.symbol !== before?.symbol) this.map.map = undefined;
+    if (choices.symbol !== before?.symbol) {
+      this.map.map = undefined;
+      this.chart.lastPrice = undefined;
+    }
     this.chart.swept.isShown = choices.swept;
     this.chart.colourCandles(choices.scale);
     byId("swept", HTMLInputElement).checked = choices.swept;
@@ -313,9 +316,10 @@ export class Page {
     const silenceMs = this.connection.silenceMs();
     this.banner.show({ standing, states, inSyncMs: this.inSyncMs, nowMs, silenceMs });
     const newest = this.stream.market.symbols.get(this.state.choices.symbol);
-    this.topBar.showPrice(this.chart.lastPrice, newest, isGood);
+    const isStale = states.includes("STALE");
+    this.topBar.showPrice(this.chart.lastPrice, newest, isGood && !isStale);
     const isLate = isFiltered(this.state.choices) && this.filterNote.isLate();
-    const isGrey = (!isGood && nowMs - (this.inSyncMs ?? 0) > GREY_AFTER_MS) || isLate;
+    const isGrey = (!isGood && nowMs - (this.inSyncMs ?? 0) > GREY_AFTER_MS) || isStale || isLate;
     if (isGrey !== this.isGrey) {
       this.isGrey = isGrey;
       this.#repaint();

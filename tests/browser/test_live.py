@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import sys
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -199,3 +202,29 @@ async def test_other_timeframes_come_on_the_same_stream(browser: Any, moving: Pa
 
         assert await page.ask("page.connection.totals.connections") == 1
         await assert_equals_the_exact_grid(page, moving)
+
+
+async def test_a_server_with_tokens_is_given_one_by_its_user(browser: Any, source: list[str], tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.json"
+    added = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "liqscape", "token", "add", "desk", "--tokens", str(tokens)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await added.communicate()
+    (token,) = re.findall(rb"liqs_\S+", said)
+    async with (
+        page_server(*source, "--tokens", str(tokens)) as server,
+        open_page(browser, server.http, **WINDOW) as page,
+    ):
+        for text in ("liqs_not_this_one", token.decode()):
+            await page.until("document.querySelector('#token').open")
+            assert await page.ask("page.connection.totals.connections") == 0
+            await page.tab.locator("#token-text").fill(text)
+            await page.tab.keyboard.press("Enter")
+
+        await page.in_sync()
+
+        assert token.decode() not in page.tab.url + await page.tab.content()
+        await page.until("page.map.map")
+        assert all("401" in complaint for complaint in page.complaints)  # the browser's own words
+        page.complaints.clear()

@@ -118,6 +118,21 @@ async def test_what_the_data_are_is_always_in_view(browser: Any, served: PageSer
         assert (await page.text("#sync")).startswith("in sync")
 
 
+async def test_a_stale_source_is_never_drawn_as_a_fresh_one(browser: Any, served: PageServer) -> None:
+    async with open_page(browser, served.http) as page:
+        await page.in_sync()
+        stale = "(page.stream.market.takeHeartbeat([argument]), page.connection.onStanding(), page.isGrey)"
+        said = "document.querySelector('#banner').textContent.trim(), document.querySelector('#price').className"
+
+        assert not await page.ask("page.isGrey")
+        is_grey, banner, price, title = await page.ask(f"[{stale}, {said}, document.title]", 3)
+
+        assert is_grey
+        assert banner.startswith("STALE: ")
+        assert "old" in price.split()
+        assert title.startswith("NOT CURRENT ")
+
+
 async def test_the_cursor_tells_cell_row_and_holders(browser: Any, served: PageServer) -> None:
     async with open_page(browser, served.http) as page:
         await page.in_sync()

@@ -158,8 +158,8 @@ export class Connection {
     try {
       socket = await this.surroundings.open();
     } catch (error) {
-      const { message, code = 0 } = /** @type {Error & {code?: number}} */ (error);
-      return { why: message, code };
+      const { message, code } = /** @type {Error & {code?: unknown}} */ (error);
+      return { why: message, code: typeof code === "number" ? code : 0 };
     }
     const stream = new Stream(this, socket);
     this.stream = stream;

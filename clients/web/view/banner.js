@@ -19,7 +19,11 @@ export class Banner {
   constructor() {
     this.banner = byId("banner", HTMLDivElement);
     this.sync = byId("sync", HTMLDivElement);
+    // What is read aloud changes with the situation alone, ages stand beside it.
+    this.bannerText = byId("banner-text", HTMLSpanElement);
+    this.bannerAge = byId("banner-age", HTMLSpanElement);
     this.text = byId("sync-text", HTMLSpanElement);
+    this.age = byId("sync-age", HTMLSpanElement);
     this.stage = byId("stage", HTMLElement);
     this.apartSinceMs = 0;
   }
@@ -29,40 +33,39 @@ export class Banner {
     const isGood = standing.phase === "in sync";
     if (isGood) this.apartSinceMs = nowMs;
     this.sync.classList.toggle("good", isGood);
-    setText(this.text, isGood ? `in sync · ${formatAge(silenceMs)}` : standing.phase);
+    setText(this.text, standing.phase);
+    setText(this.age, isGood ? formatAge(silenceMs) : "");
     const isLong = !isGood && nowMs - this.apartSinceMs > PATIENCE_MS;
     this.stage.classList.toggle("old", !isGood);
     let text = "";
-    if (isLong) text = apartText(standing, inSyncMs, nowMs);
-    else if (states.includes("STALE")) text = STALE_TEXT;
+    let age = "";
+    if (isLong) {
+      text = apartText(standing);
+      if (inSyncMs !== undefined) {
+        age = `What is shown is the picture of ${formatClock(inSyncMs)} UTC, ${formatAge(nowMs - inSyncMs)} old.`;
+      }
+    } else if (states.includes("STALE")) text = STALE_TEXT;
     else if (states.includes("ENDED")) text = ENDED_TEXT;
     this.banner.classList.toggle("calm", standing.phase === "building");
-    setText(this.banner, text);
+    setText(this.bannerText, text);
+    setText(this.bannerAge, age);
     this.banner.hidden = text === "";
   }
 }
 
-/**
- * @param {Standing} standing
- * @param {number | undefined} inSyncMs
- * @param {number} nowMs
- */
-function apartText({ phase, why }, inSyncMs, nowMs) {
-  const picture =
-    inSyncMs === undefined
-      ? ""
-      : ` What is shown is the picture of ${formatClock(inSyncMs)} UTC, ${formatAge(nowMs - inSyncMs)} old.`;
+/** @param {Standing} standing */
+function apartText({ phase, why }) {
   const reason = why === "" ? "" : ` (${plain(why)})`;
   switch (phase) {
     case "building":
       return `BUILDING HISTORY: ${plain(why)}`;
     case "failed":
-      return `NOT SERVED: ${plain(why)}.${picture}`;
+      return `NOT SERVED: ${plain(why)}.`;
     case "joining":
-      return `OUT OF SYNC: the state of the server is coming.${reason}${picture}`;
+      return `OUT OF SYNC: the state of the server is coming.${reason}`;
     case "out of sync":
-      return `OUT OF SYNC${reason}.${picture}`;
+      return `OUT OF SYNC${reason}.`;
     default:
-      return `RECONNECTING${reason}.${picture}`;
+      return `RECONNECTING${reason}.`;
   }
 }

@@ -68,6 +68,12 @@ export class PriceChart {
     this.series.attachPrimitive(this.heatmap);
     this.series.attachPrimitive(this.swept);
     this.chart.subscribeCrosshairMove((event) => this.onCursor(this.#cursorOf(event)));
+    // A finger that taps leaves no pointer behind: the place it tapped stays the cursor.
+    this.chart.subscribeClick((event) => {
+      const cursor = this.#cursorOf(event);
+      if (cursor !== undefined) this.setCursor(cursor);
+      this.onCursor(cursor);
+    });
   }
 
   /**

@@ -46,11 +46,14 @@ export class TopBar {
    * @param {boolean} isCurrent
    */
   showPrice(price, chunk, isCurrent) {
-    if (price === undefined || chunk === undefined) return;
+    if (price === undefined || chunk === undefined) {
+      setText(this.price, "–");
+      return;
+    }
     this.price.classList.toggle("old", !isCurrent);
     const decimals = Math.min(chunk.priceDecimals, Math.max(0, decimalsOf(price / SHOWN_FIGURES)));
     setText(this.price, formatPrice(price, decimals));
-    const title = `${isCurrent ? "" : "NOT IN SYNC "}${formatPrice(price, decimals)} ${chunk.symbol} · liqscape`;
+    const title = `${isCurrent ? "" : "NOT CURRENT "}${formatPrice(price, decimals)} ${chunk.symbol} · liqscape`;
     if (document.title !== title) document.title = title;
     if (chunk.symbol === this.before.symbol && price !== this.before.price) {
       this.price.classList.toggle("up", price > this.before.price);
