@@ -17,7 +17,7 @@ export declare const file_liqscape_v1_stream: GenFile;
  */
 export declare type SubscribeRequest = Message<"liqscape.v1.SubscribeRequest"> & {
   /**
-   * Channels wanted; empty means every channel the server has.
+   * Channels wanted; empty means every default channel the server has: no tiles, nothing custom.
    *
    * @generated from field: repeated liqscape.v1.ChannelSelector channels = 1;
    */
@@ -132,7 +132,7 @@ export declare const AcknowledgeSchema: GenMessage<Acknowledge>;
  */
 export declare type Change = Message<"liqscape.v1.Change"> & {
   /**
-   * All channels wanted, not a difference; empty means every channel the server has.
+   * All channels wanted, not a difference; empty as in SubscribeRequest.channels.
    *
    * @generated from field: repeated liqscape.v1.ChannelSelector channels = 1;
    */
@@ -254,11 +254,42 @@ export declare type ChannelSelector = Message<"liqscape.v1.ChannelSelector"> & {
   symbol: string;
 
   /**
-   * One of 12h, 24h, 3d, 1w, 2w, 1m, 3m, 6m, 1y (1m = 30 days); empty means all nine.
+   * One of 12h, 24h, 3d, 1w, 2w, 1m, 3m, 6m, 1y (1m = 30 days); empty means all nine, and only where neither a part nor
+   * positions are named.
    *
    * @generated from field: string timeframe = 2;
    */
   timeframe: string;
+
+  /**
+   * A part of the rows: the tiles that cover it, each a channel of its own, at most 9. Absent = all rows, as one channel.
+   *
+   * @generated from oneof liqscape.v1.ChannelSelector.part
+   */
+  part: {
+    /**
+     * By the numbers of rows; both ends included.
+     *
+     * @generated from field: liqscape.v1.RowSpan rows = 3;
+     */
+    value: RowSpan;
+    case: "rows";
+  } | {
+    /**
+     * By price, quote currency, on the rows the timeframe has when this is asked; both ends included.
+     *
+     * @generated from field: liqscape.v1.PriceSpan prices = 4;
+     */
+    value: PriceSpan;
+    case: "prices";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Which positions count; absent or empty = all of them in full. Anything else is a custom channel.
+   *
+   * @generated from field: liqscape.v1.PositionFilter positions = 5;
+   */
+  positions?: PositionFilter | undefined;
 };
 
 /**
@@ -266,6 +297,162 @@ export declare type ChannelSelector = Message<"liqscape.v1.ChannelSelector"> & {
  * Use `create(ChannelSelectorSchema)` to create a new message.
  */
 export declare const ChannelSelectorSchema: GenMessage<ChannelSelector>;
+
+/**
+ * Consecutive rows of a channel.
+ *
+ * @generated from message liqscape.v1.RowSpan
+ */
+export declare type RowSpan = Message<"liqscape.v1.RowSpan"> & {
+  /**
+   * Absolute number of the lowest row, as Axes.first_row.
+   *
+   * @generated from field: sint64 first = 1;
+   */
+  first: bigint;
+
+  /**
+   * Absolute number of the highest row.
+   *
+   * @generated from field: sint64 last = 2;
+   */
+  last: bigint;
+};
+
+/**
+ * Describes the message liqscape.v1.RowSpan.
+ * Use `create(RowSpanSchema)` to create a new message.
+ */
+export declare const RowSpanSchema: GenMessage<RowSpan>;
+
+/**
+ * A range of prices.
+ *
+ * @generated from message liqscape.v1.PriceSpan
+ */
+export declare type PriceSpan = Message<"liqscape.v1.PriceSpan"> & {
+  /**
+   * Lowest price, quote currency.
+   *
+   * @generated from field: double low = 1;
+   */
+  low: number;
+
+  /**
+   * Highest price, quote currency.
+   *
+   * @generated from field: double high = 2;
+   */
+  high: number;
+};
+
+/**
+ * Describes the message liqscape.v1.PriceSpan.
+ * Use `create(PriceSpanSchema)` to create a new message.
+ */
+export declare const PriceSpanSchema: GenMessage<PriceSpan>;
+
+/**
+ * Which positions a channel counts, and how much. The words are those of GetGridRequest.
+ *
+ * @generated from message liqscape.v1.PositionFilter
+ */
+export declare type PositionFilter = Message<"liqscape.v1.PositionFilter"> & {
+  /**
+   * Only these venues; empty = all.
+   *
+   * @generated from field: repeated string venues = 1;
+   */
+  venues: string[];
+
+  /**
+   * Only these leverage tiers; empty = all.
+   *
+   * @generated from field: repeated uint32 leverages = 2;
+   */
+  leverages: number[];
+
+  /**
+   * Only this side; unspecified = both.
+   *
+   * @generated from field: liqscape.v1.PositionFilter.Side side = 3;
+   */
+  side: PositionFilter_Side;
+
+  /**
+   * A leverage mix of one's own in place of the model's, for every tier; empty = the model's. Such a channel is not
+   * reconciled with open interest. It is weighed by the model's mix of when the channel was opened.
+   *
+   * @generated from field: repeated liqscape.v1.PositionFilter.Share leverage_shares = 4;
+   */
+  leverageShares: PositionFilter_Share[];
+};
+
+/**
+ * Describes the message liqscape.v1.PositionFilter.
+ * Use `create(PositionFilterSchema)` to create a new message.
+ */
+export declare const PositionFilterSchema: GenMessage<PositionFilter>;
+
+/**
+ * A part of what opens.
+ *
+ * @generated from message liqscape.v1.PositionFilter.Share
+ */
+export declare type PositionFilter_Share = Message<"liqscape.v1.PositionFilter.Share"> & {
+  /**
+   * Leverage tier.
+   *
+   * @generated from field: uint32 leverage = 1;
+   */
+  leverage: number;
+
+  /**
+   * Share wanted, parts per million; all shares together are one million.
+   *
+   * @generated from field: uint32 share_ppm = 2;
+   */
+  sharePpm: number;
+};
+
+/**
+ * Describes the message liqscape.v1.PositionFilter.Share.
+ * Use `create(PositionFilter_ShareSchema)` to create a new message.
+ */
+export declare const PositionFilter_ShareSchema: GenMessage<PositionFilter_Share>;
+
+/**
+ * Side of a position.
+ *
+ * @generated from enum liqscape.v1.PositionFilter.Side
+ */
+export enum PositionFilter_Side {
+  /**
+   * Both.
+   *
+   * @generated from enum value: SIDE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Long.
+   *
+   * @generated from enum value: SIDE_LONG = 1;
+   */
+  LONG = 1,
+
+  /**
+   * Short.
+   *
+   * @generated from enum value: SIDE_SHORT = 2;
+   */
+  SHORT = 2,
+}
+
+/**
+ * Describes the enum liqscape.v1.PositionFilter.Side.
+ */
+export declare const PositionFilter_SideSchema: GenEnum<PositionFilter_Side>;
 
 /**
  * The last complete tick a client has applied from one source.
@@ -322,7 +509,8 @@ export declare type Frame = Message<"liqscape.v1.Frame"> & {
   ticksConflated: number;
 
   /**
-   * Server wall clock when this message was handed to the transport, unix nanoseconds.
+   * Server wall clock when this message was handed to the transport, or less than a millisecond before: readers who are
+   * sent the same within that time share its bytes. Unix nanoseconds.
    *
    * @generated from field: fixed64 sent_unix_ns = 3;
    */
@@ -489,7 +677,7 @@ export declare const ChunkSchema: GenMessage<Chunk>;
  */
 export declare type ChannelChunk = Message<"liqscape.v1.ChannelChunk"> & {
   /**
-   * Engine-wide id, unique in an epoch, named in Hello.
+   * Engine-wide id, unique in an epoch, the same for every reader, named in Hello or SelectionChanged.
    *
    * @generated from field: uint32 channel_id = 1;
    */
@@ -1049,6 +1237,20 @@ export declare type ChannelDescription = Message<"liqscape.v1.ChannelDescription
    * @generated from field: string timeframe = 4;
    */
   timeframe: string;
+
+  /**
+   * A tile: its 128 rows, the first of them a multiple of 128. Absent = all rows.
+   *
+   * @generated from field: liqscape.v1.RowSpan rows = 5;
+   */
+  rows?: RowSpan | undefined;
+
+  /**
+   * A custom channel: which positions count, each list in ascending order. Absent = all of them in full.
+   *
+   * @generated from field: liqscape.v1.PositionFilter positions = 6;
+   */
+  positions?: PositionFilter | undefined;
 };
 
 /**
@@ -1178,6 +1380,13 @@ export enum Lagged_Reason {
    * @generated from enum value: REASON_UNKNOWN_SOURCE = 4;
    */
   UNKNOWN_SOURCE = 4,
+
+  /**
+   * A tile or custom channel was closed in the meantime, because nobody read it; it has been opened anew.
+   *
+   * @generated from enum value: REASON_CHANNEL_CLOSED = 5;
+   */
+  CHANNEL_CLOSED = 5,
 }
 
 /**
