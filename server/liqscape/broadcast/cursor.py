@@ -112,13 +112,13 @@ class Cursor:
         is_at_rest = self._is_at_rest()
         frame = None if is_at_rest else self.poll()
         while frame is None and not self.is_over:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
             if is_at_rest and self._is_plain and self._hub.goodbye is None:
-                self._hub.await_tick(self._waiter, min(self._sent_at + self._heartbeat_s, self._ages_at))
-                await self._waiter
+                self._hub.await_tick(waiter, self._sent_at + self._heartbeat_s)
+                await waiter
                 frame = self._step() or self.poll()
             else:
-                await self._sleep(self._waiter)
+                await self._sleep(waiter)
                 frame = self.poll()
             is_at_rest = False
         return frame
@@ -155,12 +155,13 @@ class Cursor:
             or self._missing
             or self.is_over
             or self._hub.goodbye is not None
-            or now >= self._ages_at
+            or now >= self._ages_at  # looked at with every frame, and there is one each second at least
         ):
             return None
         self._selection, self._position, self._whole_tick = step.selection, step.to, step.to.tick
-        self._keyframes += step.keyframes
-        self._hub.counters.keyframes += step.keyframes
+        if step.keyframes:
+            self._keyframes += step.keyframes
+            self._hub.counters.keyframes += step.keyframes
         self.free_since = max(self._hub.appended_at, self._changes_due_at)
         self._changes_due_at = self._sent_at = now
         return step.frame
