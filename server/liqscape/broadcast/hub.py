@@ -31,8 +31,8 @@ from liqscape.v1 import stream_pb2
 _LOG = logging.getLogger(__name__)
 
 FRAME_CACHE_BYTES: Final = 32 << 20
-"""Joined frames kept until the next tick. Readers at many different positions (after a stall of the network) stop being
-cached here rather than fill the memory."""
+"""Joined frames kept until the next tick, and as much again with a stamp. Readers at many different positions (after a
+stall of the network) stop being cached here rather than fill the memory."""
 
 STALE_AFTER_S: Final = 5.0
 """An engine that publishes nothing for so long, and for three ticks, is said to be stale."""
