@@ -23,6 +23,8 @@ Seen to fail when broken on purpose, one at a time:
   change comes; _whole_tick moved with the first fragment; data sent without credit.
 - hub.py: `without` that keeps the chunks of channels dropped; missing channels left out of the key of a batch.
 - controls.py: refusal without the epoch or without the future; a position beyond its batch.
+- tiles.py: `_difference` left out where rows have moved. controls.py: refusal without held_since.
+- cursor.py: `_missing` emptied although nothing has come of a channel; hub.py: `awaited` left empty.
 - in_process.py: chunks that a refreshed keyframe stands for kept behind it; a refresh put into an empty chain.
 """
 

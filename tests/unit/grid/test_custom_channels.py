@@ -1,4 +1,8 @@
-"""Custom channels: the grid of a query with the same filter, over rolls, moves of rows and coarser rows."""
+"""Custom channels: the grid of a query with the same filter, over rolls, moves of rows and coarser rows.
+
+Seen to fail when broken on purpose, one at a time, in custom_channels.py: `whole` never set; a grid taken over that was
+built for rows the leader has left; the buffer kept when rows move; the price path begun anew.
+"""
 
 from __future__ import annotations
 
