@@ -322,7 +322,8 @@ export declare type Frame = Message<"liqscape.v1.Frame"> & {
   ticksConflated: number;
 
   /**
-   * Server wall clock when this message was handed to the transport, unix nanoseconds.
+   * Server wall clock when this message was handed to the transport, or less than a millisecond before: readers who are
+   * sent the same within that time share its bytes. Unix nanoseconds.
    *
    * @generated from field: fixed64 sent_unix_ns = 3;
    */
