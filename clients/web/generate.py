@@ -4,6 +4,7 @@
 
 protocol/   messages of the stream as JavaScript and types, from proto/liqscape/v1/stream.proto
 assets.json every file that a browser may ask for: the page, and whatever it imports, packages included
+index.html  of it, the links that let a browser fetch all modules at once
 
 The generator and buf come from npm (packages.py here, proto/buf.py). Where they are not installed and cannot be, the
 exit status is 77 and the reason is printed.
@@ -32,8 +33,10 @@ GENERATOR: Final = WEB / "node_modules" / "@bufbuild" / "protoc-gen-es" / "bin" 
 PACKAGE: Final = "@bufbuild/protobuf"
 ENTRIES: Final = ("index.html", "style.css", "icon.svg", "main.js")
 ASSETS: Final = "assets.json"
+PAGE: Final = "index.html"
 
-_IMPORT: Final = re.compile(r"""^(?:import|export)\b[^"';]*?["'](\.[^"']+)["'];?$""", re.MULTILINE)
+_LINKS: Final = re.compile(r"(<!-- modules: begin.*?-->\n).*?( *<!-- modules: end -->)", re.DOTALL)
+_IMPORT: Final = re.compile(r"""^(?:import|export)\b(?:[^"';]*\bfrom)?\s*["'](\.[^"']+)["'];?$""", re.MULTILINE)
 
 
 def write_protocol(tool: Path, output: Path) -> bool:
@@ -69,11 +72,19 @@ def imports(module: Path) -> Iterator[Path]:
         yield (module.parent / name).resolve()
 
 
+def with_links(page: str, modules: Sequence[str]) -> str:
+    """Return the page with a link for each module."""
+    links = "".join(f'    <link rel="modulepreload" href="/static/{name}" />\n' for name in modules)
+    return _LINKS.sub(lambda found: found[1] + links + found[2], page)
+
+
 def write(output: Path, tool: Path) -> bool:
     """Write everything into a folder; return whether that went well."""
     done = write_protocol(tool, output)
-    text = json.dumps({"files": assets()}, indent=2) + "\n"
-    (output / ASSETS).write_text(text, "utf-8")
+    files = assets()
+    (output / ASSETS).write_text(json.dumps({"files": files}, indent=2) + "\n", "utf-8")
+    modules = [name for name in files if name.endswith(("js", "mjs"))]
+    (output / PAGE).write_text(with_links((WEB / PAGE).read_text("utf-8"), modules), "utf-8")
     return done
 
 
@@ -82,7 +93,7 @@ def differences(fresh: Path, committed: Path) -> list[str]:
     folders = (fresh, committed)
     names = {path.relative_to(folder) for folder in folders for path in (folder / "protocol").rglob("*_pb.*")}
     found = []
-    for name in sorted(names | {Path(ASSETS)}):
+    for name in sorted(names | {Path(ASSETS), Path(PAGE)}):
         texts = [(folder / name).read_bytes() if (folder / name).is_file() else None for folder in folders]
         if texts[0] != texts[1]:
             found.append(name.as_posix())

@@ -114,10 +114,19 @@ export class Page {
       input.onchange = () => this.state.set({ [choice]: input.checked });
     }
     setInterval(() => this.#show(), SHOW_EVERY_MS);
+    const isNamed = this.state.choices.symbol !== "";
+    if (isNamed) this.#start();
     await this.#learnInstruments();
-    const symbols = this.instruments.symbols();
-    const { symbol } = this.state.choices;
-    if (symbol === "") this.state.set({ symbol: symbols.includes("BTC") ? "BTC" : (symbols[0] ?? "BTC") });
+    if (!isNamed) {
+      const symbols = this.instruments.symbols();
+      this.state.set({ symbol: symbols.includes("BTC") ? "BTC" : (symbols[0] ?? "BTC") });
+      this.#start();
+    } else if (this.connection.standing().phase === "failed") {
+      this.connection.select(this.connection.channels); // for want of a token that has been given meanwhile
+    }
+  }
+
+  #start() {
     this.#onChoices(this.state.choices, undefined);
     void this.connection.run();
   }
