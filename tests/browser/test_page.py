@@ -149,6 +149,16 @@ async def test_the_address_is_the_view(browser: Any, served: PageServer) -> None
         assert page.tab.url.endswith("#symbol=BTC&timeframe=3d&side=short&bright=120")
 
 
+async def test_the_legend_is_in_usd(browser: Any, served: PageServer) -> None:
+    async with open_page(browser, served.http, "dim=40&bright=120&spread=linear") as page:
+        await page.in_sync()
+        assert (await page.text("#legend-ticks")).split() == ["$8.19K", "$2.80M", "$5.60M", "$8.39M"]
+        assert await page.text("#legend-unit") == "USD a row of 40"
+
+        await page.tab.keyboard.press("l")
+        assert (await page.text("#legend-ticks")).split() == ["$8.19K", "$90.1K", "$852K", "$8.39M"]
+
+
 async def test_a_position_is_a_line_where_it_would_be_liquidated(browser: Any, served: PageServer) -> None:
     async with open_page(browser, served.http) as page:
         await page.in_sync()
