@@ -2,14 +2,15 @@
 
 import { Refused, openStream, wantsToken } from "./api.js";
 import { askFilteredGrid } from "./filtered_grid.js";
-import { decimalsOf, formatInstant, formatPrice, formatShare, plain } from "./format.js";
+import { decimalsOf, formatPrice } from "./format.js";
 import { Instruments } from "./instruments.js";
 import { askMap } from "./liquidation_map.js";
 import { PageState, TIMEFRAMES, isFiltered } from "./page_state.js";
 import { Poller } from "./poller.js";
+import { SavedView } from "./saved_view.js";
 import { shortcuts } from "./shortcuts.js";
 import { Connection } from "./stream/connection.js";
-import { coveredShare, msOf } from "./stream/market_state.js";
+import { msOf } from "./stream/market_state.js";
 import { StreamState } from "./stream/stream_state.js";
 import { askSwept } from "./swept.js";
 import { Banner } from "./view/banner.js";
@@ -23,7 +24,6 @@ import { MapPanel } from "./view/map_panel.js";
 import { PositionPanel } from "./view/position_panel.js";
 import { PriceChart } from "./view/price_chart.js";
 import { palette } from "./view/scales.js";
-import { picture, save, table } from "./view/saving.js";
 import { TopBar } from "./view/top_bar.js";
 import { askToken } from "./view/token_dialog.js";
 import { byId } from "./view/dom.js";
@@ -64,6 +64,7 @@ export class Page {
     this.filterNote = new FilterNote();
     this.position = new PositionPanel(this.state);
     this.cursor = new Cursor(this);
+    this.saved = new SavedView(this);
     this.keyboard = new Keyboard(shortcuts(this));
     /** @type {import("./filtered_grid.js").FilteredGrid | undefined} */
     this.filtered = undefined;
@@ -107,8 +108,8 @@ export class Page {
       if (!document.hidden) this.#askAll();
     });
     byId("fit", HTMLButtonElement).onclick = () => this.fit();
-    byId("png", HTMLButtonElement).onclick = () => this.savePicture();
-    byId("csv", HTMLButtonElement).onclick = () => this.saveTable();
+    byId("png", HTMLButtonElement).onclick = () => this.saved.picture();
+    byId("csv", HTMLButtonElement).onclick = () => this.saved.table();
     for (const [id, choice] of /** @type {const} */ ([["swept", "swept"], ["map-shown", "map"]])) {
       const input = byId(id, HTMLInputElement);
       input.onchange = () => this.state.set({ [choice]: input.checked });
@@ -139,52 +140,6 @@ export class Page {
     const symbols = this.instruments.symbols();
     const symbol = symbols[(symbols.indexOf(this.state.choices.symbol) + 1) % symbols.length];
     if (symbol !== undefined) this.state.set({ symbol, position: undefined, venues: [], leverages: [] });
-  }
-
-  savePicture() {
-    const { choices } = this.state;
-    const map = choices.map ? this.map.canvas : undefined;
-    const canvas = picture(this.chart.chart.takeScreenshot(true), map, {
-      symbol: choices.symbol,
-      timeframe: choices.timeframe,
-      price: this.topBar.price.textContent ?? "",
-      facts: this.#facts(),
-      scale: choices.scale,
-      brightness: this.colours.brightness(),
-      isStale: this.isGrey,
-    });
-    canvas.toBlob((blob) => blob !== null && save(blob, this.#fileName("png")));
-  }
-
-  saveTable() {
-    const [columns, prices] = [this.chart.visibleColumns(), this.chart.visiblePrices()];
-    if (this.levels === undefined || columns === undefined || prices === undefined) return;
-    const { symbol, timeframe } = this.state.choices;
-    const comments = [`${symbol} ${timeframe}`, ...this.#facts(), "usd stands for usd_from to usd_below; cells of less than 64 USD are left out"];
-    save(new Blob([table(this.levels, columns, prices, comments)], { type: "text/csv" }), this.#fileName("csv"));
-  }
-
-  /** What must be said beside every picture and table. */
-  #facts() {
-    const { symbol, venues, leverages, side } = this.state.choices;
-    const newest = this.stream.market.symbols.get(symbol);
-    const share = coveredShare(this.stream.market.coverage(symbol));
-    const filter = [...venues, ...leverages.map((leverage) => `${leverage}×`), side && `${side}s only`].filter(Boolean);
-    const standing = this.connection.standing();
-    return [
-      this.stream.market.states(symbol).join(" "),
-      "estimate of a model",
-      newest ? `data to ${formatInstant(msOf(newest.sourceWatermarkUnixNs))} UTC` : "",
-      share === undefined ? "" : `covered ${formatShare(share)} of open interest`,
-      filter.length ? `filtered: ${filter.join(" ")}` : "",
-      standing.phase === "in sync" ? "" : `NOT IN SYNC: ${plain(standing.why)}`,
-    ].filter((fact) => fact !== "");
-  }
-
-  /** @param {string} ending */
-  #fileName(ending) {
-    const { symbol, timeframe } = this.state.choices;
-    return `liqscape_${symbol}_${timeframe}_${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}.${ending}`;
   }
 
   async #learnInstruments() {

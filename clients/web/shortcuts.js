@@ -30,8 +30,8 @@ export function shortcuts(page) {
     { keys: ["s"], text: "swept marks", run: () => state.set({ swept: !state.choices.swept }) },
     { keys: ["m"], text: "map of open positions", run: () => state.set({ map: !state.choices.map }) },
     { keys: ["f"], text: "fit: the whole window and all rows", run: () => page.fit() },
-    { keys: ["p"], text: "save a picture", run: () => page.savePicture() },
-    { keys: ["e"], text: "save a table (CSV)", run: () => page.saveTable() },
+    { keys: ["p"], text: "save a picture", run: () => page.saved.picture() },
+    { keys: ["e"], text: "save a table (CSV)", run: () => page.saved.table() },
     { keys: ["?"], text: "this list", run: () => page.keyboard.open() },
   ];
 }

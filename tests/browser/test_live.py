@@ -17,7 +17,7 @@ import pytest_asyncio
 from liqscape.device.numpy_backend import levels_of
 from liqscape_client import Client
 from liqscape_client.decoding import window_to_ring
-from tests.browser.driver import OpenPage, PageServer, chromium, open_page, page_server
+from tests.browser.driver import OpenPage, PageServer, open_page, page_server
 from tests.integration.synthetic_recording import write_recording
 from tests.integration.test_node_client import cable
 
@@ -53,12 +53,6 @@ HIDEABLE: Final = """
 """A tab that can be hidden: browsers without a screen hide none. No pictures are drawn then, as in a real one."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Any]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +133,8 @@ async def test_a_line_that_is_cut_is_told_and_resumed(browser: Any, moving: Page
         line.mend()
         await page.in_sync()
         await page.until("document.querySelector('#banner').hidden && !page.isGrey")
-        await page.until("page.stream.resumed && page.stream.counters.keyframes === 1")
+        # Where much has changed meanwhile a keyframe is shorter than what it replaces; that is resumed all the same.
+        await page.until("page.stream.resumed && page.stream.lagged === ''")
         assert await page.ask("page.connection.totals.connections") > 1
         await assert_equals_the_exact_grid(page, moving)
 

@@ -5,42 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import pytest_asyncio
 
 from liqscape.device.numpy_backend import levels_of
 from liqscape_client import Client
 from liqscape_client.decoding import window_to_ring
-from tests.browser.driver import DESKTOP, PHONE, OpenPage, PageServer, chromium, open_page, page_server
-from tests.integration.synthetic_recording import write_recording
+from tests.browser.driver import PHONE, OpenPage, PageServer, open_page
 
-BARS: Final = 300
 CELLS: Final = 150
-LEAST_CONTRAST: Final = 4.5
 TIMES: Final = "\u00d7"
 ALWAYS_SEEN: Final = ("symbol", "price", "sync", "states", "watermark", "covered", "timeframes", "chart", "map")
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Any]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageServer]:
-    """Yield a server of a recording that has ended: nothing moves while a test looks."""
-    folder = tmp_path_factory.mktemp("recording")
-    manifest = write_recording(folder, bars=BARS, step_minutes=5, seed=7)
-    source = ("--source", f"history:{manifest}", "--recordings", str(folder), "--speed", "max")
-    async with page_server(*source) as server:
-        yield server
 
 
 async def assert_cells_are_drawn_in_their_colours(page: OpenPage) -> None:
@@ -155,79 +134,6 @@ async def test_the_cursor_tells_cell_row_and_holders(browser: Any, served: PageS
         assert f"{low:,.0f}" in said
 
 
-async def test_keys_reach_everything(browser: Any, served: PageServer) -> None:
-    async with open_page(browser, served.http) as page:
-        await page.in_sync()
-        for key, timeframe in (("1", "12h"), ("4", "1w"), ("9", "1y"), ("2", "24h")):
-            await page.tab.keyboard.press(key)
-            await page.until("page.replica?.inSync && page.replica.timeframe === argument", timeframe)
-        await page.tab.keyboard.press("c")
-        assert await page.ask("page.state.choices.scale") == "purple"
-        assert "scale=purple" in page.tab.url
-
-        await page.tab.keyboard.press("?")
-        assert await page.tab.locator("#help").is_visible()
-        await page.tab.keyboard.press("Escape")
-        assert not await page.tab.locator("#help").is_visible()
-
-        wanted = set(
-            await page.ask(
-                "[...document.querySelectorAll('button, select, input, a, [tabindex]')]"
-                ".filter((element) => element.checkVisibility())"
-                ".map((element, index) => (element.dataset.seen = index))"
-            )
-        )
-        reached: set[int] = set()
-        for _ in range(len(wanted) + 5):
-            await page.tab.keyboard.press("Tab")
-            seen = await page.ask("document.activeElement.dataset.seen")
-            reached |= set() if seen is None else {int(seen)}
-        assert wanted - reached == set()
-
-
-async def test_arrow_keys_move_the_cursor(browser: Any, served: PageServer) -> None:
-    async with open_page(browser, served.http) as page:
-        await page.in_sync()
-        await page.tab.locator("#chart").focus()
-        await page.tab.keyboard.press("ArrowUp")
-        first = await page.ask("page.cursor.place")
-        await page.tab.keyboard.press("ArrowLeft")
-        await page.tab.keyboard.press("PageUp")
-
-        second = await page.ask("page.cursor.place")
-        assert second["column"] == first["column"] - 1
-        assert second["price"] > first["price"]
-        assert "Open now" in await page.until("document.querySelector('#readout h3')?.textContent")
-        await page.tab.keyboard.press("Escape")
-        assert await page.ask("page.cursor.place === undefined")
-
-
-@pytest.mark.parametrize("options", [DESKTOP, PHONE], ids=["desktop", "phone"])
-async def test_everything_has_a_name_and_can_be_read(browser: Any, served: PageServer, options: dict[str, Any]) -> None:
-    async with open_page(browser, served.http, "side=long&position=long~10~91000~", **options) as page:
-        await page.in_sync()
-        await page.until("page.filtered")
-        session = await page.tab.context.new_cdp_session(page.tab)
-        nodes = (await session.send("Accessibility.getFullAXTree"))["nodes"]
-        roles = {"button", "combobox", "slider", "checkbox", "spinbutton", "textbox", "link", "image", "application"}
-        found = [node for node in nodes if not node["ignored"] and node.get("role", {}).get("value") in roles]
-
-        assert len(found) > 30
-        assert [node for node in found if not node.get("name", {}).get("value", "").strip()] == []
-        assert await page.ask("faintText(argument)", LEAST_CONTRAST) == []
-
-
-async def test_nothing_moves_for_who_wants_no_motion(browser: Any, served: PageServer) -> None:
-    async with open_page(browser, served.http, reduced_motion="reduce", **DESKTOP) as page:
-        await page.in_sync()
-        moving = (
-            "[...document.querySelectorAll('*')].filter((element) => { const style = getComputedStyle(element);"
-            " return style.animationName !== 'none' || parseFloat(style.transitionDuration) > 0; }).length"
-        )
-
-        assert await page.ask(moving) == 0
-
-
 async def test_the_address_is_the_view(browser: Any, served: PageServer) -> None:
     async with open_page(browser, served.http, "timeframe=1w&scale=heat&dim=40&bright=90&map=off") as page:
         await page.in_sync()
@@ -241,6 +147,16 @@ async def test_the_address_is_the_view(browser: Any, served: PageServer) -> None
 
         await page.tab.locator("#bright").fill("120")
         assert page.tab.url.endswith("#symbol=BTC&timeframe=3d&side=short&bright=120")
+
+
+async def test_the_legend_is_in_usd(browser: Any, served: PageServer) -> None:
+    async with open_page(browser, served.http, "dim=40&bright=120&spread=linear") as page:
+        await page.in_sync()
+        assert (await page.text("#legend-ticks")).split() == ["$8.19K", "$2.80M", "$5.60M", "$8.39M"]
+        assert await page.text("#legend-unit") == "USD a row of 40"
+
+        await page.tab.keyboard.press("l")
+        assert (await page.text("#legend-ticks")).split() == ["$8.19K", "$90.1K", "$852K", "$8.39M"]
 
 
 async def test_a_position_is_a_line_where_it_would_be_liquidated(browser: Any, served: PageServer) -> None:

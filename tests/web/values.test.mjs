@@ -11,7 +11,7 @@ import { GridAxes } from "../../clients/web/stream/axes.js";
 import { LEVEL_USD, levelOfUsd, levelStartUsd } from "../../clients/web/stream/levels.js";
 import { coveredShare } from "../../clients/web/stream/market_state.js";
 import { table } from "../../clients/web/view/saving.js";
-import { autoBrightness, coloursOf, intensity, palette } from "../../clients/web/view/scales.js";
+import { autoBrightness, coloursOf, intensity, palette, usdAlong } from "../../clients/web/view/scales.js";
 
 const AXES = { columnMinutes: 2, columns: 3, firstRow: 10n, rows: 4, baseStepsPerRow: 2, baseStep: 10n, priceDecimals: 1 };
 
@@ -87,6 +87,16 @@ test("colours go from the first of a scale at the dimmest level to the last at t
   assert.equal(intensity(60, brightness), 0.5);
   const half = intensity(72, { ...brightness, spread: "linear" }); // half of the brightest amount
   assert.ok(Math.abs(half - 0.48) < 0.02, `${half}`);
+});
+
+test("a legend says where on the scale an amount is drawn", () => {
+  for (const spread of ["log", "linear"]) {
+    const brightness = { dim: 40, bright: 120, spread };
+    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+      const along = intensity(levelOfUsd(usdAlong(brightness, share)), brightness);
+      assert.ok(Math.abs(along - share) < 0.05, `${spread} ${share}: ${along}`);
+    }
+  }
 });
 
 test("the brightness that is chosen leaves but the few largest cells above it", () => {

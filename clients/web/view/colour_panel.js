@@ -4,7 +4,7 @@ import { SCALE_NAMES } from "../page_state.js";
 import { formatUsd } from "../format.js";
 import { levelStartUsd } from "../stream/levels.js";
 import { Choice, byId, make, setText } from "./dom.js";
-import { SCALES, STEPS, autoBrightness, coloursOf, intensity } from "./scales.js";
+import { SCALES, STEPS, autoBrightness, coloursOf, usdAlong } from "./scales.js";
 
 const LEGEND_TICKS = 4;
 const LEGEND_TICKS_SMALL = 3;
@@ -96,20 +96,17 @@ export class ColourPanel {
       input.setAttribute("aria-valuetext", `${formatUsd(levelStartUsd(level))} ${name}`);
     }
     this.auto.hidden = this.state.choices.dim === undefined && this.state.choices.bright === undefined;
-    paint(this.bar, scale, isStale, (share) => {
-      const level = Math.round(dim + share * (bright - dim));
-      return intensity(level, brightness);
-    });
+    paint(this.bar, scale, isStale);
     const count = window.innerWidth <= SMALL_SCREEN ? LEGEND_TICKS_SMALL : LEGEND_TICKS;
-    const levels = Array.from({ length: count }, (_, tick) => Math.round(dim + ((bright - dim) * tick) / (count - 1)));
-    this.ticks.replaceChildren(...levels.map((level) => make("li", {}, formatUsd(levelStartUsd(level)))));
+    const ticks = Array.from({ length: count }, (_, tick) => usdAlong(brightness, tick / (count - 1)));
+    this.ticks.replaceChildren(...ticks.map((usd) => make("li", {}, formatUsd(usd))));
   }
 }
 
 /** @param {ScaleName} name */
 function swatch(name) {
   const canvas = make("canvas", { width: 64, height: 1 });
-  paint(canvas, name, false, (share) => share);
+  paint(canvas, name, false);
   return canvas;
 }
 
@@ -117,15 +114,14 @@ function swatch(name) {
  * @param {HTMLCanvasElement} canvas
  * @param {ScaleName} name
  * @param {boolean} isStale
- * @param {(share: number) => number} along where on the scale, 0..1
  */
-function paint(canvas, name, isStale, along) {
+function paint(canvas, name, isStale) {
   const context = canvas.getContext("2d");
   if (context === null) return;
   const colours = coloursOf(name, isStale);
   const image = context.createImageData(canvas.width, 1);
   for (let x = 0; x < canvas.width; x++) {
-    const step = Math.round(along(x / (canvas.width - 1)) * (STEPS - 1));
+    const step = Math.round((x / (canvas.width - 1)) * (STEPS - 1));
     image.data.set(colours.subarray(3 * step, 3 * step + 3), 4 * x);
     image.data[4 * x + 3] = 255;
   }

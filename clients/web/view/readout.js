@@ -36,7 +36,7 @@ export class Readout {
 }
 
 function hint() {
-  return make("p", { className: "quiet-line" }, "Point at a cell, or press an arrow key on the chart, to see its price, time and USD.");
+  return make("p", { className: "quiet-line" }, "Point at a cell, tap it, or press an arrow key on the chart, to see its price, time and USD.");
 }
 
 /** @param {Cell} cell */

@@ -1,6 +1,6 @@
 // Colour scales, from nothing to the most, and which colour an amount gets.
 
-import { LEVELS, LEVEL_USD } from "../stream/levels.js";
+import { LEVELS, LEVEL_USD, levelStartUsd } from "../stream/levels.js";
 
 /** Colours of a scale. */
 export const STEPS = 256;
@@ -94,6 +94,17 @@ export function intensity(level, { dim, bright, spread }) {
   if (spread === "log") return (level - dim) / (bright - dim);
   const floor = LEVEL_USD[dim];
   return (LEVEL_USD[level] - floor) / (LEVEL_USD[bright] - floor);
+}
+
+/**
+ * Return the USD whose colour lies so far along a scale: what a legend says there.
+ * @param {Brightness} brightness
+ * @param {number} share 0..1
+ */
+export function usdAlong({ dim, bright, spread }, share) {
+  if (spread === "log") return levelStartUsd(Math.round(dim + share * (bright - dim)));
+  const floor = levelStartUsd(dim);
+  return floor + share * (levelStartUsd(bright) - floor);
 }
 
 /**
