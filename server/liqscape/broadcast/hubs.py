@@ -1,0 +1,83 @@
+"""The hub that new streams join, and how another takes its place: a hub is one epoch, an edge outlives many.
+
+An engine that has been started again has a new epoch and other channels. Its hub takes over once it has something to
+serve; until then readers keep what the old one has, which says that it is stale. Then they are sent away in good order
+and find the new epoch when they come back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
+
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.ports import FrameSource
+from liqscape.broadcast.ring import Ring
+
+_LOG = logging.getLogger(__name__)
+
+NEW_EPOCH: Final = "the engine has been started again"
+
+NEW_EPOCH_RECONNECT_AFTER_MS: Final = 0
+"""The server is well, and clients add a quarter of a second of jitter."""
+
+NEW_EPOCH_SPREAD_S: Final = 1.0
+"""Readers leave one after the other: all of them come back for keyframes, which are the largest messages there are."""
+
+
+class RestoredSource(FrameSource, Protocol):
+    """A source that knows what has been published before its first record."""
+
+    @property
+    def ring(self) -> Ring:
+        """Return a ring with the past; empty where the engine has published nothing yet."""
+        ...
+
+
+class Hubs:
+    """The newest hub, and the one before it while its readers leave. All share counters, timings and clocks."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Start with one hub, which may be the only one for good."""
+        self.current = hub
+        self._former: Hub | None = None
+        self.counters = hub.counters
+        self.timings = hub.timings
+        self.now_ns = hub.now_ns
+        self.monotonic = hub.monotonic
+
+    async def follow(self, sources: AsyncIterator[RestoredSource]) -> None:
+        """Take the records of one source after the other. A source that breaks a chain is given up for the next."""
+        async for source in sources:
+            try:
+                await self._take(source)
+            except Exception:  # readers keep what they have; the next source begins with a keyframe of everything
+                _LOG.exception("frames of source %s cannot be taken any more", source.shard.source_id)
+
+    def succeed(self, hub: Hub) -> None:
+        """Let a hub take over; readers of the one before it are sent to it."""
+        self._former, self.current = self.current, hub
+        self._former.close(NEW_EPOCH, NEW_EPOCH_RECONNECT_AFTER_MS, NEW_EPOCH_SPREAD_S)
+
+    def close(self, reason: str, reconnect_after_ms: int, spread_s: float = 0.0) -> None:
+        """Let every reader end with GoingAway; see Hub.close."""
+        for hub in (self._former, self.current):
+            if hub is not None:
+                hub.close(reason, reconnect_after_ms, spread_s)
+
+    async def _take(self, source: RestoredSource) -> None:
+        hub = Hub(
+            source,
+            ring=source.ring,
+            now_ns=self.now_ns,
+            monotonic=self.monotonic,
+            timings=self.timings,
+            counters=self.counters,
+        )
+        if hub.is_ready:
+            self.succeed(hub)
+        async for record in source.records():
+            hub.append(record)
+            if hub is not self.current:
+                self.succeed(hub)
