@@ -16,6 +16,7 @@ from liqscape.device.memory_budget import MemoryBudget, needs
 from liqscape.engine import EngineThread
 from liqscape.feeds.build import build_source
 from liqscape.feeds.source import EventSource
+from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
 from liqscape.metrics import Timings
@@ -71,10 +72,12 @@ def build_engine(
     about = source.description
     chosen = choose(config.backend, config.device)
     _LOG.info("backend %s", chosen)
+    custom_channels = MAX_HOST_CUSTOM_CHANNELS
     if chosen.free_bytes is not None:
         budget = MemoryBudget(chosen.free_bytes)
         for symbol, need in needs(about.instruments, with_open_only=config.with_open_only).items():
             budget.admit(symbol, need)
+        custom_channels = budget.admit_custom_channels(about.instruments)
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
     shard = Shard(
         about.instruments,
@@ -84,6 +87,7 @@ def build_engine(
         size_mixes=model.size_mixes,
         with_open_only=config.with_open_only,
         rolls_per_tick=DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick,
+        max_custom_channels=custom_channels,
     )
     description = ShardDescription(
         source_id=config.source_id,
