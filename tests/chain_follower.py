@@ -36,7 +36,7 @@ class Follower:
     Attributes:
         address: of the server.
         seed: of its jitter.
-        in_sync_since: when its stream had told all that was missed; None while it has none, or one that has not.
+        in_sync_since: when its stream had told all that was missed and then a tick; None while it has none that has.
         epoch, tick: the newest message that is complete.
         hellos, resumed: streams begun, and those of them that went on without keyframes.
         keyframes, gaps: chunks that were keyframes, and those that did not follow what is held.
@@ -56,6 +56,7 @@ class Follower:
     lagged: Counter[str] = field(default_factory=Counter)
     farewells: Counter[str] = field(default_factory=Counter)
     states: tuple[int, ...] = ()
+    _has_joined: bool = False
     _held: dict[int, tuple[int, int]] = field(default_factory=dict)
     _last: stream_pb2.ResumePoint | None = None
 
@@ -75,7 +76,7 @@ class Follower:
                 delay_s = backoff.building_delay_s(asked_s) if building else backoff.next_delay_s(asked_s)
             if self.in_sync_since is not None:
                 backoff.reset()
-            self.in_sync_since = None
+            self.in_sync_since, self._has_joined = None, False
             await asyncio.sleep(delay_s)
 
     async def _one_stream(self) -> float | None:
@@ -115,12 +116,14 @@ class Follower:
         elif kind == "heartbeat":
             self.states = tuple(frame.heartbeat.states)
         elif kind == "snapshot_end":
-            self.in_sync_since = time.monotonic()
+            self._has_joined = True
         for section in frame.sections:
             for chunk in section.chunks:
                 if chunk.HasField("channel"):
                     self._chain(chunk.channel)
             if section.complete:
+                if self._has_joined and self.in_sync_since is None:
+                    self.in_sync_since = time.monotonic()
                 self.epoch, self.tick = section.epoch, section.tick
                 self._last = stream_pb2.ResumePoint(source_id=section.source_id, epoch=section.epoch, tick=section.tick)
 
@@ -150,7 +153,7 @@ async def following(address: str, count: int) -> AsyncIterator[list[Follower]]:
 
 
 async def all_in_sync(followers: Iterable[Follower], limit_s: float) -> None:
-    """Return once each of them has a stream that has told all that was missed.
+    """Return once each of them has a stream that has told all that was missed, and then a tick.
 
     Raises:
         TimeoutError: not within the limit.

@@ -92,6 +92,7 @@ class EngineLink:
             try:
                 source = await _opened(call)
                 if source is not None:
+                    await self.status()  # so that an engine that is served from is never said not to have started
                     _LOG.info("connected to epoch %016x of the engine", source.shard.epoch)
                     yield source
             finally:
