@@ -41,6 +41,8 @@ BUILD_LIMIT_S: Final = 300.0
 NOTICED_AFTER_S: Final = 0.5
 """A connection to a process that has died is reset at once; by then its client knows."""
 
+SETTLED_AFTER_S: Final = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeKill:
@@ -84,13 +86,14 @@ async def measure(clients: int, edge_kills: int, engine_kills: int) -> dict[str,
         for stream in shipped:
             await stream.wait_in_sync(BUILD_LIMIT_S)
         followers = await stack.enter_async_context(following(server.address, clients - len(shipped)))
-        await all_in_sync(followers, BUILD_LIMIT_S)
+        await _settled(followers)
         edges = []
         for number in range(edge_kills):
             edges.append(await _kill_edge(server, f"edge {number % WORKERS}", followers, shipped))
             print(edges[-1], flush=True)
         engines = []
         for _ in range(engine_kills):
+            await _settled(followers)
             engines.append(await _kill_engine(server, followers, shipped))
             print(engines[-1], flush=True)
         broken = [stream.replicas.counters for stream in shipped]
@@ -109,6 +112,20 @@ async def measure(clients: int, edge_kills: int, engine_kills: int) -> dict[str,
 async def _shipped(address: str, stack: contextlib.AsyncExitStack) -> LiveStream:
     client = await stack.enter_async_context(Client(address))
     return await stack.enter_async_context(client.stream())
+
+
+async def _settled(followers: Sequence[Follower]) -> None:
+    """Return once all have been at about the same tick for a while.
+
+    After building, a simulation catches up with the clock at ten times the pace and more.
+    """
+    steady_since = time.monotonic()
+    while time.monotonic() - steady_since < SETTLED_AFTER_S:
+        await all_in_sync(followers, BUILD_LIMIT_S)
+        ticks = [follower.tick for follower in followers]
+        if max(ticks) - min(ticks) > 1:
+            steady_since = time.monotonic()
+        await asyncio.sleep(0.05)
 
 
 async def _kill_edge(

@@ -18,7 +18,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from liqscape.api.calls import Calls
 from liqscape.api.event_loop_lag import probing_lag
@@ -27,7 +27,7 @@ from liqscape.api.tickets import TicketOffice
 from liqscape.api.tls import HttpTls
 from liqscape.broadcast.accounts import Account, OwnAccount
 from liqscape.broadcast.hub import Hub
-from liqscape.broadcast.hubs import Hubs
+from liqscape.broadcast.hubs import PEER_LAG_S, Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.clock import Clock, SystemClock
 from liqscape.config import ServeConfig
@@ -45,6 +45,9 @@ from liqscape.running import RunningServer as RunningServer
 from liqscape.running import StartedEngine
 
 _LOG = logging.getLogger(__name__)
+
+FIND_ENGINE_S: Final = 1.0
+"""An engine that is there is found in a few milliseconds; one that starts takes longer, and its edges answer so."""
 
 
 async def serve(
@@ -166,24 +169,27 @@ async def serving_edge(config: ServeConfig, folder: Path, life: int) -> AsyncIte
     """
     supervisor = Asker(supervisor_socket(folder), "the supervisor")
     link = EngineLink(engine_socket(folder))
-    hubs = Hubs(Hub(AbsentFrames(config.source_id)))
+    hubs = Hubs(Hub(AbsentFrames(config.source_id)), peer_lag_s=PEER_LAG_S)
     reporter = Reporter(supervisor, life, Account(hubs.counters, hubs.timings))
-    server = await serve_grpc(
-        config.listen,
-        hubs,
-        link,
-        accounts=reporter,
-        share_port=True,
-        insecure=config.insecure,
-        tls=config.tls,
-        tokens=config.tokens,
-    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(supervisor.close)
-        await stack.enter_async_context(reporter.running())
-        await stack.enter_async_context(probing_lag(hubs.timings.event_loop_lag, hubs.monotonic))
         stack.push_async_callback(link.close)
         await stack.enter_async_context(_running(hubs.follow(link.sources()), link.keep_status()))
+        # Whoever comes to an edge that is started again should find what the others have.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(hubs.found.wait(), FIND_ENGINE_S)
+        server = await serve_grpc(
+            config.listen,
+            hubs,
+            link,
+            accounts=reporter,
+            share_port=True,
+            insecure=config.insecure,
+            tls=config.tls,
+            tokens=config.tokens,
+        )
+        await stack.enter_async_context(reporter.running())
+        await stack.enter_async_context(probing_lag(hubs.timings.event_loop_lag, hubs.monotonic))
         stack.push_async_callback(server.stop, config.stop_grace_seconds)
         page = None
         if config.http is not None:

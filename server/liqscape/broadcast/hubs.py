@@ -7,13 +7,15 @@ and find the new epoch when they come back.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Final, Protocol
 
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.ports import FrameSource
 from liqscape.broadcast.ring import Ring
+from liqscape.v1 import stream_pb2
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,6 +28,11 @@ NEW_EPOCH_SPREAD_S: Final = 1.0
 """Readers leave one after the other: all of them come back for keyframes, which are the largest messages there are."""
 
 
+PEER_LAG_S: Final = 2.0
+"""An edge may get a tick a little later than another one; who comes from there waits for it rather than for keyframes.
+Nobody knows whether a tick that never was is meant, so the wait is bounded."""
+
+
 class RestoredSource(FrameSource, Protocol):
     """A source that knows what has been published before its first record."""
 
@@ -36,11 +43,23 @@ class RestoredSource(FrameSource, Protocol):
 
 
 class Hubs:
-    """The newest hub, and the one before it while its readers leave. All share counters, timings and clocks."""
+    """The newest hub, and the one before it while its readers leave. All share counters, timings and clocks.
 
-    def __init__(self, hub: Hub) -> None:
-        """Start with one hub, which may be the only one for good."""
+    Attributes:
+        current: what new streams join.
+        found: set once a source has been followed.
+    """
+
+    def __init__(self, hub: Hub, *, peer_lag_s: float = 0.0) -> None:
+        """Start with one hub, which may be the only one for good.
+
+        Args:
+            hub: what is joined first.
+            peer_lag_s: how long a reader that is ahead of us waits to be led on; 0 where there is no other edge.
+        """
         self.current = hub
+        self.found = asyncio.Event()
+        self._peer_lag_s = peer_lag_s
         self._former: Hub | None = None
         self.counters = hub.counters
         self.timings = hub.timings
@@ -54,6 +73,16 @@ class Hubs:
                 await self._take(source)
             except Exception:  # readers keep what they have; the next source begins with a keyframe of everything
                 _LOG.exception("frames of source %s cannot be taken any more", source.shard.source_id)
+
+    async def caught_up(self, hub: Hub, resume: Iterable[stream_pb2.ResumePoint]) -> None:
+        """Return when a hub has every tick that resume points of its epoch name, or the time for that is over."""
+        ticks = [p.tick for p in resume if (p.source_id, p.epoch) == (hub.shard.source_id, hub.shard.epoch)]
+        ends_at = self.monotonic() + self._peer_lag_s
+        while ticks and hub.ring.head_tick < max(ticks) and hub.goodbye is None:
+            left_s = ends_at - self.monotonic()
+            if left_s <= 0:
+                return
+            await hub.wait(left_s, for_tick=True)
 
     def succeed(self, hub: Hub) -> None:
         """Let a hub take over; readers of the one before it are sent to it."""
@@ -77,6 +106,7 @@ class Hubs:
         )
         if hub.is_ready:
             self.succeed(hub)
+        self.found.set()
         async for record in source.records():
             hub.append(record)
             if hub is not self.current:

@@ -188,3 +188,55 @@ async def test_closing_sends_the_readers_of_both_hubs_away(followed: Followed) -
     for reader in (old, new):
         frames = followed.read(reader)
         assert frames[-1].going_away.reason == "the server is stopping"
+
+
+async def test_reader_that_is_ahead_of_this_edge_is_led_on_once_the_tick_has_come(followed: Followed) -> None:
+    hubs, life = Hubs(followed.hubs.current, peer_lag_s=2.0), Life(epoch=2, past=3)
+    hub = Hub(life, ring=life.ring, monotonic=lambda: followed.now_s)
+    point = stream_pb2.ResumePoint(source_id="shard-0", epoch=2, tick=4)
+    waiting = asyncio.create_task(hubs.caught_up(hub, [point]))
+    await settled()
+    waits = not waiting.done()
+
+    hub.append(life.record())
+    await asyncio.wait_for(waiting, 5)
+
+    assert waits
+    assert hub.ring.head_tick == 4
+
+
+async def test_tick_that_never_comes_is_not_waited_for_beyond_the_limit(followed: Followed) -> None:
+    hubs, life = Hubs(followed.hubs.current, peer_lag_s=2.0), Life(epoch=2, past=3)
+    hub = Hub(life, ring=life.ring, monotonic=lambda: followed.now_s)
+    point = stream_pb2.ResumePoint(source_id="shard-0", epoch=2, tick=400)
+    waiting = asyncio.create_task(hubs.caught_up(hub, [point]))
+    await settled()
+
+    followed.now_s += 2.0
+    hub.append(life.record())
+
+    await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        stream_pb2.ResumePoint(source_id="shard-0", epoch=2, tick=3),
+        stream_pb2.ResumePoint(source_id="shard-0", epoch=1, tick=400),
+        stream_pb2.ResumePoint(source_id="another", epoch=2, tick=400),
+    ],
+    ids=["not ahead", "another epoch", "another source"],
+)
+async def test_nobody_else_waits(followed: Followed, point: stream_pb2.ResumePoint) -> None:
+    hubs, life = Hubs(followed.hubs.current, peer_lag_s=2.0), Life(epoch=2, past=3)
+    hub = Hub(life, ring=life.ring, monotonic=lambda: followed.now_s)
+
+    await asyncio.wait_for(hubs.caught_up(hub, [point]), 5)
+
+
+async def test_server_of_one_process_waits_for_nobody(followed: Followed) -> None:
+    life = Life(epoch=2, past=3)
+    hub = Hub(life, ring=life.ring, monotonic=lambda: followed.now_s)
+    point = stream_pb2.ResumePoint(source_id="shard-0", epoch=2, tick=400)
+
+    await asyncio.wait_for(Hubs(hub).caught_up(hub, [point]), 5)
