@@ -6,6 +6,8 @@ The engine replays a small recording at five ticks a second, so that it is built
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import re
 import signal
 import ssl
@@ -21,7 +23,10 @@ import pytest
 from liqscape.api.token_file import changing_tokens
 from liqscape.api.tokens import TokenList
 from liqscape.broadcast.hubs import NEW_EPOCH
+from liqscape.config import ServeConfig, SourceConfig
+from liqscape.running import RunningServer
 from liqscape.v1 import query_pb2, stream_pb2
+from liqscape.workers import supervisor
 from liqscape_client import Client, NotAllowed, Tls
 from tests.certificates import Authority
 from tests.chain_follower import Follower, all_in_sync, following
@@ -179,6 +184,30 @@ async def test_stopped_edge_stops_no_tick_of_the_others(recording: tuple[str, ..
         assert sum(follower.gaps for follower in followers) == 0
 
 
+async def test_edge_that_has_stalled_for_long_is_killed_and_started_again(
+    recording: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "STALLED_AFTER_S", 3.0)
+    caplog.set_level(logging.INFO, "liqscape.workers")
+    manifest = Path(recording[1].removeprefix("history:"))
+    source = SourceConfig(kind="history", manifest=manifest, recordings=manifest.parent, speed=1500.0)
+    config = ServeConfig(source=source, listen="127.0.0.1:0", workers=1, stop_grace_seconds=0.5)
+
+    def edges() -> list[int]:
+        return [int(pid) for pid in re.findall(r"edge 0 is process (\d+)", caplog.text)]
+
+    async def stop_an_edge(server: RunningServer) -> None:
+        os.kill(edges()[0], signal.SIGSTOP)
+        await until(lambda: len(edges()) == 2)
+        async with Client(server.address) as client, client.stream() as stream:
+            await stream.wait_in_sync(WAIT_S)
+
+    await supervisor.serve_workers(config, stop_an_edge)
+
+    assert "edge 0 has stalled and is killed" in caplog.text
+    assert not any(is_alive(pid) for pid in edges())
+
+
 async def test_killed_supervisor_leaves_no_process_behind(recording: tuple[str, ...]) -> None:
     async with serving_workers(*recording) as server:
         await until(lambda: set(server.pids) == {"engine", "edge 0", "edge 1"})
@@ -196,12 +225,16 @@ async def test_terminated_server_drains_its_edges_and_ends(recording: tuple[str,
             await told_of_all(server, followers)
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
+            await until(lambda: any(follower.farewells for follower in followers))
+            first_left = time.monotonic()
             await until(lambda: all(follower.farewells for follower in followers))
+            took_to_leave_s = time.monotonic() - first_left
             status = await server.end()
             took_s = time.monotonic() - began
 
         assert status == 0
         assert took_s < 15
+        assert took_to_leave_s > 1.0  # of 2.4
         assert all(follower.farewells == {"the server is stopping": 1} for follower in followers)
         assert not any(is_alive(pid) for pid in server.everyone())
         assert any(line.startswith(f"draining {READERS} streams for up to 3 s") for line in server.output)

@@ -1,7 +1,7 @@
 """Keeps a server of many processes going: starts them, starts them again, and ends them all.
 
-    supervisor --- engine                the port is held here, /metrics and /healthz are served here
-               \-- edge, edge, ...       gRPC to clients; each knows the engine by liqscape.link
+    supervisor ─── engine              the port is held here, /metrics and /healthz are served here
+               └── edge, edge, ...     gRPC to clients; each knows the engine by liqscape.link
 
 The supervisor computes nothing and streams nothing, so there is little it could die of. It is the one process that
 knows of all others: each tells it what it has counted (broadcast/accounts.py), and hears the sum.
