@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from liqscape.broadcast.chunks import data_states
 from liqscape.broadcast.hub import is_stale
 from liqscape.broadcast.ports import ShardDescription
 from liqscape.grid.updates import EngineStatus
-from liqscape.link.engine_link import EngineLink
 from liqscape.v1 import stream_pb2
 
 
@@ -18,7 +17,7 @@ class EngineWatch:
     """A DataView without frames: it asks the engine for its status.
 
     Args:
-        link: to the engine.
+        ask: returns what the engine is doing; never raises.
         monotonic: seconds.
         now_ns: wall clock.
 
@@ -30,11 +29,11 @@ class EngineWatch:
 
     def __init__(
         self,
-        link: EngineLink,
+        ask: Callable[[], Awaitable[EngineStatus]],
         monotonic: Callable[[], float] = time.monotonic,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._link = link
+        self._ask = ask
         self._monotonic = monotonic
         self._newest: tuple[int, int] | None = None
         self._ticked_at = 0.0
@@ -46,7 +45,7 @@ class EngineWatch:
 
     async def status(self) -> EngineStatus:
         """Return what the engine is doing; never raises."""
-        status = await self._link.status()
+        status = await self._ask()
         if status.state in ("serving", "ended") and (status.epoch, status.tick) != self._newest:
             self._newest = (status.epoch, status.tick)
             self._ticked_at = self._monotonic()

@@ -67,7 +67,7 @@ async def serve_workers(
         link = EngineLink(engine_socket(folder))
         stack.push_async_callback(link.close)
         config = replace(config, listen=address, http=http)
-        supervisor = Supervisor(config, folder, EngineWatch(link), logs or LogSettings())
+        supervisor = Supervisor(config, folder, EngineWatch(link.status), logs or LogSettings())
         tickets = OwnTickets(time.monotonic)
         methods: Methods = {"report": supervisor.report, "issue_ticket": tickets.issue, "redeem_ticket": tickets.redeem}
         await stack.enter_async_context(hosting(supervisor_socket(folder), methods))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from liqscape.grid.updates import EngineStatus
-from liqscape.link.engine_link import EngineLink
 from liqscape.v1 import stream_pb2
 from liqscape.workers.engine_watch import EngineWatch
 from tests.fake_engine import describe
@@ -17,17 +14,6 @@ STALE, SIMULATED, ENDED = (
 )
 
 
-class ToldLink(EngineLink):
-    """A link that answers what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__(Path("/nowhere/engine"))
-        self.told = status("building", 0)
-
-    async def status(self) -> EngineStatus:
-        return self.told
-
-
 def status(state: str, tick: int, epoch: int = 7) -> EngineStatus:
     return EngineStatus(state, "", 1.0, None, epoch, tick, "numpy", "fake")
 
@@ -35,12 +21,15 @@ def status(state: str, tick: int, epoch: int = 7) -> EngineStatus:
 class Watched:
     def __init__(self) -> None:
         self.now_s = 100.0
-        self.link = ToldLink()
-        self.watch = EngineWatch(self.link, monotonic=lambda: self.now_s)
+        self.told = status("building", 0)
+        self.watch = EngineWatch(self.ask, monotonic=lambda: self.now_s)
         self.watch.shard = describe(tick_ms=1000)
 
+    async def ask(self) -> EngineStatus:
+        return self.told
+
     async def see(self, state: str, tick: int, epoch: int = 7) -> tuple[stream_pb2.DataState, ...]:
-        self.link.told = status(state, tick, epoch)
+        self.told = status(state, tick, epoch)
         await self.watch.status()
         return self.watch.states()
 
