@@ -37,6 +37,7 @@ from liqscape.link.asker import Asker
 from liqscape.link.engine_link import AbsentFrames, EngineLink
 from liqscape.link.fan import Fan
 from liqscape.link.host import hosting, port_methods
+from liqscape.link.leases import Leases
 from liqscape.link.places import engine_socket, supervisor_socket
 from liqscape.link.reports import Reporter
 from liqscape.link.shared_tickets import SharedTickets
@@ -149,7 +150,7 @@ async def serving_engine(config: ServeConfig, folder: Path, life: int) -> AsyncI
         supervisor = Asker(supervisor_socket(folder), "the supervisor")
         stack.push_async_callback(supervisor.close)
         await stack.enter_async_context(Reporter(supervisor, life, Account(timings=timings)).running())
-        await stack.enter_async_context(hosting(engine_socket(folder), methods, built.frames))
+        await stack.enter_async_context(hosting(engine_socket(folder), methods, built.frames, Leases(engine.channels)))
         stack.push_async_callback(asyncio.to_thread, engine.stop)
         engine.start()
         yield StartedEngine(built.description, str(built.chosen))

@@ -162,7 +162,7 @@ async def test_stream_of_records_is_refused_where_there_are_none(engine: HostedE
     asker = Asker(path, "the supervisor")
     async with hosting(path, {}):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await asker.records().read()
+            await asker.records(b"me").read()
     await asker.close()
 
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

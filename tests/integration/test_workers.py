@@ -132,6 +132,25 @@ async def test_killed_engine_is_told_to_every_reader_and_recovered_from(recordin
         assert status.counters["worker_restarts"] == 0
 
 
+async def test_tiles_are_served_by_edges_and_opened_again_when_theirs_is_killed(recording: tuple[str, ...]) -> None:
+    async with serving_workers(*recording) as server, Client(server.address) as client:
+        async with client.stream(symbols=["BTC"], timeframes=["24h"]) as whole:
+            await whole.wait_in_sync(WAIT_S)
+        async with client.stream(symbols=["BTC"], timeframes=["24h"], prices=(85_000.0, 95_000.0)) as stream:
+            await stream.wait_in_sync(WAIT_S)
+            before = stream.totals.joins
+
+            for name in ("edge 0", "edge 1"):  # the reader is on one of them
+                server.kill(name)
+                await until_told(partial(runs_all, server, restarts=int(name[-1]) + 1))
+            await stream.wait_in_sync(WAIT_S)
+            counters = stream.replicas.counters
+
+            assert stream.totals.joins > before
+            assert (counters.gaps, counters.checksum_failures, counters.malformed) == (0, 0, 0)
+            assert stream.viewport("BTC", "24h").in_sync
+
+
 async def test_while_there_is_no_engine_readers_hear_that_data_are_stale(recording: tuple[str, ...]) -> None:
     async with serving_workers(*recording, "--metrics", "127.0.0.1:0") as server:
         async with following(server.address, 4) as followers, Client(server.address) as client:

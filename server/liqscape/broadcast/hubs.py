@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final, Protocol
 
 from liqscape.broadcast.hub import Hub
-from liqscape.broadcast.ports import FrameSource
+from liqscape.broadcast.ports import ChannelPort, FrameSource
 from liqscape.broadcast.ring import Ring
 from liqscape.v1 import stream_pb2
 
@@ -39,6 +39,11 @@ class RestoredSource(FrameSource, Protocol):
     @property
     def ring(self) -> Ring:
         """Return a ring with the past; empty where the engine has published nothing yet."""
+        ...
+
+    @property
+    def channels(self) -> ChannelPort | None:
+        """Return what opens tiles and custom channels of this source; None = nothing does."""
         ...
 
 
@@ -98,6 +103,7 @@ class Hubs:
     async def _take(self, source: RestoredSource) -> None:
         hub = Hub(
             source,
+            channels=source.channels,
             ring=source.ring,
             now_ns=self.now_ns,
             monotonic=self.monotonic,

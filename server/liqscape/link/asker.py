@@ -62,9 +62,9 @@ class Asker:
             raise answer.error()
         return answer
 
-    def records(self) -> RecordsCall:
-        """Open a stream of records; waits until somebody is there."""
-        return self._records(b"", wait_for_ready=True)
+    def records(self, name: bytes) -> RecordsCall:
+        """Open a stream of records under a name of its own; waits until somebody is there."""
+        return self._records(name, wait_for_ready=True)
 
     async def close(self) -> None:
         """End the connection and every call on it."""

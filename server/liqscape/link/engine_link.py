@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from liqscape.feeds.source import Progress
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.updates import EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
 from liqscape.link.asker import RETRY_AFTER_MS, Asker, Late, RecordsCall
+from liqscape.link.leases import LinkedChannels
 from liqscape.link.messages import Opening, Records, unpack
 
 _LOG = logging.getLogger(__name__)
@@ -53,12 +55,14 @@ class LinkedFrames:
 
     Attributes:
         ring: what was published before.
+        channels: what opens tiles and custom channels; their leases end with the connection.
     """
 
-    def __init__(self, shard: ShardDescription, ring: Ring, call: RecordsCall) -> None:
+    def __init__(self, shard: ShardDescription, ring: Ring, call: RecordsCall, channels: LinkedChannels) -> None:
         self._shard = shard
         self._call = call
         self.ring = ring
+        self.channels = channels
 
     @property
     def shard(self) -> ShardDescription:
@@ -88,9 +92,10 @@ class EngineLink:
     async def sources(self) -> AsyncGenerator[LinkedFrames, None]:
         """Yield a source each time the engine has been found, for ever. It is over when the next is asked for."""
         while True:
-            call = self._asker.records()
+            name = secrets.token_bytes(16)
+            call = self._asker.records(name)
             try:
-                source = await _opened(call)
+                source = await _opened(call, LinkedChannels(self._asker, name))
                 if source is not None:
                     await self.status()  # so that an engine that is served from is never said not to have started
                     _LOG.info("connected to epoch %016x of the engine", source.shard.epoch)
@@ -156,7 +161,7 @@ class EngineLink:
             raise
 
 
-async def _opened(call: RecordsCall) -> LinkedFrames | None:
+async def _opened(call: RecordsCall, channels: LinkedChannels) -> LinkedFrames | None:
     """Return the frames of a stream once its past has come; None where it breaks before."""
     opening: Opening | None = await _read(call)
     if opening is None:
@@ -167,7 +172,7 @@ async def _opened(call: RecordsCall) -> LinkedFrames | None:
         if message is None:
             return None
         past.extend(message.records)
-    return LinkedFrames(opening.shard, Ring.restored(opening.shard.tick_ms, past), call)
+    return LinkedFrames(opening.shard, Ring.restored(opening.shard.tick_ms, past), call, channels)
 
 
 async def _read(call: RecordsCall) -> Any:

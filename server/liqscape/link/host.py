@@ -13,6 +13,7 @@ import grpc
 from liqscape.broadcast.ports import QueryPort, TickRecord
 from liqscape.errors import LiqscapeError, ModelError
 from liqscape.link.fan import Fan
+from liqscape.link.leases import Leases
 from liqscape.link.messages import (
     ASK,
     LINK_OPTIONS,
@@ -45,15 +46,20 @@ def port_methods(port: QueryPort) -> dict[str, Callable[..., Awaitable[Any]]]:
 
 
 @contextlib.asynccontextmanager
-async def hosting(path: Path, methods: Methods, fan: Fan | None = None) -> AsyncIterator[None]:
+async def hosting(
+    path: Path, methods: Methods, fan: Fan | None = None, leases: Leases | None = None
+) -> AsyncIterator[None]:
     """Serve on a socket until the block is left.
 
     Args:
         path: of the socket, in a folder that nobody else can enter.
         methods: what may be asked.
         fan: whose records are streamed; None = there are none.
+        leases: of tiles and custom channels; None = none are opened.
     """
-    host = _Host(methods, fan)
+    if leases is not None:
+        methods = {**methods, "open_channel": leases.open_channel, "close_channel": leases.close_channel}
+    host = _Host(methods, fan, leases)
     server = grpc.aio.server(options=LINK_OPTIONS)
     server.add_generic_rpc_handlers((host.handler(),))
     server.add_insecure_port(f"unix:{path}")
@@ -65,9 +71,10 @@ async def hosting(path: Path, methods: Methods, fan: Fan | None = None) -> Async
 
 
 class _Host:
-    def __init__(self, methods: Methods, fan: Fan | None) -> None:
+    def __init__(self, methods: Methods, fan: Fan | None, leases: Leases | None) -> None:
         self._methods = methods
         self._fan = fan
+        self._leases = leases
 
     def handler(self) -> grpc.GenericRpcHandler:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {ASK: grpc.unary_unary_rpc_method_handler(self._ask)}
@@ -85,10 +92,12 @@ class _Host:
             _LOG.exception("question %s failed", question.method)
             return pack(Failure.of(ModelError(f"{question.method} failed: {type(error).__name__}")))
 
-    async def _records(self, _request: bytes, context: Context) -> None:
+    async def _records(self, name: bytes, context: Context) -> None:
         assert self._fan is not None
+        leases = contextlib.nullcontext() if self._leases is None else self._leases.connection(name)
         with contextlib.suppress(grpc.aio.InternalError, grpc.aio.UsageError):  # the edge has gone
-            await self._stream(self._fan, context)
+            async with leases:
+                await self._stream(self._fan, context)
 
     async def _stream(self, fan: Fan, context: Context) -> None:
         with fan.edge() as (past, source):

@@ -93,7 +93,9 @@ def test_status_has_the_histograms_of_every_stage_as_metrics_has_them() -> None:
     for seconds in (0.0004, 0.002, 0.002, 3600.0):
         observed.observe(seconds)
 
-    answer = status_response(EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "fake"), hub)
+    answer = status_response(
+        EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "fake"), hub, Account(hub.counters, hub.timings)
+    )
 
     assert [latency.stage for latency in answer.freshness] == [stage.value for stage in Stage]
     shown = next(latency for latency in answer.freshness if latency.stage == "frame_to_sent")

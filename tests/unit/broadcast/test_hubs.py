@@ -34,6 +34,10 @@ class Life:
     def shard(self) -> ShardDescription:
         return self.engine.shard
 
+    @property
+    def channels(self) -> None:
+        return None
+
     def record(self) -> TickRecord:
         return self._encoder.encode(self.engine.step())
 
