@@ -19,6 +19,9 @@ MANY_VENUES: Final = "many"
 
 DEFAULT_DRAIN_SECONDS: Final = 5.0
 
+MAX_WORKERS: Final = 64
+"""More than a machine has cores to spare. An edge without readers takes 65 MB."""
+
 BACKENDS: Final = ("auto", "numpy", "cupy")
 """numpy computes on the host, cupy on a GPU; auto is cupy where it can run, so that nobody has to know."""
 
@@ -82,6 +85,8 @@ class ServeConfig:
         metrics: HOST:PORT of /metrics and /healthz; None = not served.
         drain_seconds: how long streams may take to leave after SIGTERM. Five: `docker stop` kills after ten, and the
             rest of an end takes two to three.
+        workers: edge processes beside one of the engine; 0 = everything in one process, which is what a few dozen
+            readers need.
         source_id: name of this engine shard on the wire, stable over restarts.
         stop_grace_seconds: how long open streams may take to end: two heartbeats.
     """
@@ -100,6 +105,7 @@ class ServeConfig:
     http: str | None = None
     metrics: str | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
+    workers: int = 0
     source_id: str = "engine-0"
     stop_grace_seconds: float = 2.0
 
@@ -152,6 +158,17 @@ def parse_venues(
     except NotFound as error:
         raise ConfigError(f"{error}; or use {MANY_VENUES}") from None
     return ids, symbols or tuple(dict.fromkeys(instrument.symbol for instrument in instruments))
+
+
+def parse_workers(text: str) -> int:
+    """Return --workers: a number of edge processes, 0 to MAX_WORKERS.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_WORKERS:
+        raise ConfigError(f"workers {text!r} is invalid; use a whole number from 0 to {MAX_WORKERS}")
+    return int(text)
 
 
 def parse_drain(text: str) -> float:
