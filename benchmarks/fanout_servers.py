@@ -25,6 +25,7 @@ import grpc
 from aiohttp import web
 
 from liqscape.api.grpc_service import serve_grpc
+from liqscape.api.health import PublicHealth
 from liqscape.api.status_codes import Context
 from liqscape.api.stream_service import STREAM_SERVICE
 from liqscape.api.web_assets import WebAssets
@@ -34,6 +35,7 @@ from liqscape.axes import TIMEFRAMES
 from liqscape.broadcast.chunks import chunk_entry
 from liqscape.broadcast.frames import section_frame, stamped
 from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import EncodedChunk, ShardDescription, TickRecord
 from liqscape.errors import NotReady
 from liqscape.garbage import collect_garbage_rarely
@@ -133,8 +135,10 @@ async def serve_liqscape(source: MadeUpFrames) -> None:
 async def serve_websocket(source: MadeUpFrames) -> None:
     """Serve as the product does, by its other door."""
     async with Hub(source).running() as hub:
-        running = await serve_grpc("127.0.0.1:0", hub, NoQueries())
-        async with serving_web("127.0.0.1:0", running.calls, hub.monotonic, assets=WebAssets()) as url:
+        queries = NoQueries()
+        running = await serve_grpc("127.0.0.1:0", hub, queries)
+        health = PublicHealth(Hubs(hub), queries.status)
+        async with serving_web("127.0.0.1:0", running.calls, hub.monotonic, assets=WebAssets(), health=health) as url:
             _say_port(int(url.rstrip("/").rpartition(":")[2]))
             await asyncio.Event().wait()
 
