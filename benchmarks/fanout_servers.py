@@ -1,9 +1,11 @@
 """The servers bench_fanout compares, each a process of its own: python -m benchmarks.fanout_servers NAME BYTES.
 
-    liqscape    hub, cursors, stall watch and gRPC service as shipped, over a made-up source of frames
-    floor       gRPC alone: the same bytes, joined and stamped once a tick, written to everybody who has called
+    liqscape         hub, cursors, stall watch and gRPC service as shipped, over a made-up source of frames
+    floor            gRPC alone: the same bytes, joined and stamped once a tick, written to everybody who has called
+    websocket        the first one's sessions over its WebSocket
+    websocket_floor  aiohttp alone: the same bytes as binary messages, to everybody who has opened a WebSocket
 
-Either says `port N` and serves until it is ended. Both collect garbage as rarely as `liqscape serve` does, and make
+Each says `port N` and serves until it is ended. All collect garbage as rarely as `liqscape serve` does, and make
 each tick in the same way: a section of nine delta chunks of one symbol, BYTES in all, the first of which begins with
 the mark that fanout_sink.c looks for.
 """
@@ -11,6 +13,7 @@ the mark that fanout_sink.c looks for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import struct
 import sys
@@ -19,14 +22,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 import grpc
+from aiohttp import web
 
 from liqscape.api.grpc_service import serve_grpc
+from liqscape.api.health import PublicHealth
 from liqscape.api.status_codes import Context
 from liqscape.api.stream_service import STREAM_SERVICE
+from liqscape.api.web_assets import WebAssets
+from liqscape.api.web_service import serving_web
+from liqscape.api.web_socket import SUBPROTOCOL
 from liqscape.axes import TIMEFRAMES
 from liqscape.broadcast.chunks import chunk_entry
 from liqscape.broadcast.frames import section_frame, stamped
 from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import EncodedChunk, ShardDescription, TickRecord
 from liqscape.errors import NotReady
 from liqscape.garbage import collect_garbage_rarely
@@ -123,8 +132,19 @@ async def serve_liqscape(source: MadeUpFrames) -> None:
         await asyncio.Event().wait()
 
 
+async def serve_websocket(source: MadeUpFrames) -> None:
+    """Serve as the product does, by its other door."""
+    async with Hub(source).running() as hub:
+        queries = NoQueries()
+        running = await serve_grpc("127.0.0.1:0", hub, queries)
+        health = PublicHealth(Hubs(hub), queries.status)
+        async with serving_web("127.0.0.1:0", running.calls, hub.monotonic, assets=WebAssets(), health=health) as url:
+            _say_port(int(url.rstrip("/").rpartition(":")[2]))
+            await asyncio.Event().wait()
+
+
 class Floor:
-    """What gRPC itself costs: each caller waits for the next message and writes it."""
+    """What a transport itself costs: each caller waits for the next message and writes it; slow ones miss some."""
 
     def __init__(self, source: MadeUpFrames) -> None:
         self._source = source
@@ -132,10 +152,20 @@ class Floor:
         self._next = asyncio.Event()
 
     async def subscribe(self, request: bytes, context: Context) -> None:
-        """Write every message from the next one on; who is too slow misses some."""
+        """Write every message from the next one on, by gRPC."""
         while True:
             await self._next.wait()
             await context.write(self._message)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Write every message from the next one on, over a WebSocket that nobody reads from."""
+        socket = web.WebSocketResponse(protocols=(SUBPROTOCOL,), compress=False)
+        await socket.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self._next.wait()
+                await socket.send_bytes(self._message)
+        return socket
 
     async def run(self) -> None:
         """Join and stamp the message of each tick once."""
@@ -159,6 +189,18 @@ async def serve_floor(source: MadeUpFrames) -> None:
     await floor.run()
 
 
+async def serve_websocket_floor(source: MadeUpFrames) -> None:
+    """Serve with nothing around aiohttp."""
+    floor = Floor(source)
+    app = web.Application()
+    app.router.add_get("/v1/stream", floor.stream)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _say_port(runner.addresses[0][1])
+    await floor.run()
+
+
 def _say_port(port: int) -> None:
     print(f"port {port}", flush=True)
 
@@ -166,8 +208,13 @@ def _say_port(port: int) -> None:
 SERVERS: Final[dict[str, Callable[[MadeUpFrames], Awaitable[None]]]] = {
     "liqscape": serve_liqscape,
     "floor": serve_floor,
+    "websocket": serve_websocket,
+    "websocket_floor": serve_websocket_floor,
 }
-"""A further door, such as a WebSocket, is an entry here, and an opening and a reader of its frames in fanout_sink.c."""
+"""A further door is an entry here, and an opening and a reader of its frames beside fanout_sink.c."""
+
+SINK_OPTIONS: Final[dict[str, tuple[str, ...]]] = {"websocket": ("session",), "websocket_floor": ("websocket",)}
+"""How the receiver speaks with a server; gRPC where nothing is said."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -133,7 +133,7 @@ STEPS: Final = (
     ),
     Step(
         "fanout",
-        "every client gets every tick, and what a message costs beside gRPC alone",
+        "every client gets every tick, and what a message costs beside its transport alone",
         (PYTHON, "-m", "benchmarks.bench_fanout"),
     ),
     Step(

@@ -29,6 +29,7 @@ from liqscape.broadcast.accounts import Account, OwnAccount
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.hubs import PEER_LAG_S, Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.broadcast.ports import QueryPort
 from liqscape.clock import Clock, SystemClock
 from liqscape.config import ServeConfig
 from liqscape.device.choice import Chosen, choose_backend
@@ -92,7 +93,7 @@ async def serve(
         stack.push_async_callback(server.stop, config.stop_grace_seconds)
         page = None
         if config.http is not None:
-            page = await stack.enter_async_context(_serving_web(config.http, config, server.calls, hub.monotonic))
+            page = await stack.enter_async_context(_serving_web(config.http, config, server.calls, Hubs(hub), engine))
         metrics = None
         if config.metrics is not None:
             from liqscape.api.http_service import serving_http
@@ -195,9 +196,7 @@ async def serving_edge(config: ServeConfig, folder: Path, life: int) -> AsyncIte
         page = None
         if config.http is not None:
             tickets = SharedTickets(supervisor)
-            page = await stack.enter_async_context(
-                _serving_web(config.http, config, server.calls, hubs.monotonic, tickets)
-            )
+            page = await stack.enter_async_context(_serving_web(config.http, config, server.calls, hubs, link, tickets))
         yield RunningEdge(server, page)
 
 
@@ -205,18 +204,21 @@ def _serving_web(
     address: str,
     config: ServeConfig,
     calls: Calls,
-    monotonic: Callable[[], float],
+    hubs: Hubs,
+    queries: QueryPort,
     tickets: TicketOffice | None = None,
 ) -> contextlib.AbstractAsyncContextManager[str]:
     # Not above: a server without a page runs without what the page needs.
+    from liqscape.api.health import PublicHealth
     from liqscape.api.web_assets import WebAssets
     from liqscape.api.web_service import serving_web
 
     return serving_web(
         address,
         calls,
-        monotonic,
+        hubs.monotonic,
         assets=WebAssets.find(),
+        health=PublicHealth(hubs, queries.status),
         tls=None if config.tls is None else HttpTls(config.tls).context,
         tokens=config.tokens is not None,
         insecure=config.insecure,

@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from liqscape.api import http_service
 from liqscape.api.exposition import COUNTERS, REASONS
-from liqscape.api.http_service import MAX_CONNECTIONS, MAX_REQUEST_BYTES, AskStatus, serving_http
+from liqscape.api.health import AskStatus
+from liqscape.api.http_service import MAX_CONNECTIONS, MAX_REQUEST_BYTES, serving_http
 from liqscape.api.query_service import QUERY_SERVICE
 from liqscape.api.stream_service import STREAM_SERVICE
 from liqscape.broadcast.accounts import OwnAccount

@@ -19,8 +19,9 @@ import aiohttp
 import numpy as np
 import pytest
 
-from liqscape.api import web_service
+from liqscape.api import health, web_service
 from liqscape.api.grpc_service import RunningGrpcServer, serve_grpc
+from liqscape.api.health import PublicHealth
 from liqscape.api.http_door import DoorLimits
 from liqscape.api.tls import HttpTls
 from liqscape.api.token_file import changing_tokens, read_tokens
@@ -29,6 +30,7 @@ from liqscape.api.web_assets import WebAssets
 from liqscape.api.web_service import serving_web
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.errors import ConfigError, NotReady
 from liqscape.v1 import stream_pb2
@@ -100,6 +102,7 @@ async def serving(
                 web.grpc.calls,
                 hub.monotonic,
                 assets=WebAssets.find(page_folder(folder)),
+                health=PublicHealth(Hubs(hub), queries.status),
                 tls=None if tls is None else tls.context,
                 tokens=tokens,
             )
@@ -236,6 +239,35 @@ async def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
 
         assert (status, found["error"]["code"]) == (409, "FAILED_PRECONDITION")
         assert found["error"]["retry_after_ms"] == 2000
+
+
+# ---- health
+
+
+async def test_health_needs_no_token_and_tells_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "VERDICT_HOLDS_S", 0.0)
+    async with serving(tmp_path, tokens=True) as web:
+        serving_now = await web.get("healthz")
+        web.queries.state = replace(web.queries.state, state="failed", message="no such file: /home/secret")
+        failed = await web.get("healthz")
+        web.queries.state = replace(web.queries.state, state="building", progress=0.5)
+        building = await web.get("healthz")
+        web.queries.state = replace(web.queries.state, state="serving")
+        web.hub.appended_at -= 60
+        stale = await web.get("healthz")
+        await web.grpc.drain(0)
+        draining = await web.get("healthz")
+
+        assert serving_now == (200, {"status": "serving"})
+        assert failed == (503, {"status": "failed"})
+        assert building == (503, {"status": "building"})
+        assert stale == (503, {"status": "stale"})
+        assert draining == (503, {"status": "draining"})
+
+
+async def test_health_is_not_for_other_sites(tmp_path: Path) -> None:
+    async with serving(tmp_path) as web:
+        assert (await web.get("healthz", Origin="https://evil.example"))[0] == 403
 
 
 # ---- sessions
@@ -464,10 +496,12 @@ async def test_https_and_a_renewed_certificate(tmp_path: Path) -> None:
 
 async def test_an_address_beyond_this_machine_needs_tls_and_tokens(tmp_path: Path) -> None:
     async with serving(tmp_path) as web:
+        verdict = PublicHealth(Hubs(web.hub), web.queries.status)
+        given = (web.grpc.calls, web.hub.monotonic)
         with pytest.raises(ConfigError, match="without encryption"):
-            async with serving_web("0.0.0.0:0", web.grpc.calls, web.hub.monotonic, assets=WebAssets()):
+            async with serving_web("0.0.0.0:0", *given, assets=WebAssets(), health=verdict):
                 pass
         taken = web.url.removeprefix("http://").rstrip("/")
         with pytest.raises(ConfigError, match="cannot listen on"):
-            async with serving_web(taken, web.grpc.calls, web.hub.monotonic, assets=WebAssets()):
+            async with serving_web(taken, *given, assets=WebAssets(), health=verdict):
                 pass

@@ -325,6 +325,7 @@ async def test_server_with_every_door_is_the_same_on_every_edge(recording: tuple
         page = page_of(server)
         for _ in range(6):  # a connection each, so that both edges are met
             await until_told(partial(browser_gets_a_stream, page, token, of_pages))
+            assert await health_of(page, of_pages) == (200, {"status": "serving"})
             async with Client(server.address, tls=tls, token=token) as client, client.stream() as stream:
                 await stream.wait_in_sync(WAIT_S)
                 assert (await client.status()).state == query_pb2.ENGINE_STATE_SERVING
@@ -337,6 +338,15 @@ def page_of(server: Server) -> str:
     found = re.search(r"look at it: +(https://\S+/)", "".join(server.output))
     assert found is not None, server.output
     return found.group(1)
+
+
+async def health_of(page: str, tls: ssl.SSLContext) -> tuple[int, dict[str, str]]:
+    """Ask without a token, over a connection of its own."""
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, force_close=True)) as http,
+        http.get(f"{page}healthz") as answer,
+    ):
+        return answer.status, await answer.json()
 
 
 async def browser_gets_a_stream(page: str, token: str, tls: ssl.SSLContext) -> bool:

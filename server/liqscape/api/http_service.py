@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from aiohttp import web
@@ -20,11 +19,11 @@ from prometheus_client.exposition import choose_encoder
 from liqscape.api.conversions import DataView, status_response
 from liqscape.api.exposition import ServerMetrics
 from liqscape.api.grpc_service import is_loopback, split_address
+from liqscape.api.health import AskStatus, health_answer, health_now
 from liqscape.api.http_door import Door, DoorLimits
 from liqscape.broadcast.accounts import Account, Accounts
 from liqscape.errors import ConfigError
-from liqscape.grid.updates import EngineStatus
-from liqscape.v1 import query_pb2, stream_pb2
+from liqscape.v1 import query_pb2
 
 MAX_CONNECTIONS: Final = 32
 """Two servers of Prometheus, a probe and some people; each holds a few KB."""
@@ -34,10 +33,6 @@ MAX_CONNECTION_S: Final = 10.0
 
 MAX_REQUEST_BYTES: Final = 8192
 """Prometheus sends 300 bytes, a browser 1 KB."""
-
-
-AskStatus = Callable[[], Awaitable[EngineStatus]]
-"""Returns what the engine is doing; never raises. QueryPort.status is one."""
 
 
 class HttpService:
@@ -78,11 +73,7 @@ class HttpService:
 
     async def health(self, _request: web.Request) -> web.Response:
         """Answer 200 where there is data to be had, else 503, with one line that says why."""
-        status = await self._status(await self._accounts.whole())
-        is_healthy, verdict = health_of(status, is_draining=self._view.goodbye is not None)
-        return web.Response(
-            status=200 if is_healthy else 503, text=json.dumps(verdict) + "\n", content_type="application/json"
-        )
+        return health_answer(*await health_now(self._view, self._ask_status))
 
     async def _status(self, account: Account) -> query_pb2.GetStatusResponse:
         return status_response(await self._ask_status(), self._view, account)
@@ -99,23 +90,6 @@ class _Fixed:
 
     def describe(self) -> list[Any]:
         return []
-
-
-def health_of(status: query_pb2.GetStatusResponse, *, is_draining: bool) -> tuple[bool, dict[str, str]]:
-    """Return whether a load balancer should send readers here, and the verdict in a word and a reason.
-
-    An input that has ended is healthy: its last state is what the server was asked to serve.
-    """
-    state = query_pb2.EngineState.Name(status.state).removeprefix("ENGINE_STATE_").lower()
-    if status.state == query_pb2.ENGINE_STATE_FAILED:
-        return False, {"status": state, "reason": f"the engine has failed: {status.message}"}
-    if is_draining:
-        return False, {"status": "draining", "reason": "the server is stopping"}
-    if status.state == query_pb2.ENGINE_STATE_BUILDING:
-        return False, {"status": state, "reason": status.message or "history is still being built"}
-    if stream_pb2.DATA_STATE_STALE in status.states:
-        return False, {"status": "stale", "reason": f"no tick after {status.tick} for longer than is usual"}
-    return True, {"status": state}
 
 
 @contextlib.asynccontextmanager

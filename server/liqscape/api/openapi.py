@@ -88,6 +88,11 @@ _SWEPT: Final = {
         "meaning": {"type": "string"},
     },
 }
+_HEALTH: Final = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"type": "string", "description": "for example serving, building, stale or draining"}},
+}
 _TICKET: Final = {
     "type": "object",
     "properties": {"ticket": {"type": "string"}, "expires_in_s": _NUMBER},
@@ -111,6 +116,7 @@ def openapi_document() -> dict[str, Any]:
             " of a model. Messages are those of the proto files, in the JSON that protobuf defines for them.",
         },
         "paths": {
+            "/healthz": {"get": _health()},
             "/v1/status": _get("What the server is doing, and how old its data are.", {}, _ref("GetStatusResponse")),
             "/v1/instruments": _get("Instruments and their rules.", {}, _ref("ListInstrumentsResponse")),
             "/v1/grid": _get("An exact grid.", GRID_PARAMETERS, _parts("GridHeader", "GridFragment")),
@@ -153,6 +159,15 @@ def _operation(about: str, parameters: Mapping[str, Parameter], answer: Mapping[
             },
         },
     }
+
+
+def _health() -> dict[str, Any]:
+    """Return the operation that needs no token and answers alike whether it says yes or no."""
+    about = "Whether there is data to be had: 200 or 503."
+    operation = _operation(about, {}, _HEALTH)
+    described = operation["responses"]
+    responses = {"200": described["200"], "403": described["403"], "503": described["200"]}
+    return operation | {"security": [{}], "responses": responses}
 
 
 def _ref(name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The page, questions as JSON, and the stream over a WebSocket: one HTTP server beside the gRPC one.
 
 Every question and every session goes through the gate of the gRPC server, see calls.py: the same tokens, limits and
-counters. The page's own files need no token; they tell nothing.
+counters. The page's own files and /healthz need no token; they tell nothing, or a word.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from liqscape.api.auth import AUTHORIZATION_KEY, Metadata, check_exposure
 from liqscape.api.calls import CallContext, CallFailure, Calls
 from liqscape.api.grpc_service import is_loopback, split_address
+from liqscape.api.health import PublicHealth
 from liqscape.api.http_door import Door, DoorLimits
 from liqscape.api.openapi import openapi_document
 from liqscape.api.status_codes import STATUS_CODES
@@ -91,13 +92,17 @@ class WebService:
         calls: the services behind the gate.
         assets: the files of the page.
         tickets: that stand for tokens.
+        health: whether there is data to be had.
         is_local: the server listens on loopback alone.
     """
 
-    def __init__(self, calls: Calls, assets: WebAssets, tickets: TicketOffice, *, is_local: bool) -> None:
+    def __init__(
+        self, calls: Calls, assets: WebAssets, tickets: TicketOffice, health: PublicHealth, *, is_local: bool
+    ) -> None:
         self._calls = calls
         self._assets = assets
         self._tickets = tickets
+        self._health = health
         self._is_local = is_local
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -114,6 +119,7 @@ class WebService:
         app = web.Application(middlewares=(within_bounds,), client_max_size=1)
         app.router.add_get("/", self.page)
         app.router.add_get("/static/{path:.+}", self.file)
+        app.router.add_get("/healthz", self._health.answer)
         app.router.add_get("/v1/status", self.status)
         app.router.add_get("/v1/instruments", self.instruments)
         app.router.add_get("/v1/grid", self.grid)
@@ -277,6 +283,7 @@ async def serving_web(
     monotonic: Callable[[], float],
     *,
     assets: WebAssets,
+    health: PublicHealth,
     tls: ssl.SSLContext | None = None,
     tokens: bool = False,
     insecure: bool = False,
@@ -289,6 +296,7 @@ async def serving_web(
         calls: the services behind the gate.
         monotonic: seconds, for tickets.
         assets: the files of the page.
+        health: whether there is data to be had.
         tls: None = clear text.
         tokens: whether callers need one.
         insecure: serve beyond this machine in clear, or whoever asks.
@@ -300,7 +308,7 @@ async def serving_web(
     host, port = split_address(address)
     is_local = is_loopback(host)
     check_exposure(address, loopback=is_local, tls=tls is not None, tokens=tokens, insecure=insecure)
-    service = WebService(calls, assets, tickets or OwnTickets(monotonic), is_local=is_local)
+    service = WebService(calls, assets, tickets or OwnTickets(monotonic), health, is_local=is_local)
     doors: list[Door] = []
     runner = web.AppRunner(
         service.application(lambda: doors[0]),

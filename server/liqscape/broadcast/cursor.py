@@ -85,7 +85,6 @@ class Cursor:
         self._sent_at = hub.monotonic()
         self._ages_at = self._sent_at + max_age_s
         self._place = hub.new_place()
-        self._is_plain = credits is None and not cadence_ms  # neither holds the reader back
         self._frame_to_sent = hub.timings.freshness[Stage.FRAME_TO_SENT]
         self._changes_due_at = self._sent_at
         self._position: Position | None = None  # what the message under way leads to
@@ -113,7 +112,7 @@ class Cursor:
         frame = None if is_at_rest else self.poll()
         while frame is None and not self.is_over:
             self._waiter = waiter = asyncio.get_running_loop().create_future()
-            if is_at_rest and self._is_plain and self._hub.goodbye is None:
+            if is_at_rest and not self._cadence_ms and self._has_credit and self._hub.goodbye is None:
                 self._hub.await_tick(waiter, self._sent_at + self._heartbeat_s)
                 await waiter
                 frame = self._step() or self.poll()
@@ -162,9 +161,10 @@ class Cursor:
         if step.keyframes:
             self._keyframes += step.keyframes
             self._hub.counters.keyframes += step.keyframes
-        self.free_since = max(self._hub.appended_at, self._changes_due_at)
+        credit_since = self._credits.free_since if self._credits else 0.0
+        self.free_since = max(self._hub.appended_at, self._changes_due_at, credit_since)
         self._changes_due_at = self._sent_at = now
-        return step.frame
+        return self._count(step.frame, now, is_data=True)
 
     def sent(self, size_bytes: int) -> None:
         """Count the frame last returned, now that the transport has taken it."""
@@ -281,10 +281,12 @@ class Cursor:
         """
         assert self._credits is not None
         now = self._hub.monotonic()
+        had_credit = self._credits.are_left
         self._credits.acknowledge(frames, now)
         while self._underway and self._underway[0][0] <= frames:
             self._hub.timings.freshness[Stage.SENT_TO_ACKNOWLEDGED].observe(now - self._underway.popleft()[1])
-        self._wake()
+        if not had_credit:  # else nothing that the reader waits for has changed
+            self._wake()
 
     def change(self, selection: Selection, cadence_ms: int) -> None:
         """Serve other channels, or in another cadence class, from the next frame on."""

@@ -14,6 +14,7 @@ from liqscape.api.auth import Authenticator
 from liqscape.api.calls import Calls
 from liqscape.api.conversions import grid_fragments, grid_header
 from liqscape.api.gate import Gate
+from liqscape.api.health import PublicHealth, health_answer
 from liqscape.api.limits import DEFAULT_LIMITS
 from liqscape.api.map_conversions import map_fragments, map_header
 from liqscape.api.openapi import openapi_document
@@ -22,14 +23,19 @@ from liqscape.api.web_answers import parts_json, row_json, swept_json
 from liqscape.api.web_assets import WebAssets
 from liqscape.api.web_service import WebService
 from liqscape.broadcast.counters import StreamCounters
-from tests.fake_engine import grid_answer, map_answer
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
+from liqscape.broadcast.in_process import InProcessFrameSource
+from tests.fake_engine import FakeEngine, FakeQueries, grid_answer, map_answer
 
 DOCUMENT = openapi_document()
 
 
 def test_every_path_that_answers_as_json() -> None:
     gate = Gate(Authenticator(), DEFAULT_LIMITS, StreamCounters(), lambda: 0.0)
-    service = WebService(Calls(gate, ()), WebAssets(), OwnTickets(lambda: 0.0), is_local=True)
+    hubs = Hubs(Hub(InProcessFrameSource(FakeEngine().shard)))
+    health = PublicHealth(hubs, FakeQueries(FakeEngine()).status)
+    service = WebService(Calls(gate, ()), WebAssets(), OwnTickets(lambda: 0.0), health, is_local=True)
     routes = service.application(lambda: None).router.routes()  # type: ignore[arg-type, return-value]
     served = {(route.method.lower(), route.resource.canonical) for route in routes if route.resource is not None}
 
@@ -56,6 +62,15 @@ def test_grids_maps_rows_and_swept_cells_are_as_described() -> None:
     assert_fits(parts_json(map_parts), "/v1/map")
     assert_fits(row_json(map_parts), "/v1/row")
     assert_fits(swept_json(grid_parts), "/v1/swept")
+
+
+def test_health_is_as_described_whether_it_says_yes_or_no() -> None:
+    responses = DOCUMENT["paths"]["/healthz"]["get"]["responses"]
+    for is_healthy, status in ((True, "200"), (False, "503")):
+        body = health_answer(is_healthy, {"status": "draining"}).body
+        assert isinstance(body, bytes)
+        check(orjson.loads(body), responses[status]["content"]["application/json"]["schema"])
+    assert DOCUMENT["paths"]["/healthz"]["get"]["security"] == [{}]
 
 
 def test_what_does_not_fit_is_noticed() -> None:

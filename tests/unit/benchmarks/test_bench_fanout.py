@@ -1,4 +1,4 @@
-"""What clients got is counted, the cost is what the floor adds to, and a small run of both servers is whole."""
+"""What clients got is counted, the cost is what the floor adds to, and a small run of all servers is whole."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ WINDOW = Window(
 
 def comparison(*, ours_ns: tuple[int, ...], clients: int = 100) -> Comparison:
     windows = [replace(WINDOW, cpu_ns=cpu_ns) for cpu_ns in ours_ns]
-    return Comparison(clients, 2000, {"liqscape": windows, "floor": [WINDOW] * len(windows)})
+    floor = [WINDOW] * len(windows)
+    sessions = [replace(WINDOW, cpu_ns=33_000_000, conflated=4, messages=396)] * len(windows)
+    return Comparison(
+        clients,
+        2000,
+        {"liqscape": windows, "floor": floor, "websocket": sessions, "websocket_floor": floor},
+    )
 
 
 def test_ratio_is_taken_round_by_round_and_its_spread_is_told() -> None:
@@ -43,6 +49,22 @@ def test_ratio_is_taken_round_by_round_and_its_spread_is_told() -> None:
     assert figures["100 clients, 2 KB, a message"] == "60 us, floor 50 us; x 1.20 (1.10 to 1.50)"
     assert figures["100 clients, 2 KB, latency p50 / p99"] == "2.0 / 5.0 ms, floor 2.0 / 5.0 ms"
     assert verdict([found]) == "nothing"
+
+
+def test_a_websocket_is_measured_against_its_own_floor_and_beside_grpc() -> None:
+    found = comparison(ours_ns=(22_000_000, 44_000_000))
+
+    figures = found.figures()
+
+    assert found.ratios("websocket") == pytest.approx([1 / 0.6, 1 / 0.6], rel=1e-2)
+    assert figures["WebSocket, 100 clients, 2 KB, a message"] == (
+        "83 us, floor 50 us; x 1.67 (1.67 to 1.67); x 1.14 (0.76 to 1.52) beside gRPC"
+    )
+    assert figures["WebSocket, 100 clients, 2 KB, latency p50 / p99"] == (
+        "2.0 / 5.0 ms, floor 2.0 / 5.0 ms; 1.0% of ticks conflated, floor 0.0% missed"
+    )
+    assert verdict([found], "websocket") == "nothing"
+    assert verdict([found]) == "100 clients, 2 KB: x 1.65"
 
 
 def test_ticks_that_a_busy_machine_merged_or_lost_are_told() -> None:
@@ -96,11 +118,13 @@ def test_reader_gets_one_marked_message_of_the_size_asked_for_at_each_tick(frame
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile the receiver")
-def test_few_clients_get_every_tick_from_both_servers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_clients_get_every_tick_from_all_servers(capsys: pytest.CaptureFixture[str]) -> None:
     status = bench_fanout.main(["--clients", "3", "--bytes", "2000", "--rounds", "1", "--seconds", "0.25"])
 
     assert status == 0
-    assert "3 clients, 2 KB, a message" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "  3 clients, 2 KB, a message" in printed
+    assert "WebSocket, 3 clients, 2 KB, a message" in printed
 
 
 def test_without_gcc_nothing_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,5 +144,6 @@ def test_full_run_is_stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
     assert bench_fanout.main([]) == 0
     (record,) = map(json.loads, stored)
-    assert record["result"]["comparisons"][0]["ratios"] == [1.1]
+    assert record["result"]["comparisons"][0]["ratios"]["liqscape"] == [1.1]
+    assert record["result"]["comparisons"][0]["websocket_over_grpc"] == pytest.approx([1.515], rel=1e-3)
     assert record["figures"]["wanted and not reached: x 1.25 from 100 clients on"] == "nothing"

@@ -449,6 +449,104 @@ async def test_acknowledgement_change_and_stop_wake_a_reader_that_waits() -> Non
     assert await asyncio.wait_for(waiting, 5) is None
 
 
+async def passes(count: int = 5) -> None:
+    """Let the event loop do what is due; a reader that is woken has looked by then."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_acknowledgement_with_credit_left_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = Origin()
+    cursor, replica = session(origin, window=3), Replica()
+    read_and_acknowledge(cursor, replica)
+    origin.step()
+    read(cursor, replica)
+    looks: list[bytes | None] = []
+    poll = Cursor.poll
+
+    def counted(self: Cursor) -> bytes | None:
+        looks.append(poll(self))
+        return looks[-1]
+
+    monkeypatch.setattr(Cursor, "poll", counted)
+    waiting = asyncio.create_task(cursor.next_frame())
+    await passes()
+    before = len(looks)
+
+    cursor.acknowledge(replica.frames)
+    await passes()
+
+    assert len(looks) == before
+    cursor.stop()
+    assert await asyncio.wait_for(waiting, 5) is None
+
+
+async def test_session_that_slept_gets_the_very_bytes_that_one_who_polls_gets() -> None:
+    origin = Origin(rows=30)
+    sleeper, poller, replica = session(origin), session(origin), Replica()
+    read_and_acknowledge(sleeper, replica)
+    read_and_acknowledge(poller, Replica())
+
+    for ticks in [1, 1, 3, 1, 2, 1]:
+        sleeping = asyncio.create_task(sleeper.next_frame())
+        await passes()
+        origin.step(ticks)
+        origin.now_s += 0.25
+        frame = await asyncio.wait_for(sleeping, 5)
+
+        assert frame == poller.poll()
+        assert sleeper.free_since == poller.free_since
+        replica.apply(frame or b"")
+        for cursor in (sleeper, poller):
+            cursor.acknowledge(replica.frames)
+    assert_equals_engine(replica, origin.engine)
+
+
+async def test_sleep_of_a_session_ends_with_the_tick_only_while_credit_is_left() -> None:
+    origin = Origin()
+    cursor, replica = session(origin), Replica()
+    read_and_acknowledge(cursor, replica)
+    for _ in range(2):
+        served = asyncio.create_task(cursor.next_frame())
+        await passes()
+        origin.step()
+        frame = await asyncio.wait_for(served, 5)
+        replica.apply(frame or b"")
+
+    sleeping = asyncio.create_task(cursor.next_frame())
+    await passes()
+    for _ in range(2):
+        origin.step()
+        await passes()
+    held_back = not sleeping.done()
+    cursor.acknowledge(replica.frames)
+    merged = await asyncio.wait_for(sleeping, 5)
+
+    assert held_back
+    assert stream_pb2.Frame.FromString(merged or b"").ticks_conflated == 1
+
+
+async def test_cadence_asked_for_on_the_way_holds_a_session_that_sleeps_back() -> None:
+    origin = Origin()
+    cursor, replica = session(origin), Replica()
+    read_and_acknowledge(cursor, replica)
+    cursor.change(origin.hub.select(()), 5000)
+    read_and_acknowledge(cursor, replica)
+    origin.step()
+    read_and_acknowledge(cursor, replica)
+
+    sleeping = asyncio.create_task(cursor.next_frame())
+    await passes()
+    origin.step()
+    await passes()
+    held_back = not sleeping.done()
+    cursor.stop()
+    last = await asyncio.wait_for(sleeping, 5)
+
+    assert held_back
+    assert last is None
+
+
 def test_time_from_sent_to_acknowledged_is_that_of_messages_of_changes() -> None:
     origin = Origin()
     cursor, replica = session(origin), Replica()
