@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liqscape import __version__
-from liqscape.config import BACKENDS, DEFAULT_DRAIN_SECONDS, DEFAULT_LISTEN
+from liqscape.config import (
+    BACKENDS,
+    DEFAULT_DRAIN_SECONDS,
+    DEFAULT_LISTEN,
+    DEFAULT_SNAPSHOT_SECONDS,
+    JOURNAL_SYNCS,
+)
 from liqscape.errors import ConfigError, LiqscapeError
 from liqscape.logs import LOG_FORMATS, LOG_LEVELS
 
@@ -118,6 +124,19 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", default="1", help="recorded seconds a second, or max to build at once (history only)"
     )
     parser.add_argument("--at-end", choices=("stay", "exit"), default="stay", help="when the input ends (default stay)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="journal and snapshots to restart from (default: off)")
+    parser.add_argument(
+        "--journal-sync",
+        choices=JOURNAL_SYNCS,
+        default="second",
+        help="how often it must reach the disk (default second)",
+    )
+    parser.add_argument(
+        "--snapshot-seconds",
+        default=str(DEFAULT_SNAPSHOT_SECONDS),
+        metavar="SECONDS",
+        help=f"between two snapshots (default {DEFAULT_SNAPSHOT_SECONDS:g})",
+    )
     parser.add_argument("--listen", default=DEFAULT_LISTEN, help=f"HOST:PORT (default {DEFAULT_LISTEN}; port 0: any)")
     parser.add_argument(
         "--insecure", action="store_true", help="allow an address other than loopback without TLS or tokens"

@@ -26,6 +26,7 @@ from liqscape.clock import Clock, SystemClock
 from liqscape.config import MANY_VENUES, ServeConfig, SourceConfig
 from liqscape.device.choice import Chosen, choose_backend
 from liqscape.device.memory_budget import MemoryBudget, needs
+from liqscape.durability import keeper_of, open_data_folder
 from liqscape.engine import EngineThread
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import EventSource, Progress
@@ -33,6 +34,7 @@ from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
 from liqscape.instruments import Instrument, find_instrument
+from liqscape.journal.data_folder import DataFolder
 from liqscape.metrics import Timings
 from liqscape.model_file import ModelFile, read_model_file
 
@@ -59,14 +61,14 @@ class RunningServer:
     drain: Callable[[], Awaitable[None]]
 
 
-def build_source(config: SourceConfig, clock: Clock) -> EventSource:
-    """Return the input a configuration asks for.
+def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None) -> EventSource:
+    """Return the input a configuration asks for; of a simulation, the one that began then.
 
     Raises:
         ConfigError: a setting does not fit the kind. InputDataError: the recording breaks a rule.
     """
     if config.kind == "simulate":
-        return _build_simulation(config, clock)
+        return _build_simulation(config, clock, start_ns)
     from liqscape.feeds.history import HistorySource
     from liqscape.feeds.recordings import recordings_folder
 
@@ -83,7 +85,7 @@ def build_source(config: SourceConfig, clock: Clock) -> EventSource:
     )
 
 
-def _build_simulation(config: SourceConfig, clock: Clock) -> EventSource:
+def _build_simulation(config: SourceConfig, clock: Clock, start_ns: int | None) -> EventSource:
     from liqscape.feeds.simulate import SimulateSource
     from liqscape.feeds.simulated_venues import find_scenario, many_venues
 
@@ -100,6 +102,8 @@ def _build_simulation(config: SourceConfig, clock: Clock) -> EventSource:
         instruments=instruments,
         scenario=find_scenario(config.scenario),
         clock=clock,
+        start_ns=start_ns,
+        follows_clock=True,
         speed=config.speed,
     )
 
@@ -119,10 +123,23 @@ async def serve(
         choose: returns the backend for its name and the number of a device.
 
     Raises:
-        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols.
+        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols, or what is in the
+            data folder was made with other settings.
     """
-    clock = clock or SystemClock()
-    source = build_source(config.source, clock)
+    folder, start_ns = open_data_folder(config)
+    with contextlib.nullcontext() if folder is None else contextlib.closing(folder):
+        await _serve(config, use, clock or SystemClock(), choose, folder, start_ns)
+
+
+async def _serve(
+    config: ServeConfig,
+    use: Callable[[RunningServer], Awaitable[None]],
+    clock: Clock,
+    choose: Callable[[str, int], Chosen],
+    folder: DataFolder | None,
+    start_ns: int | None,
+) -> None:
+    source = build_source(config.source, clock, start_ns)
     about = source.description
     chosen = choose(config.backend, config.device)
     _LOG.info("backend %s", chosen)
@@ -132,6 +149,8 @@ async def serve(
             budget.admit(symbol, need)
     backend = chosen.backend
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
+    rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
+    keeper = None if folder is None else keeper_of(folder, config, about, model, rolls_per_tick)
     shard = Shard(
         about.instruments,
         backend,
@@ -139,7 +158,8 @@ async def serve(
         mixes=model.inflow_mixes,
         size_mixes=model.size_mixes,
         with_open_only=config.with_open_only,
-        rolls_per_tick=DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick,
+        rolls_per_tick=rolls_per_tick,
+        on_closed=None if keeper is None else keeper.record,
     )
     description = ShardDescription(
         source_id=config.source_id,
@@ -162,6 +182,7 @@ async def serve(
         publish=frames.publish,
         on_end=lambda: _set_from_thread(loop, ended),
         timings=timings,
+        keeper=keeper,
     )
     hub = Hub(frames, timings=timings)
     server = await serve_grpc(
