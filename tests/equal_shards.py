@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+
+import numpy as np
 
 from benchmarks.gpu.equal_payloads import same, uncompressed
 from liqscape.broadcast.encoder import StreamEncoder
@@ -39,6 +43,28 @@ def differences(one: Shard, other: Shard) -> list[str]:
     return [name for name in {**held[0], **held[1]} if not same(held[0].get(name), held[1].get(name))]
 
 
+def fingerprint(shard: Shard) -> str:
+    """Return a digest of all that differences compares."""
+    digest = hashlib.sha256()
+    _feed(digest.update, dict(_held(shard)))
+    return digest.hexdigest()[:16]
+
+
+def _feed(take: Callable[[bytes], object], value: object) -> None:
+    if isinstance(value, np.ndarray):
+        take(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+    elif is_dataclass(value) and not isinstance(value, type):
+        _feed(take, [getattr(value, field.name) for field in fields(value)])
+    elif isinstance(value, Mapping):
+        _feed(take, [part for item in value.items() for part in item])
+    elif isinstance(value, list | tuple):
+        take(str(len(value)).encode())
+        for item in value:
+            _feed(take, item)
+    else:
+        take(f"{value!r};".encode())
+
+
 def _held(shard: Shard) -> Iterator[tuple[str, object]]:
     yield "tick", (shard.tick, shard.end_ns)
     market = shard.market.snapshot()
@@ -47,10 +73,7 @@ def _held(shard: Shard) -> Iterator[tuple[str, object]]:
         yield f"channels of {symbol}", _channels(view)
         yield f"prices of {symbol}", (view.mark_price, view.source_watermark_ns, view.scale, view.coverage)
         for model in PositionModel:
-            try:
-                book = shard.live_book(symbol, model)
-            except Exception:  # it is not kept
-                continue
+            book = shard.live_book(symbol, model)
             yield f"cohorts of {symbol}, {model.value}", book.cohorts()
             ledger = view.ledger_of(model)
             yield f"events of {symbol}, {model.value}", _columns(ledger.columns())
@@ -68,4 +91,4 @@ def _columns(events: LedgerColumns) -> list[object]:
 
 def _counted(counters: object) -> dict[str, int]:
     assert isinstance(counters, dict)
-    return {name: count for name, count in counters.items() if count}
+    return {name: count for name, count in sorted(counters.items()) if count}

@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 _COMMANDS = {
     "serve": ("run a server on simulated or recorded data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
+    "journal": ("check, compact or repair the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),
@@ -65,6 +66,10 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
             from liqscape.token_command import add_token_arguments
 
             add_token_arguments(parser)
+        elif name == "journal":
+            from liqscape.journal_command import add_journal_arguments
+
+            add_journal_arguments(parser)
         elif name == "doctor":
             from liqscape.doctor import add_doctor_arguments
 
@@ -97,6 +102,10 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.token_command import run_token
 
             return run_token(namespace)
+        if namespace.command == "journal":
+            from liqscape.journal_command import run_journal
+
+            return run_journal(namespace)
         if namespace.command == "doctor":
             from liqscape.doctor import run_doctor
 

@@ -53,6 +53,7 @@ class Keeper:
     Attributes:
         counters: for people; see api.exposition.
         message: what is wrong at present, in words; empty while nothing is.
+        committed_tick: the newest tick that would outlive this process if it were killed now.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Keeper:
             damaged_files=0,
         )
         self.message = ""
+        self.committed_tick = 0
         self._folder = folder
         self._settings = settings
         self._sync = sync
@@ -95,6 +97,11 @@ class Keeper:
         self._stopping = threading.Event()
         self._maintainer = threading.Thread(target=self._maintain_until_stopped, name="journal", daemon=True)
 
+    @property
+    def is_snapshotting(self) -> bool:
+        """Return whether a snapshot is being written, or waits to be taken over."""
+        return self._snapshotting is not None
+
     def restore(self, shard: Shard, report: Callable[[str], None]) -> TickOutput | None:
         """Bring a new shard to where an earlier one ended; return what its stream begins with, if it was rendered.
 
@@ -107,6 +114,7 @@ class Keeper:
         """
         found = recover(self._folder, self._sync, shard, report)
         self._journal = found.journal
+        self.committed_tick = shard.tick
         self._truncate_before = found.snapshot_tick + 1
         self.counters["journal_ticks_replayed"] = found.replayed
         self.counters["journal_ticks_lost"] = found.lost
@@ -178,6 +186,7 @@ class Keeper:
             return
         self.counters["journal_ticks"] += len(self._waiting)
         self.counters["journal_bytes"] += self._waiting_bytes
+        self.committed_tick = self._waiting[-1][0]
         if self._retry_at is not None:
             _LOG.warning("the journal is written again; %d ticks that waited are in it", len(self._waiting))
         self._retry_at, self.message = None, ""

@@ -139,6 +139,10 @@ def _replay(
             shard.replay(_tick(tick, body))
     except StoreDamaged as error:
         damage = error
+    except BaseException:
+        if journal is not None:
+            journal.close()
+        raise
     else:
         return journal, 0, 0
     lost = _lost(journal, shard.tick)

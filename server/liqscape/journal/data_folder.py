@@ -21,7 +21,7 @@ from liqscape.errors import ConfigError
 from liqscape.journal.snapshot_file import read_snapshot, sync_folder
 from liqscape.journal.snapshot_folder import SnapshotFolder, aside_of
 from liqscape.journal.sqlite_store import SqliteJournal
-from liqscape.journal.store import StoreDamaged
+from liqscape.journal.store import StoreDamaged, StoreUnavailable
 
 
 class DataFolder:
@@ -57,6 +57,17 @@ class DataFolder:
     def open_journal(self, sync: str = "second") -> SqliteJournal:
         """Return the journal, a new one where there is none. See SqliteJournal."""
         return SqliteJournal(self.journal_path, sync, read_only=self.read_only)
+
+    def try_journal(self) -> SqliteJournal | None:
+        """Return the journal, None where it cannot be opened."""
+        try:
+            return self.open_journal()
+        except (StoreDamaged, StoreUnavailable):
+            return None
+
+    def beside_journal(self) -> list[Path]:
+        """Return the files in which SQLite keeps what is not in the journal's own yet, whether they exist or not."""
+        return [self.journal_path.with_name(self.journal_path.name + ending) for ending in ("-wal", "-shm")]
 
     @property
     def is_new(self) -> bool:
@@ -122,11 +133,7 @@ class DataFolder:
         rebuilt = self.journal_path.with_name("rebuilt.sqlite")
         rebuilt.unlink(missing_ok=True)
         aside: list[Path] = []
-        beside = [
-            self.journal_path,
-            *(self.journal_path.with_name(self.journal_path.name + e) for e in ("-wal", "-shm")),
-        ]
-        for path in beside:
+        for path in (self.journal_path, *self.beside_journal()):
             if path.exists():
                 aside.append(aside_of(path))
                 shutil.copyfile(path, aside[-1])
@@ -134,7 +141,7 @@ class DataFolder:
             if good:
                 journal.copy_to(rebuilt, good[0], good[-1])
             journal.close()
-        for path in beside[1:]:
+        for path in self.beside_journal():
             path.unlink(missing_ok=True)  # it would be taken for the log of the file that comes in place of this one
         if rebuilt.exists():
             rebuilt.replace(self.journal_path)
