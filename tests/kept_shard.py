@@ -6,9 +6,10 @@ import time
 from itertools import islice
 from pathlib import Path
 
+from liqscape.device.backend import Backend
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import Event
-from liqscape.grid.shard import Shard
+from liqscape.grid.shard import Shard, TickObserver
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
@@ -20,6 +21,12 @@ from tests.property.made_up_days import short_frames
 def market_ticks(count: int, seed: int = 1) -> list[list[Event]]:
     """Return the first ticks of a small market."""
     return list(islice(small_market(seed), count))
+
+
+def new_shard(on_closed: TickObserver | None = None, backend: Backend | None = None) -> Shard:
+    """Return a shard of the small market that has taken nothing; of its channels one rolls in a tick, others wait."""
+    with short_frames():
+        return Shard(INSTRUMENTS, backend or NumpyBackend(), lambda: 0, rolls_per_tick=1, on_closed=on_closed)
 
 
 class KeptShard:
@@ -37,8 +44,7 @@ class KeptShard:
         self.now = 0.0
         self.folder = DataFolder(folder)
         self.keeper = Keeper(self.folder, {"made": "up"}, sync, snapshot_seconds, monotonic=lambda: self.now)
-        with short_frames():
-            self.shard = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0, on_closed=self.keeper.record)
+        self.shard = new_shard(self.keeper.record)
         self.first = self.keeper.restore(self.shard, lambda text: None)
 
     def take(self, ticks: list[list[Event]], until: int) -> None:
@@ -65,8 +71,7 @@ class KeptShard:
 
 def reference(ticks: list[list[Event]], until: int) -> Shard:
     """Return a shard that took the ticks up to a number and never ended."""
-    with short_frames():
-        shard = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0)
+    shard = new_shard()
     for tick in ticks[:until]:
         for event in tick:
             shard.accept(event)

@@ -229,8 +229,6 @@ class Keeper:
         self._truncate_before = kept[0] + 1 if kept else 0
         if 0 < self._let_go_until <= tick:
             self._let_go_until = 0
-            self._waiting = [record for record in self._waiting if record[0] > tick]
-            self._waiting_bytes = sum(len(body) for _, body in self._waiting)
             self._commit()
 
     def _maintain_until_stopped(self) -> None:

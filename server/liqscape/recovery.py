@@ -20,7 +20,6 @@ from liqscape.journal.plain_values import UnreadableValue, build, flatten
 from liqscape.journal.snapshot_file import StoredSnapshot, read_snapshot
 from liqscape.journal.sqlite_store import SqliteJournal
 from liqscape.journal.store import StoreDamaged
-from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.tick_codec import UnreadableTick, decode_tick
 
 _LOG = logging.getLogger(__name__)
@@ -100,11 +99,13 @@ def stored_snapshot(snapshot: ShardSnapshot, settings: Mapping[str, Any]) -> Sto
     return StoredSnapshot(STATE_VERSION, snapshot.tick, settings, tree, arrays)
 
 
-def _tick(tick: int, body: bytes) -> ClosedTick:
+def _replay_tick(shard: Shard, tick: int, body: bytes) -> None:
     try:
-        return decode_tick(body)
+        shard.replay(decode_tick(body))
     except UnreadableTick as error:  # its checksum is right, so it was written like this
         raise ConfigError(f"tick {tick} of the journal was written by another version: {error}") from error
+    except ModelError as error:
+        raise ModelError(f"tick {tick} of the journal cannot be taken: {error}; use another data folder") from error
 
 
 def _restore(folder: DataFolder, shard: Shard, report: Callable[[str], None]) -> int:
@@ -136,7 +137,7 @@ def _replay(
         for tick, body in journal.read(first):
             if (tick - first) % 100 == 0:
                 report(f"replaying the journal: tick {tick:,} of {newest:,}")
-            shard.replay(_tick(tick, body))
+            _replay_tick(shard, tick, body)
     except StoreDamaged as error:
         damage = error
     except BaseException:

@@ -29,16 +29,14 @@ from typing import Final
 from unittest import mock
 
 from liqscape import keeper as keeper_module
-from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import Event
-from liqscape.grid.shard import Shard
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
 from liqscape.market.closed_tick import ClosedTick
-from tests.crash.small_market import INSTRUMENTS, small_market
+from tests.crash.small_market import small_market
 from tests.equal_shards import Stream, fingerprint
-from tests.property.made_up_days import short_frames
+from tests.kept_shard import new_shard
 
 SNAPSHOT_TICKS: Final = 25
 MAINTAIN_SECONDS: Final = 0.02
@@ -126,8 +124,8 @@ def _live(folder: Path, ticks: list[list[Event]], sync: str, pipe: int) -> None:
         if keeper.committed_tick == tick:
             say(f"committed {tick}")
 
-    with mock.patch.object(keeper_module, "MAINTAIN_SECONDS", MAINTAIN_SECONDS), short_frames():
-        shard = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0, on_closed=record)
+    with mock.patch.object(keeper_module, "MAINTAIN_SECONDS", MAINTAIN_SECONDS):
+        shard = new_shard(record)
         data = DataFolder(folder)
         keeper = Keeper(data, {}, sync, SNAPSHOT_TICKS, monotonic=lambda: float(shard.tick))
         output = keeper.restore(shard, lambda text: None)
@@ -161,8 +159,7 @@ class Folder:
         self._market = small_market(seed)
         self._ticks: list[list[Event]] = []
         self._committed = 0
-        with short_frames():
-            self._reference = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0)
+        self._reference = new_shard()
 
     def live_and_die(self, random: Random, found: Found) -> None:
         """Let a child live for a while.

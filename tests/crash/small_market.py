@@ -27,6 +27,9 @@ from tests.unit.synthetic_market import EXAMPLE_MINUTE
 HISTORY_TICKS: Final = 8
 """Ticks at the beginning of which none is rendered."""
 
+SILENT_TICKS: Final = {"BTC": 0, "ETH": 12}
+"""Ticks before the first price of a symbol: samples of open interest are held until then."""
+
 __all__ = ["INSTRUMENTS", "small_market"]
 
 
@@ -45,10 +48,8 @@ def small_market(seed: int) -> Iterator[list[Event]]:
             jump = random.choice((-60, -12, 12, 60)) if random.random() < 0.05 else random.randint(-3, 3)
             rows[symbol] = min(max(rows[symbol] + jump, 1200), 20_000)
         for instrument in INSTRUMENTS:
-            said = _prices(instrument, rows[instrument.symbol], begin_ns, time_ns, random)
-            if number == 1 and not said:
-                said = [MarkPrice(instrument.instrument_id, begin_ns, _price(instrument, rows[instrument.symbol]))]
-            events += said
+            if number > SILENT_TICKS[instrument.symbol]:
+                events += _prices(instrument, rows[instrument.symbol], begin_ns, time_ns, random)
             if random.random() < 0.3 or number == 1:
                 change = random.randint(-(10**9), 10**9)
                 levels[instrument.instrument_id] = max(0, levels[instrument.instrument_id] + change)

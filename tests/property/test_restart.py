@@ -25,6 +25,7 @@ def new_shard(day: Day, journal: list[bytes] | None = None) -> Shard:
             day.instruments,
             NumpyBackend(),
             lambda: 0,
+            rolls_per_tick=1,
             on_closed=None if journal is None else lambda tick, closed: journal.append(encode_tick(closed)),
         )
 

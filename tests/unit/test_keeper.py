@@ -8,6 +8,7 @@ the oldest; the failure logged each time.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -58,6 +59,10 @@ class FailingStore:
     def _check(self) -> None:
         if self.is_full:
             raise StoreUnavailable("disk is full")
+
+
+def refuse(*_: object) -> int:
+    raise StoreUnavailable("disk is full")
 
 
 @pytest.fixture(scope="module")
@@ -184,26 +189,34 @@ def test_full_disk_is_tried_again_each_second_and_nothing_is_missing_then(
 def test_ticks_that_are_too_many_to_wait_are_let_go_and_a_snapshot_stands_for_them(
     tmp_path: Path, ticks: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper_module, "MAX_WAITING_BYTES", 2000)
-    kept = KeptShard(tmp_path)
+    kept = KeptShard(tmp_path / "data")
     kept.take(ticks, 20)
     kept.let_snapshots_end()
-    store = fill(kept)
-    kept.take(ticks, 60)
-    let_go = kept.keeper.counters["journal_ticks_let_go"]
-    assert let_go > 10
-    store.is_full = False
+    with monkeypatch.context() as full:
+        full.setattr(keeper_module, "MAX_WAITING_BYTES", 2000)
+        full.setattr(kept.folder.snapshots, "write", refuse)
+        store = fill(kept)
+        kept.take(ticks, 50)
+        store.is_full = False
+        kept.now += 2
+        kept.take(ticks, 55)
+        kept.let_snapshots_end()
 
-    # There is room again, but the journal must not go on behind a hole: not before the snapshot is taken over.
-    kept.let_snapshots_end()
+    # There is room in the journal, but it must not go on behind a hole: a snapshot has to be there before.
+    assert kept.keeper.counters["journal_ticks_let_go"] > 10
+    assert kept.keeper.committed_tick == 20
+    shutil.copytree(tmp_path / "data", tmp_path / "killed")
+    killed = KeptShard(tmp_path / "killed")
+    assert (killed.shard.tick, killed.keeper.counters["damaged_files"]) == (20, 0)
+    killed.stop()
+
     kept.now += 2
     kept.take(ticks, 80)
     kept.let_snapshots_end()
     kept.take(ticks, last := rendered_after(ticks, 81))
-
-    assert kept.keeper.committed_tick == last
+    assert (kept.keeper.committed_tick, kept.keeper.message) == (last, "")
     kept.stop()
-    again = KeptShard(tmp_path)
+    again = KeptShard(tmp_path / "data")
     assert again.keeper.counters["damaged_files"] == 0
     assert differences(again.shard, reference(ticks, last)) == []
     again.stop()
@@ -216,11 +229,8 @@ def test_snapshot_that_cannot_be_written_is_said_once_and_tried_again(
     kept.let_snapshots_end()
     good = kept.keeper.counters["snapshots"]
 
-    def full(*_: object) -> int:
-        raise StoreUnavailable("disk is full")
-
     with monkeypatch.context() as patch:
-        patch.setattr(kept.folder.snapshots, "write", full)
+        patch.setattr(kept.folder.snapshots, "write", refuse)
         for until in (30, 40):
             kept.now += 2e9
             kept.take(ticks, until)

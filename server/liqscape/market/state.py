@@ -131,7 +131,7 @@ class MarketState:
             last_end_ns=self._last_end_ns,
             scales=tuple(self._scales.values()),
             carries={name: builder.carry for name, builder in self._builders.items()},
-            counters=dict(self.counters),
+            counters={name: count for name, count in self.counters.items() if count},
         )
 
     def restore(self, snapshot: MarketSnapshot) -> None:
