@@ -14,6 +14,7 @@ from liqscape.axes import TIMEFRAMES, last_minute_before
 from liqscape.device.backend import Backend, CompactedPast
 from liqscape.errors import ModelError
 from liqscape.events import Event, TickEnd
+from liqscape.grid.book_steps import steps_by_symbol
 from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue, RollsSnapshot
@@ -245,7 +246,7 @@ class Shard:
     def _take(self, tick: ClosedTick) -> None:
         self.tick += 1
         self.end_ns = tick.end_ns
-        self._step(list(tick.bars))
+        self._step(tick.bars)
 
     def _turn(self) -> tuple[int, frozenset[int]]:
         """Return the minute of a tick that is rendered, and which channels roll in it."""
@@ -274,8 +275,8 @@ class Shard:
                 if work is not None:
                     log.adopt(work())
 
-    def _step(self, bars: list[Bar]) -> None:
-        by_symbol = {symbol: steps for symbol in self.symbols if (steps := _steps(_of_symbol(bars, symbol)))}
+    def _step(self, bars: Sequence[Bar]) -> None:
+        by_symbol = steps_by_symbol(bars, self.symbols)
         for together in zip_longest(*by_symbol.values()):
             self._step_together({s: step for s, step in zip(by_symbol, together, strict=True) if step is not None})
         # Not before: the bars of a tick are all on the rows of its beginning.
@@ -315,22 +316,3 @@ class Shard:
                 self._with_open_only,
             )
         return model
-
-
-def _of_symbol(bars: list[Bar], symbol: str) -> list[Bar]:
-    return [bar for bar in bars if bar.symbol == symbol]
-
-
-def _steps(bars: list[Bar]) -> list[list[Bar]]:
-    """Cut bars into steps of the book: of one minute, with each instrument once.
-
-    A sample that was held back is a bar of its own before the one in which the first price came, often of its minute.
-    """
-    steps: list[list[Bar]] = []
-    for bar in bars:
-        step = steps[-1] if steps else []
-        if not step or step[0].minute != bar.minute or any(b.instrument_id == bar.instrument_id for b in step):
-            step = []
-            steps.append(step)
-        step.append(bar)
-    return steps
