@@ -1,4 +1,4 @@
-"""A small shard with journal and snapshots, for tests of its keeper: time is what the test says."""
+"""A small shard with journal and snapshots, for tests of its keeper: time is what the test says, maintenance too."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def new_shard(on_closed: TickObserver | None = None, backend: Backend | None = N
         return Shard(INSTRUMENTS, backend or NumpyBackend(), lambda: 0, rolls_per_tick=1, on_closed=on_closed)
 
 
+def rendered_after(ticks: list[list[Event]], number: int) -> int:
+    """Return the number of the first tick from this one on that is rendered."""
+    return next(n for n in range(number, len(ticks)) if getattr(ticks[n - 1][-1], "render", False))
+
+
 class KeptShard:
     """A shard, its keeper, and the stream of one who joined at its start.
 
@@ -43,7 +48,9 @@ class KeptShard:
     def __init__(self, folder: Path, snapshot_seconds: float = 1e9, sync: str = "second") -> None:
         self.now = 0.0
         self.folder = DataFolder(folder)
-        self.keeper = Keeper(self.folder, {"made": "up"}, sync, snapshot_seconds, monotonic=lambda: self.now)
+        self.keeper = Keeper(
+            self.folder, {"made": "up"}, sync, snapshot_seconds, maintain_seconds=1e6, monotonic=lambda: self.now
+        )
         self.shard = new_shard(self.keeper.record)
         self.first = self.keeper.restore(self.shard, lambda text: None)
 

@@ -48,6 +48,7 @@ class Keeper:
         settings: what decides the state beside the ticks, kept with each snapshot.
         sync: see journal.sqlite_store.SYNC_POLICIES.
         snapshot_seconds: between two snapshots.
+        maintain_seconds: between two calls of maintain.
         monotonic: seconds; decides when snapshots are made and failures tried again.
 
     Attributes:
@@ -62,6 +63,7 @@ class Keeper:
         settings: Mapping[str, Any],
         sync: str,
         snapshot_seconds: float = DEFAULT_SNAPSHOT_SECONDS,
+        maintain_seconds: float = MAINTAIN_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters: Counter[str] = Counter(
@@ -83,6 +85,7 @@ class Keeper:
         self._settings = settings
         self._sync = sync
         self._snapshot_seconds = snapshot_seconds
+        self._maintain_seconds = maintain_seconds
         self._monotonic = monotonic
         self._journal: JournalStore | None = None
         self._waiting: list[Record] = []
@@ -232,5 +235,5 @@ class Keeper:
             self._commit()
 
     def _maintain_until_stopped(self) -> None:
-        while not self._stopping.wait(MAINTAIN_SECONDS):
+        while not self._stopping.wait(self._maintain_seconds):
             self.maintain()

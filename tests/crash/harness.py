@@ -26,9 +26,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final
-from unittest import mock
 
-from liqscape import keeper as keeper_module
 from liqscape.events import Event
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
@@ -124,27 +122,26 @@ def _live(folder: Path, ticks: list[list[Event]], sync: str, pipe: int) -> None:
         if keeper.committed_tick == tick:
             say(f"committed {tick}")
 
-    with mock.patch.object(keeper_module, "MAINTAIN_SECONDS", MAINTAIN_SECONDS):
-        shard = new_shard(record)
-        data = DataFolder(folder)
-        keeper = Keeper(data, {}, sync, SNAPSHOT_TICKS, monotonic=lambda: float(shard.tick))
-        output = keeper.restore(shard, lambda text: None)
-        if keeper.counters["damaged_files"]:
-            raise Lost(f"{keeper.counters['damaged_files']} files were found damaged")
-        stream = Stream(shard)
-        say(f"restored {shard.tick} {fingerprint(shard)} {_digest(stream, output)}")
-        snapshots = 0
-        for tick in ticks[shard.tick :]:
-            for event in tick:
-                output = shard.accept(event)
-            digest = _digest(stream, output)
-            if keeper.committed_tick == shard.tick:
-                say(f"tick {shard.tick} {digest}")
-            if output is not None:
-                keeper.after_tick(shard)
-            if keeper.is_snapshotting != snapshots % 2:
-                snapshots += 1
-                say("snapshot" if keeper.is_snapshotting else "kept")
+    shard = new_shard(record)
+    data = DataFolder(folder)
+    keeper = Keeper(data, {}, sync, SNAPSHOT_TICKS, MAINTAIN_SECONDS, monotonic=lambda: float(shard.tick))
+    output = keeper.restore(shard, lambda text: None)
+    if keeper.counters["damaged_files"]:
+        raise Lost(f"{keeper.counters['damaged_files']} files were found damaged")
+    stream = Stream(shard)
+    say(f"restored {shard.tick} {fingerprint(shard)} {_digest(stream, output)}")
+    snapshots = 0
+    for tick in ticks[shard.tick :]:
+        for event in tick:
+            output = shard.accept(event)
+        digest = _digest(stream, output)
+        if keeper.committed_tick == shard.tick:
+            say(f"tick {shard.tick} {digest}")
+        if output is not None:
+            keeper.after_tick(shard)
+        if keeper.is_snapshotting != snapshots % 2:
+            snapshots += 1
+            say("snapshot" if keeper.is_snapshotting else "kept")
 
 
 def _digest(stream: Stream, output: TickOutput | None) -> str:

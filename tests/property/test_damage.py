@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from liqscape.errors import ConfigError
 from liqscape.journal.snapshot_folder import BAD
 from tests.equal_shards import fingerprint
-from tests.kept_shard import KeptShard, market_ticks, reference
+from tests.kept_shard import KeptShard, market_ticks, reference, rendered_after
 
-TICKS: Final = 60
+TICKS: Final = rendered_after(market_ticks(80), 60)
+"""The last one is rendered, so it is committed."""
 
 
 class Original:
@@ -133,7 +134,7 @@ def test_damaged_file_is_found_or_harmless(
     [
         ("whole", "journal.sqlite", 3, "the journal is damaged after tick"),
         ("half", "journal.sqlite-wal", 20, "the journal is damaged after tick"),
-        ("half", "journal.head", 2, "the journal is damaged after tick 60, 0 ticks are lost"),
+        ("half", "journal.head", 2, f"the journal is damaged after tick {TICKS}, 0 ticks are lost"),
         ("half", "snapshots", 2, "snapshot of tick"),
     ],
 )

@@ -20,7 +20,7 @@ from liqscape.journal.snapshot_folder import KEEP_SNAPSHOTS
 from liqscape.journal.store import JournalStore, Record, StoreUnavailable
 from tests.crash.small_market import HISTORY_TICKS
 from tests.equal_shards import differences
-from tests.kept_shard import KeptShard, market_ticks, reference, sends_the_same
+from tests.kept_shard import KeptShard, market_ticks, reference, rendered_after, sends_the_same
 
 
 class FailingStore:
@@ -83,11 +83,6 @@ def fill(kept: KeptShard) -> FailingStore:
     store = FailingStore(kept.keeper._journal)
     kept.keeper._journal = store
     return store
-
-
-def rendered_after(ticks: list[list[Event]], number: int) -> int:
-    """Return the number of the first tick from this one on that is rendered."""
-    return next(n for n in range(number, len(ticks)) if getattr(ticks[n - 1][-1], "render", False))
 
 
 def test_new_folder_has_nothing_to_restore(kept: KeptShard) -> None:
