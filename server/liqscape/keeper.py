@@ -15,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 from liqscape.config import DEFAULT_SNAPSHOT_SECONDS
+from liqscape.device.runtime import OutOfDeviceMemory
+from liqscape.errors import LiqscapeError
 from liqscape.grid.shard import Shard, ShardSnapshot
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
@@ -95,6 +97,7 @@ class Keeper:
         self._snapshot_due = monotonic()
         self._snapshotting: tuple[int, Future[int]] | None = None
         self._snapshot_failed = False
+        self._maintenance_failed = False
         self._truncate_before = 0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
         self._stopping = threading.Event()
@@ -118,7 +121,7 @@ class Keeper:
         found = recover(self._folder, self._sync, shard, report)
         self._journal = found.journal
         self.committed_tick = shard.tick
-        self._truncate_before = found.snapshot_tick + 1
+        self._truncate_before = self._first_needed()
         self.counters["journal_ticks_replayed"] = found.replayed
         self.counters["journal_ticks_lost"] = found.lost
         self.counters["damaged_files"] = found.damaged
@@ -147,7 +150,12 @@ class Keeper:
             self._snapshotting = None
         if self._monotonic() >= self._snapshot_due and shard.may_be_snapshot:
             self._snapshot_due = self._monotonic() + self._snapshot_seconds
-            self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, shard.snapshot())
+            try:
+                copy = shard.snapshot()
+            except OutOfDeviceMemory as error:
+                self._snapshot_fails(error)
+            else:
+                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy)
 
     def maintain(self) -> None:
         """Do what waits for the disk; on a thread of its own, about each second."""
@@ -158,7 +166,12 @@ class Keeper:
             while self._journal.truncate_before(self._truncate_before) and not self._stopping.wait(0.01):
                 pass
         except StoreUnavailable as error:
-            _LOG.debug("journal is not maintained: %s", error)  # the next append says the same, louder
+            self.counters["journal_failures"] += 1
+            if not self._maintenance_failed:
+                _LOG.error("a loss of power may take more than it should: %s", error)
+            self._maintenance_failed = True
+        else:
+            self._maintenance_failed = False
 
     def stop(self) -> None:
         """Commit what waits, and let go of the folder."""
@@ -218,21 +231,29 @@ class Keeper:
     def _take_over(self, tick: int, written: Future[int]) -> None:
         try:
             self.counters["snapshot_bytes"] = written.result()
-        except StoreUnavailable as error:
-            self.counters["snapshot_failures"] += 1
-            if not self._snapshot_failed:
-                _LOG.error("snapshots cannot be written: %s", error)
-            self._snapshot_failed = True
-            if self._let_go_until:
-                self._snapshot_due = self._monotonic() + RETRY_SECONDS
+        except Exception as error:  # a defect of snapshots must not end the ticks, which the journal has
+            self._snapshot_fails(error)
             return
         self.counters["snapshots"] += 1
         self._snapshot_failed = False
-        kept = self._folder.snapshots.ticks()
-        self._truncate_before = kept[0] + 1 if kept else 0
+        self._truncate_before = self._first_needed()
         if 0 < self._let_go_until <= tick:
             self._let_go_until = 0
             self._commit()
+
+    def _snapshot_fails(self, error: Exception) -> None:
+        self.counters["snapshot_failures"] += 1
+        if not self._snapshot_failed:
+            known = isinstance(error, LiqscapeError)
+            _LOG.error("snapshots cannot be written: %s", error, exc_info=None if known else error)
+        self._snapshot_failed = True
+        if self._let_go_until:
+            self._snapshot_due = self._monotonic() + RETRY_SECONDS
+
+    def _first_needed(self) -> int:
+        """Return the first tick of the journal that leads from a snapshot to now."""
+        kept = self._folder.snapshots.ticks()
+        return kept[0] + 1 if kept else 0
 
     def _maintain_until_stopped(self) -> None:
         while not self._stopping.wait(self._maintain_seconds):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from liqscape import keeper as keeper_module
+from liqscape.device.runtime import OutOfDeviceMemory
 from liqscape.events import Event
 from liqscape.journal.snapshot_folder import KEEP_SNAPSHOTS
 from liqscape.journal.store import JournalStore, Record, StoreUnavailable
@@ -242,6 +243,40 @@ def test_snapshot_that_cannot_be_written_is_said_once_and_tried_again(
     assert kept.keeper.counters["snapshots"] == good + 1
 
 
+def test_snapshot_that_has_no_memory_or_a_defect_does_not_end_the_ticks(
+    kept: KeptShard, ticks: list[list[Event]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_memory() -> None:
+        raise OutOfDeviceMemory("no memory")
+
+    monkeypatch.setattr(kept.shard, "snapshot", no_memory)
+    kept.take(ticks, 20)
+    assert kept.keeper.counters["snapshot_failures"] == 1
+    monkeypatch.setattr(kept.shard, "snapshot", lambda: lambda: object())
+    kept.now += 2e9
+
+    kept.take(ticks, 40)
+    kept.let_snapshots_end()
+
+    assert (kept.shard.tick, kept.keeper.counters["snapshot_failures"], kept.keeper.counters["snapshots"]) == (40, 2, 0)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "snapshots cannot be written: no memory"
+    ]
+
+
+def test_maintenance_that_fails_is_said_once_and_counted(kept: KeptShard, caplog: pytest.LogCaptureFixture) -> None:
+    store = fill(kept)
+
+    for is_full in (True, True, False, True):
+        store.is_full = is_full
+        kept.keeper.maintain()
+
+    assert kept.keeper.counters["journal_failures"] == 3
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "a loss of power may take more than it should: disk is full"
+    ] * 2
+
+
 def test_journal_leads_from_the_oldest_snapshot_kept_to_now(tmp_path: Path, ticks: list[list[Event]]) -> None:
     kept = KeptShard(tmp_path, snapshot_seconds=10)
     for second in range(70):
@@ -255,6 +290,7 @@ def test_journal_leads_from_the_oldest_snapshot_kept_to_now(tmp_path: Path, tick
     assert len(found) == KEEP_SNAPSHOTS
     for tick in found:
         again = KeptShard(tmp_path)
+        again.keeper.maintain()
         assert again.keeper.counters["journal_ticks_replayed"] == again.shard.tick - kept.folder.snapshots.ticks()[-1]
         assert differences(again.shard, reference(ticks, 69)) == []
         again.stop()
