@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures = {
             "kills / committed ticks lost": f"{options.kills} / 0",
             "in the middle of a start / of a snapshot": f"{found.kills['start']} / {found.kills['snapshot']}",
+            "newest snapshot broken before the start": f"{found.damaged}, each found",
             "ticks compared with an engine never killed": f"{found.compared:,}, all equal",
             "took": f"{seconds:.0f} s",
         }

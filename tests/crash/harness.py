@@ -5,7 +5,8 @@
 A child runs a small shard with journal and snapshots, and says in a pipe what it has committed and, as digests, what it
 sends. It is killed (SIGKILL) after a random number of lines, or at a random moment of its start. The next one must have
 every tick that was said to be committed, and must send what the reference does, a shard in this process that nobody
-kills. Children are forked: an interpreter with all modules loaded starts in milliseconds.
+kills. Now and then the newest snapshot is broken in between. Children are forked: with all modules loaded a process
+starts in milliseconds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import os
 import select
 import signal
@@ -30,6 +32,7 @@ from typing import Final
 from liqscape.events import Event
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
+from liqscape.journal.snapshot_folder import SnapshotFolder
 from liqscape.keeper import Keeper
 from liqscape.market.closed_tick import ClosedTick
 from tests.crash.small_market import small_market
@@ -49,6 +52,9 @@ KILLS_OF_A_FOLDER: Final = 50
 START_SHARE: Final = 0.15
 """Of children that are killed while they start."""
 
+DAMAGED_SHARE: Final = 0.1
+"""Of starts that find the newest snapshot broken; the one before and the journal since must do."""
+
 LIMIT_S: Final = 60.0
 
 
@@ -64,19 +70,21 @@ class Found:
     committed: int = 0
     compared: int = 0
     snapshots: int = 0
+    damaged: int = 0
 
 
 class Child:
     """One life of an engine, in a process of its own."""
 
-    def __init__(self, folder: Path, ticks: list[list[Event]], sync: str) -> None:
+    def __init__(self, folder: Path, ticks: list[list[Event]], sync: str, damaged: int) -> None:
         self._read, write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             try:
                 os.close(self._read)
-                _live(folder, ticks, sync, write)
+                logging.disable(logging.CRITICAL)
+                _live(folder, ticks, sync, damaged, write)
                 status = 0
             except BaseException as error:
                 os.write(write, f"failed {error!r} {traceback.format_exc()!r}\n".encode())
@@ -113,7 +121,7 @@ class Child:
         return left
 
 
-def _live(folder: Path, ticks: list[list[Event]], sync: str, pipe: int) -> None:
+def _live(folder: Path, ticks: list[list[Event]], sync: str, damaged: int, pipe: int) -> None:
     def say(text: str) -> None:
         os.write(pipe, text.encode() + b"\n")
 
@@ -126,8 +134,8 @@ def _live(folder: Path, ticks: list[list[Event]], sync: str, pipe: int) -> None:
     data = DataFolder(folder)
     keeper = Keeper(data, {}, sync, SNAPSHOT_TICKS, MAINTAIN_SECONDS, monotonic=lambda: float(shard.tick))
     output = keeper.restore(shard, lambda text: None)
-    if keeper.counters["damaged_files"]:
-        raise Lost(f"{keeper.counters['damaged_files']} files were found damaged")
+    if keeper.counters["damaged_files"] != damaged:
+        raise Lost(f"{keeper.counters['damaged_files']} files were found damaged, not {damaged}")
     stream = Stream(shard)
     say(f"restored {shard.tick} {fingerprint(shard)} {_digest(stream, output)}")
     snapshots = 0
@@ -156,6 +164,7 @@ class Folder:
         self._market = small_market(seed)
         self._ticks: list[list[Event]] = []
         self._committed = 0
+        self._broken: set[Path] = set()
         self._reference = new_shard()
 
     def live_and_die(self, random: Random, found: Found) -> None:
@@ -165,7 +174,10 @@ class Folder:
             Lost: something was lost, or is another.
         """
         self._ticks += islice(self._market, self._reference.tick + AHEAD - len(self._ticks))
-        child = Child(self._path, self._ticks, random.choice(("tick", "second", "off")))
+        if random.random() < DAMAGED_SHARE:
+            found.damaged += self._break_snapshot(random)
+        damaged = sum(path.exists() for path in self._broken)  # until a start has lived to set it aside
+        child = Child(self._path, self._ticks, random.choice(("tick", "second", "off")), damaged)
         if random.random() < START_SHARE:
             lines = child.lines(1, random.random() * 0.2)
         else:
@@ -173,6 +185,19 @@ class Folder:
             time.sleep(random.random() * 0.005)
         lines += child.kill()
         self._judge([line.split(maxsplit=3) for line in lines], found)
+
+    def _break_snapshot(self, random: Random) -> bool:
+        """Break the newest snapshot, if there is a good one before it; return whether one was broken."""
+        snapshots = SnapshotFolder(self._path / "snapshots")
+        paths = [snapshots.path(tick) for tick in snapshots.ticks()]
+        good = [path for path in paths if path not in self._broken]
+        if len(good) < 2:
+            return False
+        data = bytearray(good[-1].read_bytes())
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+        good[-1].write_bytes(data)
+        self._broken.add(good[-1])
+        return True
 
     def _judge(self, lines: list[list[str]], found: Found) -> None:
         about, stream = "start", None
@@ -248,8 +273,7 @@ def main() -> int:
     except Lost as error:
         print(f"LOST (seed {options.seed}): {error}")
         return 1
-    about = {"kills": dict(found.kills), "committed": found.committed, "compared": found.compared}
-    print(json.dumps({**about, "snapshots": found.snapshots, "seconds": round(time.monotonic() - started, 1)}))
+    print(json.dumps({**vars(found), "seconds": round(time.monotonic() - started, 1)}))
     return 0
 
 
