@@ -6,11 +6,21 @@ SYMBOL ?= BTC
 TIMEFRAME ?= 24h
 BIN := .venv/bin
 
-.PHONY: demo watch test lint format bench prove proto proto-release clean
+.PHONY: demo page page-code screenshot watch test lint format bench prove proto proto-release clean
 .DELETE_ON_ERROR:
 
-demo: .venv/.installed-server  ## a simulated market, served until Ctrl-C
+demo: .venv/.installed-server  ## a simulated market and its page on http://127.0.0.1:50080, served until Ctrl-C
+	@$(PYTHON) clients/web/packages.py --page || true  # without the page the rest is served all the same
 	@$(BIN)/liqscape serve --source simulate --listen $(LISTEN) --http $(HTTP)
+
+page:  ## fetch what the page imports, by npm
+	@$(PYTHON) clients/web/packages.py --page
+
+page-code:  ## rewrite what of the page is generated
+	@$(PYTHON) clients/web/generate.py
+
+screenshot: .venv/.installed-dev  ## draw the picture of README.md
+	@$(BIN)/python -m tests.browser.screenshot docs/page.jpg
 
 watch: .venv/.installed-server  ## its heatmap, in a second terminal
 	@$(BIN)/liqscape watch --address $(LISTEN) $(SYMBOL) $(TIMEFRAME)
@@ -38,7 +48,7 @@ proto-release:  ## the protocol as it is becomes proto/released.binpb, which lat
 	@$(PYTHON) proto/buf.py release
 
 clean:  ## forget everything that was built or installed
-	@rm -rf .venv .proto-venv .buf tests/node/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .proto-venv .buf tests/node/node_modules clients/web/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The demo needs no developer tools, so it does not wait for them.

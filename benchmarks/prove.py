@@ -148,6 +148,12 @@ STEPS: Final = (
         RECORDINGS,
     ),
     Step(
+        "tiles",
+        "tiles put side by side are the whole channel after a recorded day, and how many bytes each takes",
+        (PYTHON, "-m", "benchmarks.bench_tiles"),
+        RECORDINGS,
+    ),
+    Step(
         "grid",
         "a year's nine grids are the same from age tiers, from the raw log and from every peer",
         (PYTHON, "-m", "benchmarks.bench_grid"),

@@ -45,7 +45,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests of real sockets and processes a second try, which is told: all cores may be busy. No others."""
     for item in items:
-        if ROOT / "tests" / "integration" in item.path.parents:
+        if {ROOT / "tests" / "integration", ROOT / "tests" / "browser"} & set(item.path.parents):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

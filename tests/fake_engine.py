@@ -1,4 +1,8 @@
-"""An engine without a model: small grids that change at random, and the truth of every tick to compare with."""
+"""An engine without a model: small grids that change at random, and the truth of every tick to compare with.
+
+Tiles and custom channels come and go as its `channels` are asked: a tile is cut from what its channel is, a custom
+channel is one more grid.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.broadcast.ports import ShardDescription
+from liqscape.errors import LimitExceeded
 from liqscape.events import PositionSide
+from liqscape.grid.channel_specs import TILE_ROWS, ChannelSpec
 from liqscape.grid.liquidation_map import LiquidationMap, MapAnswer, MapGroup, MapTotals
 from liqscape.grid.updates import (
     CandleColumns,
@@ -25,6 +31,7 @@ from liqscape.grid.updates import (
     GridQuery,
     InstrumentView,
     MapQuery,
+    OpenedTile,
     PositionModel,
     SymbolUpdate,
     TickOutput,
@@ -79,6 +86,67 @@ def candle_columns(candles: dict[int, tuple[int, int, int, int]]) -> CandleColum
     return CandleColumns(np.array(columns, dtype=np.int64), *(np.ascontiguousarray(table[:, i]) for i in range(4)))
 
 
+@dataclass
+class _Tile:
+    opened: OpenedTile
+    truth: ChannelTruth | None = None
+
+
+class FakeChannels:
+    """A ChannelPort that answers at once.
+
+    Args:
+        engine: whose channels.
+        limit: of tiles, and of custom channels.
+        build_ticks: ticks from the opening of a custom channel to its first grid.
+    """
+
+    def __init__(self, engine: FakeEngine, *, limit: int = 100, build_ticks: int = 0) -> None:
+        self.engine = engine
+        self.limit = limit
+        self.build_ticks = build_ticks
+        self.leases: dict[int, int] = {}
+        self.open: dict[ChannelSpec, Channel] = {}
+        self.calls: list[str] = []
+
+    async def open_channel(self, spec: ChannelSpec) -> Channel:
+        """Return the channel of a spec, one more grid or tile where it is new."""
+        self.calls.append("open")
+        return self._open(spec)
+
+    def _open(self, spec: ChannelSpec) -> Channel:
+        default = next(
+            c for c in self.engine.shard.channels if (c.symbol, c.timeframe.name) == (spec.symbol, spec.timeframe)
+        )
+        if spec.is_default:
+            return default
+        if spec not in self.open:
+            if sum((known.tile is None) == (spec.tile is None) for known in self.open) >= self.limit:
+                raise LimitExceeded(f"{self.limit} such channels are open", 5000)
+            parent = None if spec.tile is None else self._open(spec.whole)
+            channel = self.engine.open(spec, default, parent, self.build_ticks)
+            self.open[spec] = channel
+            self.leases[channel.channel_id] = 0
+        self.leases[self.open[spec].channel_id] += 1
+        return self.open[spec]
+
+    async def close_channel(self, channel_id: int) -> None:
+        """Give a lease back."""
+        self.calls.append("close")
+        self._close(channel_id)
+
+    def _close(self, channel_id: int) -> None:
+        if channel_id not in self.leases:
+            return
+        self.leases[channel_id] -= 1
+        if not self.leases[channel_id]:
+            del self.leases[channel_id]
+            self.open = {spec: c for spec, c in self.open.items() if c.channel_id != channel_id}
+            parent_id = self.engine.close(channel_id)
+            if parent_id is not None:
+                self._close(parent_id)
+
+
 class FakeEngine:
     """BTC and ETH in two small timeframes each."""
 
@@ -90,6 +158,7 @@ class FakeEngine:
         tick_ms: int = 1000,
         epoch: int = EPOCH,
         first_tick: int = 1,
+        first_row: int = 100,
         symbols: Sequence[str] = ("BTC", "ETH"),
         frames: Sequence[Timeframe] = FRAMES,
     ) -> None:
@@ -100,12 +169,40 @@ class FakeEngine:
         for symbol in symbols:
             for frame in frames:
                 channel = Channel(len(self._grids) + 1, symbol, frame)
-                axes = ChannelAxes(frame, SCALES[symbol], RowRange(100, rows, 2))
+                axes = ChannelAxes(frame, SCALES[symbol], RowRange(first_row, rows, 2))
                 ring = np.zeros((frame.columns, rows), dtype=np.uint8)
                 self._grids[channel.channel_id] = _Grid(channel, axes, 1, 1000, ring, {})
         channels = tuple(grid.channel for grid in self._grids.values())
         self.shard = describe(channels, tick_ms=tick_ms, epoch=epoch)
         self.truth: dict[int, dict[int, ChannelTruth]] = {}
+        self._next_id = len(channels) + 1
+        self._tiles: dict[int, _Tile] = {}
+        self._building: dict[int, tuple[int, _Grid]] = {}
+        self._opened_tiles: list[OpenedTile] = []
+        self._closed: list[int] = []
+
+    def open(self, spec: ChannelSpec, default: Channel, parent: Channel | None, build_ticks: int) -> Channel:
+        """Begin a tile of a parent, or one more grid on the axes of a default channel, with a tick to come."""
+        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, spec.tile)
+        self._next_id += 1
+        if parent is not None:
+            opened = OpenedTile(channel, parent.channel_id)
+            self._tiles[channel.channel_id] = _Tile(opened)
+            self._opened_tiles.append(opened)
+        else:
+            beside = self._grids[default.channel_id]
+            grid = _Grid(channel, beside.axes, 1, beside.newest_column, np.zeros_like(beside.ring), {})
+            self._building[channel.channel_id] = (build_ticks, grid)
+        return channel
+
+    def close(self, channel_id: int) -> int | None:
+        """End a tile or a custom channel; return the channel a tile was cut from."""
+        tile = self._tiles.pop(channel_id, None)
+        self._grids.pop(channel_id, None)
+        self._building.pop(channel_id, None)
+        self._opened_tiles = [opened for opened in self._opened_tiles if opened.channel.channel_id != channel_id]
+        self._closed.append(channel_id)
+        return None if tile is None else tile.opened.parent_id
 
     @property
     def channel_ids(self) -> tuple[int, ...]:
@@ -133,14 +230,22 @@ class FakeEngine:
             ended: the input has ended.
         """
         self.tick += 1 + skip_ticks
+        for channel_id, (ticks, grid) in list(self._building.items()):
+            self._building[channel_id] = (ticks - 1, grid)
+            if not ticks:
+                self._grids[channel_id] = grid
+                del self._building[channel_id]
         changing = self.channel_ids if changing is None else changing
         first = not self.truth
         updates = []
         for channel_id, grid in self._grids.items():
-            if first or channel_id in changing or channel_id in moving or channel_id in renewing:
-                count = cells if first or channel_id in changing or channel_id in renewing else 0
+            begins = first or grid.is_new
+            if begins or channel_id in changing or channel_id in moving or channel_id in renewing:
+                count = cells if begins or channel_id in changing or channel_id in renewing else 0
                 updates.append(self._change(grid, count, channel_id in moving, channel_id in renewing))
         self._remember()
+        opened_tiles, closed = tuple(self._opened_tiles), tuple(self._closed)
+        self._opened_tiles, self._closed = [], []
         return TickOutput(
             tick=self.tick,
             channels=tuple(updates),
@@ -153,6 +258,8 @@ class FakeEngine:
             bars_closed_unix_ns=1,
             grids_ready_unix_ns=2,
             ended=ended,
+            opened_tiles=opened_tiles,
+            closed=closed,
         )
 
     def coverage(self, symbol: str) -> Coverage:
@@ -223,6 +330,23 @@ class FakeEngine:
             )
             for channel_id, grid in self._grids.items()
         }
+        for channel_id, tile in self._tiles.items():
+            parent = self._grids.get(tile.opened.parent_id)
+            if parent is not None:
+                tile.truth = self.truth[self.tick][channel_id] = self._cut(tile, parent)
+
+    def _cut(self, tile: _Tile, parent: _Grid) -> ChannelTruth:
+        """Return what a tile is now: the same object as before where nothing but the price has changed."""
+        assert tile.opened.channel.tile is not None
+        first = tile.opened.channel.tile * TILE_ROWS
+        ring = bytearray()
+        for column in parent.ring.tolist():
+            by_row = dict(enumerate(column, start=parent.axes.rows.first))
+            ring += bytes(by_row.get(row, 0) for row in range(first, first + TILE_ROWS))
+        before = tile.truth
+        if before is not None and before.ring == bytes(ring) and before.newest_column == parent.newest_column:
+            return before
+        return ChannelTruth(1, first, parent.newest_column, bytes(ring), dict(parent.candles), self.tick)
 
 
 @dataclass

@@ -30,6 +30,7 @@ from liqscape.durability import keeper_of, open_data_folder
 from liqscape.engine import EngineThread
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import EventSource, Progress
+from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
@@ -143,10 +144,12 @@ async def _serve(
     about = source.description
     chosen = choose(config.backend, config.device)
     _LOG.info("backend %s", chosen)
+    custom_channels = MAX_HOST_CUSTOM_CHANNELS
     if chosen.free_bytes is not None:
         budget = MemoryBudget(chosen.free_bytes)
         for symbol, need in needs(about.instruments, with_open_only=config.with_open_only).items():
             budget.admit(symbol, need)
+        custom_channels = budget.admit_custom_channels(about.instruments)
     backend = chosen.backend
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
     rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
@@ -159,6 +162,7 @@ async def _serve(
         size_mixes=model.size_mixes,
         with_open_only=config.with_open_only,
         rolls_per_tick=rolls_per_tick,
+        max_custom_channels=custom_channels,
         on_closed=None if keeper is None else keeper.record,
     )
     description = ShardDescription(
@@ -184,7 +188,7 @@ async def _serve(
         timings=timings,
         keeper=keeper,
     )
-    hub = Hub(frames, timings=timings)
+    hub = Hub(frames, channels=engine.channels, timings=timings)
     server = await serve_grpc(
         config.listen, hub, engine, insecure=config.insecure, tls=config.tls, tokens=config.tokens
     )

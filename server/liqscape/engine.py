@@ -23,6 +23,7 @@ from liqscape.between_ticks import BetweenTicks
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
+from liqscape.channel_desk import ChannelDesk
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
 from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource
@@ -105,6 +106,9 @@ class EngineThread:
         timings: where it is counted how long ticks and their encoding take.
         keeper: what the shard is restored from and kept by, if it is to outlive this process; its record is the shard's
             on_closed.
+
+    Attributes:
+        channels: the ChannelPort to it.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class EngineThread:
             input=description.input,
         )
         self._finished = _Finished(status, {})
+        self.channels = ChannelDesk(shard, self._between_ticks, lambda: self._finished.status, self._query_thread)
 
     def start(self) -> None:
         """Start the thread."""
@@ -292,8 +297,8 @@ class EngineThread:
             if final is not None:
                 self._finish_tick(final)
         if self._last_output is not None:
-            nothing_new = replace(self._last_output, tick=self._last_output.tick + 1, channels=(), ended=True)
-            self._encoding.submit(nothing_new)
+            last = await self._last_news(self._last_output)
+            self._encoding.submit(replace(last, tick=self._last_output.tick + 1, ended=True))
         self._set_status(state="ended", message="the input has ended")
 
     def _restore(self) -> int | None:
@@ -303,20 +308,33 @@ class EngineThread:
         output = self._keeper.restore(self._shard, self._report_restoring)
         if output is not None:
             self._publish(output)
+            self._set_serving()
         return self._shard.end_ns if self._shard.tick else None
+
+    async def _last_news(self, newest: TickOutput) -> TickOutput:
+        """Return what has happened since the newest tick, when no other one follows: channels have come or gone."""
+        rendered = self._shard.render() if await self.channels.settle() else None
+        if rendered is not None:
+            return rendered
+        opened_tiles, closed = self._shard.on_demand.take_news()
+        return replace(newest, channels=(), opened_tiles=opened_tiles, closed=closed)
 
     def _finish_tick(self, output: TickOutput) -> None:
         self._count_freshness(output)
         self._publish(output)
         self._background.after_tick(self._shard)
+        self.channels.after_tick()
         if self._keeper is not None:
             self._keeper.after_tick(self._shard)
+        self._set_serving()
         self._between_ticks.run()
 
     def _publish(self, output: TickOutput) -> None:
         self._last_output = output
         self._encoding.submit(output)
         self._finished = _Finished(self._finished.status, self._shard.view())
+
+    def _set_serving(self) -> None:
         message = "" if self._keeper is None else self._keeper.message
         self._set_status(state="serving", message=message, progress=1.0, seconds_left=None)
 
@@ -358,6 +376,7 @@ class EngineThread:
                 **self._background.counters,
                 **({} if self._keeper is None else self._keeper.counters),
                 "waits_for_encoding": self._encoding.waits,
+                **self.channels.counters,
             },
         )
         self._finished = replace(self._finished, status=status)

@@ -40,6 +40,11 @@ class Histogram:
         return sum(self._counts)
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """Return the observations of each bound alone, and last of what took longer."""
+        return tuple(self._counts)
+
+    @property
     def sum(self) -> float:
         """Return the seconds of all observations together."""
         return self._sum

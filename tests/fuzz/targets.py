@@ -358,7 +358,7 @@ class Requests:
         assert len(wanted) <= 256
         assert len(points) <= 64
         assert cadence_class_ms(asked.cadence_ms) in (0, *CADENCE_CLASSES_MS)
-        self._hub.select(wanted)
+        self._hub.plan(wanted)
 
     def _session(self, data: bytes) -> None:
         asked = parse(stream_pb2.SessionRequest, data)
@@ -367,7 +367,7 @@ class Requests:
             self._subscribe(asked.open.SerializeToString())
         elif kind == "change":
             cadence_class_ms(asked.change.cadence_ms)
-            self._hub.select(channels_of(asked.change))
+            self._hub.plan(channels_of(asked.change))
         elif kind == "reject":
             rejected_channels_of(asked.reject)
 

@@ -24,15 +24,15 @@ class Origin:
     def __init__(self, engine: FakeEngine, hub: Hub, server: RunningGrpcServer, source: InProcessFrameSource) -> None:
         self.engine = engine
         self.server = server
-        self._hub = hub
+        self.hub = hub
         self._encoder = StreamEncoder(engine.shard)
         self._source = source
 
-    async def step(self, count: int, **changes: list[int]) -> None:
+    async def step(self, count: int = 1, **changes: list[int]) -> None:
         for _ in range(count):
             self._source.publish(self._encoder.encode(self.engine.step(cells=8, **changes)))  # type: ignore[arg-type]
-        while self._hub.ring.head_tick < self.engine.tick:
-            await self._hub.wait(5, for_tick=True)
+        while self.hub.ring.head_tick < self.engine.tick:
+            await self.hub.wait(5, for_tick=True)
 
 
 @contextlib.asynccontextmanager

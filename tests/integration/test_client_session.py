@@ -12,6 +12,7 @@ import pytest
 from liqscape.v1 import stream_pb2
 from liqscape_client.client import Client
 from liqscape_client.errors import ChangeRefused, ClientError, NotServed
+from liqscape_client.replica_set import ChannelKey
 from liqscape_client.stream import LiveStream, Phase
 from liqscape_client.sync import SyncClient
 from tests.integration.test_client_stream import PATIENCE_S, in_sync_with, short, state_of, streaming
@@ -199,7 +200,7 @@ async def test_change_on_a_stream_that_is_closed_meanwhile_is_told() -> None:
 async def test_plain_code_changes_channels_too() -> None:
     async with serving() as server:
 
-        def work() -> tuple[tuple[str, str], ...]:
+        def work() -> tuple[ChannelKey, ...]:
             with SyncClient(server.running.address) as client, client.stream("BTC", credits=2) as stream:
                 stream.wait_in_sync(PATIENCE_S)
                 stream.change("ETH", "24h")

@@ -22,7 +22,7 @@ from liqscape.errors import ConfigError, LiqscapeError, NotFound, NotReady, Unav
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.updates import EngineStatus, GridAnswer, GridQuery, MapQuery
 from liqscape.v1 import query_pb2, stream_pb2
-from tests.fake_engine import EPOCH, FakeEngine, FakeQueries, grid_answer, map_answer
+from tests.fake_engine import EPOCH, FakeChannels, FakeEngine, FakeQueries, grid_answer, map_answer
 from tests.wire_decoder import Replica, decode_candles
 
 BUILDING = EngineStatus("building", "loading", 0.43, 12.0, EPOCH, 0, "numpy", "fake seed 1")
@@ -40,6 +40,7 @@ class Server:
     source: InProcessFrameSource
     hub: Hub
     queries: FakeQueries
+    desk: FakeChannels
     running: RunningGrpcServer
     channel: Channel
 
@@ -85,18 +86,24 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def serving(
-    *, steps: int = 1, rows: int = 4, limits: ServiceLimits = DEFAULT_LIMITS, status: EngineStatus | None = None
+    *,
+    steps: int = 1,
+    rows: int = 4,
+    first_row: int = 100,
+    limits: ServiceLimits = DEFAULT_LIMITS,
+    status: EngineStatus | None = None,
 ) -> AsyncIterator[Server]:
-    engine = FakeEngine(rows=rows)
+    engine = FakeEngine(rows=rows, first_row=first_row)
     source = InProcessFrameSource(engine.shard)
-    hub = Hub(source)
+    desk = FakeChannels(engine)
+    hub = Hub(source, channels=desk)
     queries = FakeQueries(engine)
     if status is not None:
         queries.state = status
     async with hub.running():
         running = await serve_grpc("127.0.0.1:0", hub, queries, limits=limits)
         async with grpc.aio.insecure_channel(running.address, options=SMALL_WINDOW) as channel:
-            server = Server(engine, StreamEncoder(engine.shard), source, hub, queries, running, channel)
+            server = Server(engine, StreamEncoder(engine.shard), source, hub, queries, desk, running, channel)
             await server.step(steps)
             try:
                 yield server

@@ -3,9 +3,9 @@
 // Follows a server, resumes when the connection breaks, and prints one JSON line for each message of the stream and for
 // each end of one. Ends when its input does.
 
-import { crc32 } from "node:zlib";
 import * as grpc from "@grpc/grpc-js";
 import { StreamState } from "./replica.mjs";
+import { frameLine, print } from "./report.mjs";
 import { decode, encode } from "./schema.mjs";
 
 const HELLO_TIMEOUT_MS = 10_000;
@@ -28,39 +28,7 @@ const state = new StreamState();
 let streams = 0;
 let delayMs = FIRST_DELAY_MS;
 
-const withBigInts = (_key, value) => (typeof value === "bigint" ? value.toString() : value);
-const print = (line) => process.stdout.write(`${JSON.stringify(line, withBigInts)}\n`);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-function described(replica) {
-  return {
-    channel: `${replica.symbol} ${replica.timeframe}`,
-    tick: replica.tick,
-    generation: replica.generation,
-    newest_column: replica.newestColumn,
-    crc32: crc32(replica.ring),
-    candles: replica.candles.size,
-    checksums: replica.checksums,
-    why: replica.why,
-  };
-}
-
-function report(frame, effect) {
-  const why = effect.broken || state.outOfSync();
-  print({
-    event: "frame",
-    control: frame.control.case ?? "",
-    in_sync: why === "",
-    why,
-    streams,
-    resumed: state.resumed,
-    lagged: state.lagged,
-    counters: state.counters,
-    resume: state.resumePoints(),
-    // A frame that says something about the whole stream describes all of it.
-    channels: (frame.control.case === undefined ? [...effect.changed] : state.channels()).map(described),
-  });
-}
 
 /** Open one stream and read it to its end; return {why, askedMs, building, fatal}. */
 function oneStream() {
@@ -103,7 +71,7 @@ function oneStream() {
       }
       const effect = state.apply(frame);
       askedMs = effect.reconnectAfterMs ?? askedMs;
-      report(frame, effect);
+      print(frameLine(state, frame, effect, { streams }));
       if (effect.broken) end({ why: effect.broken });
       else listen(3 * state.heartbeatMs);
     });

@@ -10,7 +10,9 @@ const MAX_PRICE = 1n << 62n;
 const MAX_COLUMN_MINUTES = 366 * 24 * 60;
 const MAX_PRICE_DECIMALS = 18;
 const MAX_HEARTBEAT_MS = 30_000;
-const LAGGED_REASONS = ["UNSPECIFIED", "EPOCH_CHANGED", "OUT_OF_RING", "FROM_THE_FUTURE", "UNKNOWN_SOURCE"];
+const LAGGED_REASONS = [
+  "UNSPECIFIED", "EPOCH_CHANGED", "OUT_OF_RING", "FROM_THE_FUTURE", "UNKNOWN_SOURCE", "CHANNEL_CLOSED",
+];
 
 const magnitude = (value) => (value < 0n ? -value : value);
 
@@ -145,6 +147,7 @@ export class StreamState {
     this.why = "not connected";
     this.counters = { gap: 0, checksum: 0, malformed: 0, lagged: 0, epochs: 0, conflated: 0, unknown: 0, keyframes: 0 };
     this.heartbeatMs = 1000;
+    this.refused = ""; // of a session: why its last change was not served
   }
 
   /** A new stream begins: nothing is in sync until it has joined. */
@@ -179,12 +182,16 @@ export class StreamState {
     return sources.map(([sourceId, { epoch, tick }]) => ({ sourceId, epoch, tick }));
   }
 
-  /** Apply a frame; return {changed: replicas, broken: why a new stream is needed, or "", reconnectAfterMs}. */
+  /**
+   * Apply a frame; return {changed: replicas, broken: why a new stream is needed, or "", reconnectAfterMs, faults}.
+   * A session needs no new stream where faults has all that is broken: [{sourceId, channelId, outcome}].
+   */
   apply(frame) {
-    const effect = { changed: new Set(), broken: "", reconnectAfterMs: undefined };
+    const effect = { changed: new Set(), broken: "", reconnectAfterMs: undefined, faults: [] };
     const { case: control, value } = frame.control;
     this.counters.conflated += frame.ticksConflated;
     if (control === "hello") this.#hello(value, effect);
+    if (control === "selectionChanged") this.#selectionChanged(value);
     if (!this.greeted) return { ...effect, broken: "data before Hello" };
     if (control === "lagged") {
       this.counters.lagged++;
@@ -227,6 +234,19 @@ export class StreamState {
     }
   }
 
+  #selectionChanged({ continuing, starting, refused }) {
+    const before = new Map(this.sources);
+    this.joined = false;
+    this.refused = refused;
+    for (const [sourceId, source] of before) this.sources.set(sourceId, { ...source, channels: new Map() });
+    for (const { sourceId, channelId } of continuing) {
+      this.sources.get(sourceId).channels.set(channelId, before.get(sourceId).channels.get(channelId));
+    }
+    for (const description of starting) {
+      this.sources.get(description.sourceId).channels.set(description.channelId, new ChannelReplica(description));
+    }
+  }
+
   #section(section, effect) {
     const source = this.sources.get(section.sourceId);
     if (source === undefined) {
@@ -253,10 +273,13 @@ export class StreamState {
         broken.delete(replica);
       } else {
         if (outcome in this.counters) this.counters[outcome]++;
-        broken.set(replica, replica.why);
+        broken.set(replica, outcome);
       }
     }
-    effect.broken ||= broken.values().next().value ?? "";
+    for (const [{ channelId }, outcome] of broken) {
+      effect.faults.push({ sourceId: section.sourceId, channelId, outcome });
+    }
+    effect.broken ||= broken.keys().next().value?.why ?? "";
     if (section.complete && !effect.broken) this.#move(source, section.tick);
   }
 

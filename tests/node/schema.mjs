@@ -15,10 +15,14 @@ function message(name) {
 }
 
 const schemas = Object.fromEntries(
-  ["Frame", "Chunk", "SubscribeRequest", "GetLiquidationMapRequest", "GetLiquidationMapResponse"].map((name) => [
-    name,
-    message(name),
-  ]),
+  [
+    "Frame",
+    "Chunk",
+    "SubscribeRequest",
+    "SessionRequest",
+    "GetLiquidationMapRequest",
+    "GetLiquidationMapResponse",
+  ].map((name) => [name, message(name)]),
 );
 
 export const decode = (name, bytes) => fromBinary(schemas[name], bytes);

@@ -1,7 +1,8 @@
 """I6 at the hub: after any interleaving, a reader that says "in sync" holds exactly what was emitted.
 
 Readers subscribe or hold sessions; they are fast, slow or stalled, lose messages, drop and resume, change their
-channels and reject them. The faults that etcd's watches had, and what here would show each:
+channels and reject them. Some of these are tiles and custom channels, which come and go with their readers. The faults
+that etcd's watches had, and what here would show each:
 - progress ahead of data: a heartbeat sets the tick a replica names, and it must equal that tick (the invariants below);
   heartbeats between the fragments of a message: tests/unit/broadcast/test_session_cursor.py.
 - back in time after a reconnect: what a replica holds is the channel at the tick it names, and `reconnect` resumes at
@@ -22,11 +23,14 @@ Seen to fail when broken on purpose, one at a time:
   change comes; _whole_tick moved with the first fragment; data sent without credit.
 - hub.py: `without` that keeps the chunks of channels dropped; missing channels left out of the key of a batch.
 - controls.py: refusal without the epoch or without the future; a position beyond its batch.
+- tiles.py: `_difference` left out where rows have moved. controls.py: refusal without held_since.
+- cursor.py: `_missing` emptied although nothing has come of a channel; hub.py: `awaited` left empty.
 - in_process.py: chunks that a refreshed keyframe stands for kept behind it; a refresh put into an empty chain.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
@@ -42,14 +46,24 @@ from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource, merge_records
 from liqscape.broadcast.ports import TickRecord
 from liqscape.broadcast.ring import Ring
+from liqscape.broadcast.selections import Selection, Wanted
+from liqscape.grid.channel_specs import PositionFilter
 from liqscape.grid.updates import TickOutput
 from liqscape.v1 import stream_pb2
-from tests.fake_engine import ChannelTruth, FakeEngine
+from tests.fake_engine import ChannelTruth, FakeChannels, FakeEngine
 from tests.wire_decoder import ChannelReplica, Gap, Replica
 
 MAX_READERS = 5
 CHANNELS = (1, 2, 3, 4)
-SELECTIONS: tuple[list[tuple[str, str]], ...] = ([], [("ETH", "24h"), ("BTC", "12h")], [("BTC", "")])
+TENS = PositionFilter.of(leverages=[10])
+SELECTIONS: tuple[list[Wanted], ...] = (
+    [],
+    [Wanted("ETH", "24h"), Wanted("BTC", "12h")],
+    [Wanted("BTC")],
+    [Wanted("BTC", "12h", rows=(126, 129))],
+    [Wanted("BTC", "12h"), Wanted("BTC", "12h", rows=(128, 128)), Wanted("ETH", "24h", positions=TENS)],
+    [Wanted("ETH", "24h", rows=(0, 128), positions=TENS)],
+)
 WINDOWS = (0, 0, 1, 2, 8)
 IDLE_AFTER_S = 10.0
 
@@ -60,11 +74,12 @@ channels = st.lists(st.sampled_from(CHANNELS), max_size=3, unique=True)
 class Reader:
     """A client: what it holds, and its stream while it has one. window: of its sessions; 0 = it subscribes."""
 
-    wanted: list[tuple[str, str]]
+    wanted: list[Wanted]
     cadence_ms: int
     window: int = 0
     replica: Replica = field(default_factory=Replica)
     cursor: Cursor | None = None
+    held: Selection | None = None
     has_lost: bool = False
     frames: int = 0
     data_in_flight: int = 0
@@ -90,27 +105,37 @@ class Broadcast(RuleBasedStateMachine):
         self.epoch = 1000
         self.readers: list[Reader] = []
         self.queued: list[TickRecord] = []
+        self.loop = asyncio.new_event_loop()
+        self.custom = 10
         self.start_engine(1, first_tick=1)
+
+    def teardown(self) -> None:
+        self.loop.close()
 
     def start_engine(self, seed: int, first_tick: int) -> None:
         self.epoch += 1
-        self.engine = FakeEngine(seed, epoch=self.epoch, tick_ms=5000, first_tick=first_tick)
+        self.engine = FakeEngine(seed, epoch=self.epoch, tick_ms=5000, first_tick=first_tick, first_row=126)
         self.encoder = StreamEncoder(self.engine.shard, now_ns=lambda: 3)
         # A ring of six ticks and frames of one or two chunks: every limit is met within a few steps.
         self.hub = Hub(
             InProcessFrameSource(self.engine.shard),
+            channels=FakeChannels(self.engine, build_ticks=1),
             ring=Ring(max_ticks=6, max_bytes=2000),
             max_frame_bytes=1024 + 250,
             now_ns=lambda: 4,
             monotonic=lambda: self.now_s,
         )
         self.queued = []
-        self.hub.append(self.encoder.encode(self.engine.step(cells=6)))
+        for reader in self.readers:
+            reader.held = None
+        self.append(self.encoder.encode(self.engine.step(cells=6)))
 
     # ---- the engine
 
     @rule(changing=channels, moving=channels, cells=st.integers(0, 30), skip=st.integers(0, 2), held=st.booleans())
     def tick(self, changing: list[int], moving: list[int], cells: int, skip: int, held: bool) -> None:
+        custom = self.engine.channel_ids[len(CHANNELS) :]
+        changing = [*changing, *custom]
         self.publish(self.engine.step(changing=changing, moving=moving, cells=cells, skip_ticks=skip), held)
 
     @rule(renewing=channels, held=st.booleans())
@@ -134,8 +159,31 @@ class Broadcast(RuleBasedStateMachine):
         """Pass a tick on; held = the edge is busy, and takes what has queued up as one record later."""
         self.queued.append(self.encoder.encode(output))
         if not held:
-            self.hub.append(merge_records(self.queued) if len(self.queued) > 1 else self.queued[0])
+            self.append(merge_records(self.queued) if len(self.queued) > 1 else self.queued[0])
             self.queued = []
+
+    def append(self, record: TickRecord) -> None:
+        """Give the hub a record, and what it wants to close the time to be closed."""
+
+        async def append() -> None:
+            self.hub.append(record)
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(append())
+
+    def hold(self, reader: Reader, wanted: list[Wanted]) -> Selection:
+        """Open what a reader wants, and let go what it had."""
+        before = reader.held
+        reader.held = self.loop.run_until_complete(self.hub.hold(self.hub.plan(wanted)))
+        if before is not None:
+            self.hub.release(before)
+        return reader.held
+
+    def is_open(self, reader: Reader) -> bool:
+        """Return whether something has come of every channel a reader wants."""
+        assert reader.held is not None
+        return all(self.hub.ring.holds_channel(channel_id) for channel_id in reader.held.channel_ids)
 
     # ---- the readers
 
@@ -150,7 +198,7 @@ class Broadcast(RuleBasedStateMachine):
         cadence_ms=st.sampled_from((0, *CADENCE_CLASSES_MS)),
         window=st.sampled_from(WINDOWS),
     )
-    def new_reader(self, wanted: list[tuple[str, str]], cadence_ms: int, window: int) -> None:
+    def new_reader(self, wanted: list[Wanted], cadence_ms: int, window: int) -> None:
         reader = Reader(wanted, cadence_ms, window, Replica(rejects=bool(window)))
         self.readers.append(reader)
         self.connect(reader, [])
@@ -172,11 +220,11 @@ class Broadcast(RuleBasedStateMachine):
     @rule(
         index=st.integers(0, MAX_READERS - 1), wanted=st.sampled_from(SELECTIONS), cadence_ms=st.sampled_from((0, 250))
     )
-    def change(self, index: int, wanted: list[tuple[str, str]], cadence_ms: int) -> None:
+    def change(self, index: int, wanted: list[Wanted], cadence_ms: int) -> None:
         reader = self.readers[index % len(self.readers)]
         if reader.session is not None:
             reader.wanted, reader.cadence_ms = wanted, cadence_ms
-            reader.session.change(self.hub.select(wanted), cadence_ms)
+            reader.session.change(self.hold(reader, wanted), cadence_ms)
 
     @rule(index=st.integers(0, MAX_READERS - 1), channel_ids=st.lists(st.sampled_from(CHANNELS), unique=True))
     def reject(self, index: int, channel_ids: list[int]) -> None:
@@ -212,7 +260,7 @@ class Broadcast(RuleBasedStateMachine):
             max_size=4,
         ),
     )
-    def change_again_and_again(self, index: int, steps: list[tuple[list[tuple[str, str]], str]]) -> None:
+    def change_again_and_again(self, index: int, steps: list[tuple[list[Wanted], str]]) -> None:
         """Go over to other channels, some things happening between, and read everything."""
         reader = self.readers[index % len(self.readers)]
         self.mend(index)
@@ -254,10 +302,13 @@ class Broadcast(RuleBasedStateMachine):
         reader = self.readers[index % len(self.readers)]
         if reader.session is not None:
             reader.acknowledge()
+            while not self.is_open(reader):
+                self.publish(self.engine.step(changing=[]), held=False)
             self.now_s += 6.0
             self.read(index, 1000, acknowledging=True)
             assert reader.replica.is_whole
-            assert set(reader.replica.channels) == set(self.hub.select(reader.wanted).channel_ids)
+            assert reader.held is not None
+            assert set(reader.replica.channels) == set(reader.held.channel_ids)
             reader.has_lost = reader.replica.miscounted = False
 
     @rule(index=st.integers(0, MAX_READERS - 1))
@@ -291,7 +342,7 @@ class Broadcast(RuleBasedStateMachine):
         reader = self.readers[index % len(self.readers)]
         whole = reader.replica.resume is not None and all(c.in_sync for c in reader.replica.channels.values())
         points = []
-        holds_what_it_wants = set(reader.replica.channels) == set(self.hub.select(reader.wanted).channel_ids)
+        holds_what_it_wants = reader.held is not None and set(reader.replica.channels) == set(reader.held.channel_ids)
         if resume and whole and holds_what_it_wants and not reader.has_lost and reader.replica.channels:
             assert reader.replica.resume is not None
             points = [reader.replica.resume]
@@ -299,7 +350,42 @@ class Broadcast(RuleBasedStateMachine):
             points = [stream_pb2.ResumePoint(source_id="shard-0", epoch=self.epoch, tick=self.engine.tick + 1000)]
         self.connect(reader, points)
 
-    @rule(seconds=st.sampled_from((0.05, 0.3, 1.0, 6.0)))
+    @precondition(lambda self: len(self.readers) < MAX_READERS)
+    @rule(window=st.sampled_from(WINDOWS), tile=st.booleans(), ticks=st.integers(1, 3))
+    def join_what_nobody_has_opened(self, window: int, tile: bool, ticks: int) -> None:
+        """Join a custom channel before it is built, beside one that is there; read on while it is."""
+        self.custom += 1
+        wanted = [
+            Wanted("BTC", "24h"),
+            Wanted("BTC", "12h", (0, 200) if tile else None, positions=PositionFilter.of(leverages=[self.custom])),
+        ]
+        self.new_reader(wanted, 0, window)
+        index = len(self.readers) - 1
+        self.read(index, 1000, acknowledging=True)
+        assert not self.readers[index].replica.is_whole
+        for _ in range(ticks):
+            self.publish(self.engine.step(cells=3), held=False)
+            self.read(index, 1000, acknowledging=True)
+        assert self.readers[index].replica.is_whole == (ticks > 1)
+
+    @rule(index=st.integers(0, MAX_READERS - 1), away_s=st.sampled_from((1.0, 31.0)))
+    def leave_and_resume(self, index: int, away_s: float) -> None:
+        """Be away for so long that channels of one's own may have been closed; come back before the ring forgets."""
+        reader = self.readers[index % len(self.readers)]
+        if reader.held is None:
+            return
+        reader.cursor = None
+        self.hub.release(reader.held)
+        held, reader.held = reader.held, None
+        self.now_s += away_s
+        for _ in range(2):
+            self.publish(self.engine.step(cells=3), held=False)
+        whole = reader.replica.resume is not None and all(c.in_sync for c in reader.replica.channels.values())
+        resumes = whole and not reader.has_lost and set(reader.replica.channels) == set(held.channel_ids)
+        self.connect(reader, [reader.replica.resume] if resumes and reader.replica.resume is not None else [])
+        self.read(index, 1000, acknowledging=True)
+
+    @rule(seconds=st.sampled_from((0.05, 0.3, 1.0, 6.0, 31.0)))
     def time_passes(self, seconds: float) -> None:
         self.now_s += seconds
 
@@ -310,7 +396,7 @@ class Broadcast(RuleBasedStateMachine):
         reader.rejected.clear()
         reader.cursor = Cursor(
             self.hub,
-            self.hub.select(reader.wanted),
+            self.hold(reader, reader.wanted),
             cadence_ms=reader.cadence_ms,
             resume=points,
             max_age_s=float("inf"),
@@ -368,7 +454,7 @@ class Broadcast(RuleBasedStateMachine):
             return
         assert not reader.rejected & set(reader.replica.broken), "rejected in vain"
         reader.rejected.clear()
-        if not reader.has_lost and not reader.cadence_ms:
+        if not reader.has_lost and not reader.cadence_ms and self.is_open(reader):
             assert reader.replica.is_whole
             assert reader.replica.resume is not None
             assert reader.replica.resume.tick == self.hub.ring.head_tick

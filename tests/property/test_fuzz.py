@@ -21,7 +21,7 @@ from liqscape_client import decoding
 from liqscape_client.errors import DecodeError
 from tests.fuzz.inputs import BOMBS, payload, varint
 from tests.fuzz.targets import Answers, Frames, Payloads, Requests, Target, client_answer, tally
-from tests.node.packages import node_program
+from tests.node.packages import node_program, web_program
 
 MEMORY_FOR_OBJECTS: Final = 300_000
 """What a decoder may take beside the arrays: exceptions, protobuf messages, numpy's own."""
@@ -83,9 +83,12 @@ def test_inputs_are_neither_all_valid_nor_all_refused(kind: Callable[[], Target]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", [node_program, web_program])
 @pytest.mark.parametrize(("kind", "program"), [(Payloads, "payloads.mjs"), (Frames, "frames.mjs")])
-def test_inputs_are_read_alike_by_node(kind: Callable[[list[str]], Target], program: str) -> None:
-    tally(kind(node_program(program)), Random(SEED + 1), SAMPLE)
+def test_inputs_are_read_alike_by_node(
+    kind: Callable[[list[str]], Target], program: str, command: Callable[[str], list[str]]
+) -> None:
+    tally(kind(command(program)), Random(SEED + 1), SAMPLE)
 
 
 def peak_bytes(read: Callable[[], object], *expected: type[Exception]) -> int:

@@ -125,9 +125,9 @@ def test_damaged_frames_never_raise(script: list[tuple[int, int, int]]) -> None:
             continue
         replicas.apply(frame)
 
-    for symbol, timeframe in replicas.channels():
-        if replicas.replica(symbol, timeframe).has_levels:
-            replicas.replica(symbol, timeframe).heatmap()
+    for key in replicas.channels():
+        if replicas.replica(*key).has_levels:
+            replicas.replica(*key).heatmap()
 
 
 class StreamMachine(RuleBasedStateMachine):

@@ -46,8 +46,11 @@ def test_last_stage_ends_without_root(instructions: list[Instruction]) -> None:
 def test_base_is_a_stated_version(instructions: list[Instruction]) -> None:
     base = next(rest for rest in values(instructions, "ARG") if rest.startswith("BASE="))
 
+    node = next(rest for rest in values(instructions, "ARG") if rest.startswith("NODE="))
+
     assert re.fullmatch(r"BASE=python:3\.\d+-slim", base)
-    assert all(rest.split()[0] == "${BASE}" for rest in values(instructions, "FROM"))
+    assert re.fullmatch(r"NODE=node:\d+-slim", node)
+    assert [rest.split()[0] for rest in values(instructions, "FROM")] == ["${NODE}", "${BASE}", "${BASE}"]
 
 
 def test_default_extras_exist(instructions: list[Instruction]) -> None:
@@ -64,4 +67,4 @@ def test_health_check_is_a_program_that_asks_the_exposed_port(instructions: list
 
     assert command[:2] == ["python", "-c"]
     assert program.co_names[:2] == ("sys", "grpc")
-    assert f"127.0.0.1:{values(instructions, 'EXPOSE')[0]}" in command[-1]
+    assert f"127.0.0.1:{values(instructions, 'EXPOSE')[0].split()[0]}" in command[-1]

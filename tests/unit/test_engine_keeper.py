@@ -110,13 +110,13 @@ def test_full_disk_is_in_the_status_and_ticks_go_on(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(SqliteJournal, "append", full)
     messages: list[str] = []
-    publish = EngineThread._publish
+    set_serving = EngineThread._set_serving
 
-    def publish_and_look(engine: EngineThread, output: object) -> None:
-        publish(engine, output)  # type: ignore[arg-type]
+    def look(engine: EngineThread) -> None:
+        set_serving(engine)
         messages.append(engine._finished.status.message)
 
-    monkeypatch.setattr(EngineThread, "_publish", publish_and_look)
+    monkeypatch.setattr(EngineThread, "_set_serving", look)
 
     published, _, status = live(tmp_path, market_ticks(30))
 

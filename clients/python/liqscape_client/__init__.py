@@ -2,6 +2,8 @@
 
 from liqscape_client.axes import GridAxes
 from liqscape_client.candles import Candles
+from liqscape_client.channel_parts import ChannelPart
+from liqscape_client.channel_selectors import channel_selectors
 from liqscape_client.client import Client
 from liqscape_client.connection import Tls
 from liqscape_client.errors import (
@@ -26,10 +28,12 @@ from liqscape_client.replica_set import ReplicaSet
 from liqscape_client.stream import LiveStream
 from liqscape_client.stream_state import Phase, StreamState, StreamUpdate
 from liqscape_client.sync import SyncClient, SyncStream
+from liqscape_client.tile_stack import stack_tiles
 
 __all__ = [
     "Candles",
     "ChangeRefused",
+    "ChannelPart",
     "Client",
     "ClientError",
     "DecodeError",
@@ -58,4 +62,6 @@ __all__ = [
     "SyncStream",
     "Tls",
     "Unreachable",
+    "channel_selectors",
+    "stack_tiles",
 ]

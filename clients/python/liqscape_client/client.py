@@ -9,9 +9,10 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.v1 import query_pb2
+from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
+from liqscape_client.channel_selectors import ChannelOptions, wanted_selectors
 from liqscape_client.channel_selectors import channel_selectors as channel_selectors
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls, to_credentials, token_metadata
 from liqscape_client.errors import DecodeError
@@ -91,6 +92,8 @@ class Client:
         *,
         cadence_ms: int = 0,
         credits: int | None = None,
+        selectors: Iterable[stream_pb2.ChannelSelector] = (),
+        **options: Unpack[ChannelOptions],
     ) -> LiveStream:
         """Return a stream of the channels named, not started yet: enter it with `async with`.
 
@@ -101,9 +104,11 @@ class Client:
                 tick.
             credits: open a session: the server sends so many messages of data ahead of what has been applied, 1 to 8
                 (2 is good), broken channels are mended on it and LiveStream.change works. None = a plain subscription.
+            selectors: more channels, as channel_selectors() returns them, where not all want the same options.
+            options: tiles of these channels in place of all rows, or a choice of positions; see ChannelOptions.
         """
-        selectors = channel_selectors(symbols, timeframes)
-        return LiveStream(self.open_channel, selectors, cadence_ms=cadence_ms, credits=credits, metadata=self.metadata)
+        wanted = wanted_selectors(symbols, timeframes, selectors, options)
+        return LiveStream(self.open_channel, wanted, cadence_ms=cadence_ms, credits=credits, metadata=self.metadata)
 
     async def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return an exact grid: with symbol and timeframe alone the one that is streamed, at the server's newest tick.

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from liqscape.v1 import stream_pb2
+from liqscape_client.channel_parts import ChannelKey as ChannelKey
 from liqscape_client.replica import Outcome
-
-ChannelKey = tuple[str, str]
-"""Symbol and timeframe."""
 
 SourceChannel = tuple[str, int]
 """Source and channel id, as the wire names a channel."""

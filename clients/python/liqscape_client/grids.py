@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from liqscape.v1 import stream_pb2
 from liqscape_client.axes import GridAxes
 from liqscape_client.candles import Candles
+from liqscape_client.channel_parts import ChannelPart
 from liqscape_client.decoding import LEVEL_USD
 from liqscape_client.errors import ClientError, MissingPackage
 
@@ -34,6 +35,7 @@ class Heatmap:
         candles: trigger price by column.
         in_sync: whether this was the server's state when the heatmap was taken.
         reason: why it was not, in words; empty when in sync.
+        part: which tile, and which positions count; None = all rows, all positions.
     """
 
     symbol: str
@@ -46,6 +48,7 @@ class Heatmap:
     candles: Candles
     in_sync: bool
     reason: str
+    part: ChannelPart | None = None
 
     def usd(self) -> NDArray[np.float64]:
         """Return the estimate in USD, float64[column, row], off by at most 5.9 % of the server's from 512 USD up."""

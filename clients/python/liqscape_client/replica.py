@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from liqscape.v1 import stream_pb2
 from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
+from liqscape_client.channel_parts import ChannelKey, ChannelPart, channel_key, channel_name
 from liqscape_client.decoding import decode_delta, decode_keyframe, ring_checksum, ring_to_window
 from liqscape_client.errors import DecodeError, NotInSync
 from liqscape_client.grids import Heatmap
@@ -61,19 +62,26 @@ class Replica:
     """Copy of one channel in one epoch.
 
     Attributes:
-        symbol, timeframe, channel_id: which channel.
+        symbol, timeframe, part, channel_id: which channel; part is None on a default one.
         gaps, checksum_failures, malformed: what went wrong so far.
     """
 
-    def __init__(self, symbol: str, timeframe: str, channel_id: int) -> None:
+    def __init__(self, symbol: str, timeframe: str, channel_id: int, part: ChannelPart | None = None) -> None:
         self.symbol = symbol
         self.timeframe = timeframe
+        self.part = part
+        self.name = channel_name(symbol, timeframe, part)
         self.channel_id = channel_id
         self.gaps = 0
         self.checksum_failures = 0
         self.malformed = 0
         self._held: _Held | None = None
-        self._reason = f"{symbol} {timeframe}: no keyframe yet"
+        self._reason = f"{self.name}: no keyframe yet"
+
+    @property
+    def key(self) -> ChannelKey:
+        """Return what a stream knows the channel by."""
+        return channel_key(self.symbol, self.timeframe, self.part)
 
     @property
     def in_sync(self) -> bool:
@@ -116,7 +124,7 @@ class Replica:
 
     def require_keyframe(self, reason: str) -> None:
         """Leave sync until the next keyframe, of whatever tick; what is held can still be looked at."""
-        self._reason = f"{self.symbol} {self.timeframe}: {reason}"
+        self._reason = f"{self.name}: {reason}"
 
     def levels(self) -> NDArray[np.uint8]:
         """Return a copy of the levels, uint8[column, row], oldest column and lowest price first."""
@@ -141,6 +149,7 @@ class Replica:
             candles=held.candles.window(held.newest_column, held.axes.price_unit),
             in_sync=self.in_sync,
             reason=self._reason,
+            part=self.part,
         )
 
     def _is_repeat(self, chunk: stream_pb2.ChannelChunk) -> bool:
@@ -203,10 +212,10 @@ class Replica:
         return self._break(Outcome.CHECKSUM_DIFFERS, f"checksum differs at tick {chunk.tick}")
 
     def _break(self, outcome: Outcome, reason: str) -> Outcome:
-        self._reason = f"{self.symbol} {self.timeframe}: {reason}"
+        self._reason = f"{self.name}: {reason}"
         return outcome
 
     def _require_held(self) -> _Held:
         if self._held is None:
-            raise NotInSync(f"{self.symbol} {self.timeframe} has no keyframe yet")
+            raise NotInSync(f"{self.name} has no keyframe yet")
         return self._held

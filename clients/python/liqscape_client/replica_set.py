@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liqscape.v1 import stream_pb2
+from liqscape_client.channel_parts import ChannelKey as ChannelKey
+from liqscape_client.channel_parts import ChannelPart, channel_key, channel_name
 from liqscape_client.errors import NotServed
-from liqscape_client.frame_effect import ChannelKey as ChannelKey
 from liqscape_client.frame_effect import Damage
 from liqscape_client.frame_effect import FrameEffect as FrameEffect
 from liqscape_client.market_state import SymbolState, covered_share, state_names
@@ -109,16 +110,26 @@ class ReplicaSet:
         """Return the channels the server named, in its order."""
         return tuple(self._replicas)
 
-    def replica(self, symbol: str, timeframe: str) -> Replica:
+    def replica(self, symbol: str, timeframe: str, part: ChannelPart | None = None) -> Replica:
         """Return the replica of a channel; it is replaced when the epoch changes, so ask again each time.
+
+        Args:
+            symbol, timeframe: which.
+            part: of a tile or custom channel.
 
         Raises:
             NotServed: this stream does not carry it.
         """
-        if (symbol, timeframe) not in self._replicas:
-            known = ", ".join(" ".join(key) for key in self._replicas) or "none so far"
-            raise NotServed(f"channel {symbol} {timeframe} is not in this stream; it carries {known}")
-        return self._replicas[symbol, timeframe]
+        key = channel_key(symbol, timeframe, part)
+        if key not in self._replicas:
+            known = ", ".join(replica.name for replica in self._replicas.values()) or "none so far"
+            name = channel_name(symbol, timeframe, part)
+            raise NotServed(f"channel {name} is not in this stream; it carries {known}")
+        return self._replicas[key]
+
+    def parts(self, symbol: str, timeframe: str) -> tuple[ChannelPart | None, ...]:
+        """Return the parts of a timeframe that the stream carries, None being the whole, in the server's order."""
+        return tuple(r.part for r in self._replicas.values() if (r.symbol, r.timeframe) == (symbol, timeframe))
 
     def replica_by_id(self, source_id: str, channel_id: int) -> Replica | None:
         """Return the replica of a channel by its names on the wire; None where the stream does not carry it."""
@@ -229,12 +240,13 @@ class ReplicaSet:
                 effect.fatal = f"channel {channel.channel_id} names the unknown source {channel.source_id!r}"
                 continue
             replica = held[channel.source_id].get(channel.channel_id)
-            if replica is None or (replica.symbol, replica.timeframe) != (channel.symbol, channel.timeframe):
-                replica = Replica(channel.symbol, channel.timeframe, channel.channel_id)
+            described = _replica_of(channel)
+            if replica is None or replica.key != described.key:
+                replica = described
             elif not hello.resumed:
                 replica.require_keyframe("no keyframe since the last join")
             self._sources[channel.source_id].replicas[channel.channel_id] = replica
-            self._replicas[channel.symbol, channel.timeframe] = replica
+            self._replicas[replica.key] = replica
 
     def _lagged(self, lagged: stream_pb2.Lagged) -> None:
         known = stream_pb2.Lagged.Reason.values()
@@ -276,7 +288,7 @@ class ReplicaSet:
         outcome = replica.apply(chunk)
         key = (source_id, chunk.channel_id)
         if outcome is Outcome.APPLIED:
-            effect.channels.add((replica.symbol, replica.timeframe))
+            effect.channels.add(replica.key)
             effect.damage.pop(key, None)
         elif outcome.breaks:
             self.counters.gaps += outcome is Outcome.GAP
@@ -323,11 +335,11 @@ class ReplicaSet:
                 continue
             replica = held[channel.source_id].get(channel.channel_id)
             if replica is None or key in starting:
-                replica = Replica(channel.symbol, channel.timeframe, channel.channel_id)
+                replica = _replica_of(channel)
             if key not in starting and channel.channel_id not in held[channel.source_id]:
                 effect.damage[key] = Damage(Outcome.WAITING, replica.reason)
             self._sources[channel.source_id].replicas[channel.channel_id] = replica
-            self._replicas[channel.symbol, channel.timeframe] = replica
+            self._replicas[replica.key] = replica
 
     def _move(self, source: _Source, tick: int) -> None:
         """Move the resume point. Only forward: a fragment of a join may be older than what is held."""
@@ -345,3 +357,7 @@ class ReplicaSet:
         self._symbols.clear()
         self._coverage.clear()
         self._heartbeat_states = ()
+
+
+def _replica_of(channel: stream_pb2.ChannelDescription) -> Replica:
+    return Replica(channel.symbol, channel.timeframe, channel.channel_id, ChannelPart.from_message(channel))

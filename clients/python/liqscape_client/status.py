@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from liqscape_client.errors import ClientError
 from liqscape_client.market_state import state_names
 
 _EXIT_FAILURE: Final = 1
+_SHOWN_SHARES: Final = (0.5, 0.95, 0.99)
 _MAX_PRICE_DECIMALS: Final = 18
 """No price has more; a server that is not ours might say four billion."""
 
@@ -64,6 +66,11 @@ def to_json(status: query_pb2.GetStatusResponse) -> dict[str, Any]:
         "streams": status.streams,
         "ticks_conflated": status.ticks_conflated,
         "counters": dict(sorted(status.counters.items())),
+        "latency_bounds_seconds": list(status.latency_bounds_seconds),
+        "freshness": [
+            {"stage": latency.stage, "counts": list(latency.counts), "sum_seconds": latency.sum_seconds}
+            for latency in status.freshness
+        ],
         "symbols": [
             {
                 **{name: getattr(symbol, name) for name in _SYMBOL_FIELDS},
@@ -91,6 +98,7 @@ def lines(status: query_pb2.GetStatusResponse) -> list[str]:
         f"server    {status.server_version} on {status.backend}, epoch {status.epoch:016x}, tick {status.tick:,}",
         f"streams   {status.streams:,} open, {status.ticks_conflated:,} ticks conflated",
     ]
+    shown += [_latency_line(latency, status.latency_bounds_seconds) for latency in status.freshness]
     for symbol in status.symbols:
         decimals = min(symbol.price_decimals, _MAX_PRICE_DECIMALS)
         price = symbol.mark_price / 10**decimals
@@ -103,6 +111,24 @@ def lines(status: query_pb2.GetStatusResponse) -> list[str]:
         width = max(len(name) for name in status.counters)
         shown += [f"  {name:<{width}}  {value:,}" for name, value in sorted(status.counters.items())]
     return ["".join(c if c.isprintable() else "?" for c in line) for line in shown]
+
+
+def _latency_line(latency: query_pb2.StageLatency, bounds_s: Sequence[float]) -> str:
+    total = sum(latency.counts)
+    if not total:
+        return f"  {latency.stage:<21} nothing yet"
+    within = ", ".join(f"{share:.0%} {_within(latency.counts, bounds_s, share)}" for share in _SHOWN_SHARES)
+    return f"  {latency.stage:<21} {within}, mean {latency.sum_seconds / total * 1000:,.1f} ms, {total:,} in all"
+
+
+def _within(counts: Sequence[int], bounds_s: Sequence[float], share: float) -> str:
+    """Return the bound below which a share of the observations lies; buckets do not tell more."""
+    wanted, seen = share * sum(counts), 0
+    for count, bound_s in zip(counts, bounds_s, strict=False):
+        seen += count
+        if seen >= wanted:
+            return f"within {bound_s * 1000:g} ms"
+    return f"beyond {bounds_s[-1] * 1000:g} ms" if bounds_s else "unknown"
 
 
 def _venue_line(part: stream_pb2.VenueChunk, now_ns: int) -> str:

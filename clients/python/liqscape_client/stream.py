@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Unpack
 
 import grpc
 from google.protobuf.message import DecodeError as ProtobufDecodeError
@@ -20,7 +20,8 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from liqscape.v1 import stream_pb2
 from liqscape_client.calls import SUBSCRIBE_METHOD as SUBSCRIBE_METHOD
 from liqscape_client.calls import SessionCall, StreamCall, SubscribeCall
-from liqscape_client.channel_selectors import channel_selectors
+from liqscape_client.channel_parts import ChannelPart
+from liqscape_client.channel_selectors import ChannelOptions, wanted_selectors
 from liqscape_client.errors import ChangeRefused, ClientError, NotInSync
 from liqscape_client.frame_effect import FrameEffect
 from liqscape_client.grids import Heatmap
@@ -31,6 +32,7 @@ from liqscape_client.stream_state import Phase as Phase
 from liqscape_client.stream_state import StreamEnd, StreamTotals, Subscriber
 from liqscape_client.stream_state import StreamState as StreamState
 from liqscape_client.stream_state import StreamUpdate as StreamUpdate
+from liqscape_client.tile_stack import stack_tiles
 
 HELLO_TIMEOUT_S: Final = 10.0
 """From the call to its first message; covers the TCP and TLS handshake."""
@@ -140,18 +142,42 @@ class LiveStream:
             return StreamState(Phase.IN_SYNC)
         return StreamState(Phase.OUT_OF_SYNC if self.replicas.joined else Phase.JOINING, reason)
 
-    def heatmap(self, symbol: str, timeframe: str) -> Heatmap:
+    def heatmap(self, symbol: str, timeframe: str, part: ChannelPart | None = None) -> Heatmap:
         """Return a copy of one channel. It says itself whether it is in sync: the stream's state is taken into account.
+
+        Args:
+            symbol, timeframe: which.
+            part: of a tile or custom channel.
 
         Raises:
             NotServed: the stream does not carry the channel. NotInSync: it has never held a keyframe.
         """
-        heatmap = self.replicas.replica(symbol, timeframe).heatmap()
+        heatmap = self.replicas.replica(symbol, timeframe, part).heatmap()
         state = self.state
         return heatmap if state.in_sync else replace(heatmap, in_sync=False, reason=str(state))
 
+    def viewport(self, symbol: str, timeframe: str, positions: ChannelPart | None = None) -> Heatmap:
+        """Return the tiles of a timeframe that this stream carries as one picture; see stack_tiles.
+
+        Args:
+            symbol, timeframe: which.
+            positions: of a custom channel.
+
+        Raises:
+            NotServed: it carries none, or not those between. NotInSync: one has never held a keyframe.
+        """
+        parts = self.replicas.parts(symbol, timeframe)
+        wanted = [p for p in parts if p is not None and p.tile is not None and p.positions == positions]
+        return stack_tiles([self.heatmap(symbol, timeframe, part) for part in wanted])
+
     async def change(
-        self, symbols: str | Iterable[str] = (), timeframes: str | Iterable[str] = (), *, cadence_ms: int = 0
+        self,
+        symbols: str | Iterable[str] = (),
+        timeframes: str | Iterable[str] = (),
+        *,
+        cadence_ms: int = 0,
+        selectors: Iterable[stream_pb2.ChannelSelector] = (),
+        **options: Unpack[ChannelOptions],
     ) -> None:
         """Go over to other channels on the open stream; return once the server has said that they are served.
 
@@ -162,18 +188,19 @@ class LiveStream:
             symbols: base coins wanted from now on; none = every channel the server has.
             timeframes: of each symbol; none = all nine.
             cadence_ms: smallest interval between messages; 0 = every tick.
+            selectors, options: as in Client.stream.
 
         Raises:
             ChangeRefused: the server says why; the stream goes on as before.
             ClientError: the stream has ended, or was opened without credits.
         """
-        selectors = channel_selectors(symbols, timeframes)
+        wanted = wanted_selectors(symbols, timeframes, selectors, options)
         if self._credits is None:
             raise ClientError("channels can only be changed on a session; open the stream with credits=2")
         if self._failure is not None or self._closed:
             raise ClientError(f"the stream is not open: {self.state}")
         async with self._changing:  # one at a time, so that an answer has one meaning
-            change = _Change(tuple(selectors), cadence_ms, asyncio.get_running_loop().create_future())
+            change = _Change(tuple(wanted), cadence_ms, asyncio.get_running_loop().create_future())
             self._change = change
             try:
                 await self._say_change()

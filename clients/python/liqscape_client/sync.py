@@ -10,7 +10,9 @@ from typing import TypeVar, Unpack
 
 import grpc
 
-from liqscape.v1 import query_pb2
+from liqscape.v1 import query_pb2, stream_pb2
+from liqscape_client.channel_parts import ChannelPart
+from liqscape_client.channel_selectors import ChannelOptions
 from liqscape_client.client import DEFAULT_TIMEOUT_S, Client
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls
 from liqscape_client.errors import ClientError
@@ -123,9 +125,13 @@ class SyncClient:
         *,
         cadence_ms: int = 0,
         credits: int | None = None,
+        selectors: Iterable[stream_pb2.ChannelSelector] = (),
+        **options: Unpack[ChannelOptions],
     ) -> SyncStream:
         """Return a stream of the channels named: enter it with `with`. See Client.stream."""
-        stream = self._client.stream(symbols, timeframes, cadence_ms=cadence_ms, credits=credits)
+        stream = self._client.stream(
+            symbols, timeframes, cadence_ms=cadence_ms, credits=credits, selectors=selectors, **options
+        )
         return SyncStream(self._thread, stream)
 
 
@@ -148,10 +154,18 @@ class SyncStream:
         self._thread.run(self._stream.close())
 
     def change(
-        self, symbols: str | Iterable[str] = (), timeframes: str | Iterable[str] = (), *, cadence_ms: int = 0
+        self,
+        symbols: str | Iterable[str] = (),
+        timeframes: str | Iterable[str] = (),
+        *,
+        cadence_ms: int = 0,
+        selectors: Iterable[stream_pb2.ChannelSelector] = (),
+        **options: Unpack[ChannelOptions],
     ) -> None:
         """Go over to other channels; see LiveStream.change."""
-        self._thread.run(self._stream.change(symbols, timeframes, cadence_ms=cadence_ms))
+        self._thread.run(
+            self._stream.change(symbols, timeframes, cadence_ms=cadence_ms, selectors=selectors, **options)
+        )
 
     @property
     def state(self) -> StreamState:
@@ -162,9 +176,13 @@ class SyncStream:
         """Return the channels the server named."""
         return self._thread.call(self._stream.replicas.channels)
 
-    def heatmap(self, symbol: str, timeframe: str) -> Heatmap:
+    def heatmap(self, symbol: str, timeframe: str, part: ChannelPart | None = None) -> Heatmap:
         """Return a copy of one channel; it says itself whether it is in sync."""
-        return self._thread.call(lambda: self._stream.heatmap(symbol, timeframe))
+        return self._thread.call(lambda: self._stream.heatmap(symbol, timeframe, part))
+
+    def viewport(self, symbol: str, timeframe: str, positions: ChannelPart | None = None) -> Heatmap:
+        """Return the tiles of a timeframe as one picture; see LiveStream.viewport."""
+        return self._thread.call(lambda: self._stream.viewport(symbol, timeframe, positions))
 
     def symbol(self, name: str) -> SymbolState | None:
         """Return price and stamps of a symbol; None before its first chunk."""

@@ -12,6 +12,7 @@ from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
 from liqscape.broadcast.chunks import axes_message, candles_message, coverage_message
 from liqscape.broadcast.hub import Hub
 from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, PositionModel, SymbolStatus
+from liqscape.metrics import LATENCY_BOUNDS_S
 from liqscape.v1 import query_pb2, stream_pb2
 
 MAX_FRAGMENT_BYTES: Final = 1 << 20
@@ -106,6 +107,11 @@ def status_response(status: EngineStatus, hub: Hub) -> query_pb2.GetStatusRespon
         streams=hub.counters.streams_open,
         ticks_conflated=hub.counters.ticks_conflated,
         counters={**status.counters, **hub.counters.by_name(), **hub.timings.query_counts()},
+        latency_bounds_seconds=LATENCY_BOUNDS_S,
+        freshness=[
+            query_pb2.StageLatency(stage=stage.value, counts=histogram.counts, sum_seconds=histogram.sum)
+            for stage, histogram in hub.timings.freshness.items()
+        ],
     )
 
 

@@ -41,6 +41,11 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "session_changes": _Counter("session_changes", "Changes of selection that readers of sessions asked for."),
     "sessions_idle": _Counter("sessions_idle", "Sessions ended because nothing was acknowledged."),
     "session_requests_delayed": _Counter("session_requests_delayed", "Requests of sessions that came too fast."),
+    # Tiles and custom channels.
+    "channels_opened": _Counter("channels_opened", "Tiles and custom channels opened."),
+    "channels_closed": _Counter("channels_closed", "Tiles and custom channels closed, nobody reading them."),
+    "channels_refused": _Counter("channels_refused", "Streams and changes refused for want of room for a channel."),
+    "channel_builds_failed": _Counter("channel_builds_failed", "First grids of custom channels that broke down."),
     # Market data and engine.
     "gaps": _Counter("gaps", "Gaps in the input."),
     "rejected_events": _Counter("rejected_events", "Events of the input that broke a rule and were left out."),
@@ -71,6 +76,10 @@ GAUGES: Final[dict[str, _Counter]] = {
     "streams_stalled": _Counter("streams_stalled", "Open calls whose reader does not read."),
     "journal_ticks_waiting": _Counter("journal_ticks_waiting", "Ticks that wait until the journal can be written."),
     "snapshot_bytes": _Counter("snapshot_size_bytes", "Bytes of the newest snapshot."),
+    "tiles_open": _Counter("tiles_open", "Tiles open now."),
+    "tiles_limit": _Counter("tiles_limit", "Tiles there may be at one time."),
+    "custom_channels_open": _Counter("custom_channels_open", "Custom channels open now."),
+    "custom_channels_limit": _Counter("custom_channels_limit", "Custom channels there may be at one time."),
 }
 """Those among the counters of GetStatus that can fall."""
 

@@ -28,7 +28,7 @@ from liqscape.config import TlsFiles
 from liqscape.errors import ConfigError
 
 MAX_REQUEST_BYTES: Final = 64 << 10
-"""The largest request allowed, 256 selectors and 64 resume points of longest names, is under 50 KB."""
+"""256 selectors and 64 resume points of longest names are under 50 KB; filters of positions have to share the rest."""
 
 MAX_CONNECTION_STREAMS: Final = 128
 """A Python process shares one connection between all its channels to an address, and calls above the limit wait without

@@ -7,8 +7,10 @@ from typing import Any, Final, TypedDict, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from liqscape.axes import timeframe
+from liqscape.broadcast.selections import Wanted
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
+from liqscape.grid.channel_specs import PositionFilter
 from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel
 from liqscape.v1 import query_pb2, stream_pb2
 
@@ -63,17 +65,33 @@ def parse(kind: type[_M], request: bytes) -> _M:
         raise InvalidArgument(f"request of {len(request)} bytes is not a {kind.DESCRIPTOR.name}") from None
 
 
-def channels_of(request: stream_pb2.SubscribeRequest | stream_pb2.Change) -> list[tuple[str, str]]:
-    """Return the (symbol, timeframe) pairs of a request.
+def channels_of(request: stream_pb2.SubscribeRequest | stream_pb2.Change) -> list[Wanted]:
+    """Return the channels a request wants.
 
     Raises:
-        InvalidArgument: too many, or a name too long.
+        InvalidArgument: too many, a name or list too long, an enum unknown.
     """
     _check_count("channels", len(request.channels), MAX_SELECTORS)
-    for index, selector in enumerate(request.channels):
-        _check_name(f"channels[{index}].symbol", selector.symbol)
-        _check_name(f"channels[{index}].timeframe", selector.timeframe)
-    return [(selector.symbol, selector.timeframe) for selector in request.channels]
+    return [_wanted(f"channels[{index}]", selector) for index, selector in enumerate(request.channels)]
+
+
+def _wanted(field: str, selector: stream_pb2.ChannelSelector) -> Wanted:
+    _check_name(f"{field}.symbol", selector.symbol)
+    _check_name(f"{field}.timeframe", selector.timeframe)
+    part = selector.WhichOneof("part")
+    return Wanted(
+        symbol=selector.symbol,
+        timeframe=selector.timeframe,
+        rows=(selector.rows.first, selector.rows.last) if part == "rows" else None,
+        prices=(selector.prices.low, selector.prices.high) if part == "prices" else None,
+        positions=_filter_of(f"{field}.positions", selector.positions),
+    )
+
+
+def _filter_of(field: str, positions: stream_pb2.PositionFilter) -> PositionFilter | None:
+    _check_filter(f"{field}.", positions)
+    shares = [(share.leverage, share.share_ppm) for share in positions.leverage_shares]
+    return PositionFilter.of(positions.venues, positions.leverages, _SIDES[positions.side], shares)
 
 
 def resume_points_of(request: stream_pb2.SubscribeRequest) -> list[stream_pb2.ResumePoint]:
@@ -157,15 +175,9 @@ class _Positions(TypedDict):
 def _positions_of(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest) -> _Positions:
     """Return what both kinds of request say in the same words, once the symbol is known to be named."""
     _check_name("symbol", request.symbol)
-    _check_count("venues", len(request.venues), MAX_VENUES)
-    _check_count("leverages", len(request.leverages), MAX_LEVERAGES)
-    _check_count("leverage_shares", len(request.leverage_shares), MAX_LEVERAGES)
-    for index, venue in enumerate(request.venues):
-        _check_name(f"venues[{index}]", venue)
     if not request.symbol:
         raise InvalidArgument("symbol is empty; name a base coin, for example BTC")
-    if request.side not in _SIDES:
-        raise InvalidArgument(f"side {request.side} is unknown; use long, short or none")
+    _check_filter("", request)
     if request.model not in _MODELS:
         raise InvalidArgument(f"model {request.model} is unknown; use net of closes, open only or none")
     return _Positions(
@@ -178,6 +190,18 @@ def _positions_of(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMa
         price_high=_optional(request, "price_high"),
         model=_MODELS[request.model],
     )
+
+
+def _check_filter(
+    prefix: str, asked: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest | stream_pb2.PositionFilter
+) -> None:
+    _check_count(f"{prefix}venues", len(asked.venues), MAX_VENUES)
+    _check_count(f"{prefix}leverages", len(asked.leverages), MAX_LEVERAGES)
+    _check_count(f"{prefix}leverage_shares", len(asked.leverage_shares), MAX_LEVERAGES)
+    for index, venue in enumerate(asked.venues):
+        _check_name(f"{prefix}venues[{index}]", venue)
+    if asked.side not in _SIDES:  # the enums of queries and of streams have the same numbers
+        raise InvalidArgument(f"{prefix}side {asked.side} is unknown; use long, short or none")
 
 
 def _optional(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest, field: Any) -> Any:

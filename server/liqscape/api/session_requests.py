@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from liqscape.api.limits import SessionLimits
 from liqscape.api.requests import channels_of, parse, rejected_channels_of
@@ -12,14 +12,14 @@ from liqscape.api.status_codes import STATUS_CODES, Context
 from liqscape.broadcast.cadence import cadence_class_ms
 from liqscape.broadcast.counters import StreamCounters
 from liqscape.broadcast.cursor import Cursor
-from liqscape.broadcast.hub import Selection
+from liqscape.broadcast.selections import Selection, Wanted
 from liqscape.errors import InvalidArgument, QueryError
 from liqscape.v1 import stream_pb2
 
 _LOG = logging.getLogger(__name__)
 
-Select = Callable[[list[tuple[str, str]]], Selection]
-"""Resolves (symbol, timeframe) pairs; raises QueryError where they cannot be served, or not to this caller."""
+Select = Callable[[list[Wanted]], Awaitable[Selection]]
+"""Resolves selectors and opens their channels; raises QueryError where they cannot be served, or not to this caller."""
 
 
 class Pace:
@@ -86,7 +86,7 @@ class SessionRequests:
             if kind == "acknowledge":
                 cursor.acknowledge(request.acknowledge.frames)
             elif kind == "change":
-                self._change(cursor, select, request.change)
+                await self._change(cursor, select, request.change)
             elif kind == "reject":
                 self._reject(cursor, request.reject)
             elif kind == "open":
@@ -94,10 +94,11 @@ class SessionRequests:
             else:
                 raise InvalidArgument("message holds none of acknowledge, change and reject")
 
-    def _change(self, cursor: Cursor, select: Select, change: stream_pb2.Change) -> None:
+    async def _change(self, cursor: Cursor, select: Select, change: stream_pb2.Change) -> None:
         # What is asked for in vain is answered on the stream: a slip must not cost a desk its picture.
         try:
-            cursor.change(select(channels_of(change)), cadence_class_ms(change.cadence_ms))
+            cadence_ms = cadence_class_ms(change.cadence_ms)
+            cursor.change(await select(channels_of(change)), cadence_ms)
         except QueryError as error:
             cursor.refuse_change(str(error))
 

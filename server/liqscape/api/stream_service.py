@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Self
 
 import grpc
 
@@ -18,12 +18,49 @@ from liqscape.api.status_codes import Context, guarded, refusal_while_not_servin
 from liqscape.broadcast.cadence import cadence_class_ms
 from liqscape.broadcast.credits import Credits, max_in_flight
 from liqscape.broadcast.cursor import Cursor
-from liqscape.broadcast.hub import Hub, Selection
+from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.ports import QueryPort
+from liqscape.broadcast.selections import Selection, Wanted
 from liqscape.errors import InvalidArgument, LimitExceeded, QueryError, Unavailable
 from liqscape.v1 import stream_pb2
 
 STREAM_SERVICE: Final = "liqscape.v1.StreamService"
+
+
+class Holding:
+    """What one stream has selected: its channels stay open until it selects others, or ends.
+
+    Args:
+        hub: whose channels.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._held: Selection | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._release()
+
+    async def select(self, wanted: list[Wanted]) -> Selection:
+        """Return the selection of what a request wants, in place of the one before.
+
+        Raises:
+            QueryError: it cannot be served, or not to this caller; the one before stays.
+        """
+        plan = self._hub.plan(wanted)
+        check_channels(plan.size)
+        selection = await self._hub.hold(plan)
+        self._release()
+        self._held = selection
+        return selection
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._hub.release(self._held)
+            self._held = None
 
 
 class StreamService:
@@ -49,9 +86,10 @@ class StreamService:
         asked = parse(stream_pb2.SubscribeRequest, request)
         if asked.max_in_flight:
             raise InvalidArgument("max_in_flight belongs to Session; Subscribe has no acknowledgements, leave it out")
-        cursor = await self._cursor(asked)
-        with self._open():
-            await self._send(cursor, context)
+        async with Holding(self._hub) as holding:
+            cursor = await self._cursor(asked, holding)
+            with self._open():
+                await self._send(cursor, context)
 
     async def session(self, _requests: object, context: Context) -> None:
         """Stream under the peer's acknowledgements until either side ends it; see proto/README.md."""
@@ -59,37 +97,38 @@ class StreamService:
         asked = await requests.opening()
         if asked is None:
             return
-        cursor = await self._cursor(asked, Credits(max_in_flight(asked.max_in_flight)))
-        with self._open():
-            listening = asyncio.create_task(requests.pass_on(cursor, self._select), name="session requests")
-            listening.add_done_callback(lambda _: cursor.stop())
-            try:
-                await self._send(cursor, context)
-            finally:
-                listening.cancel()
-                await asyncio.wait({listening})
-            if not listening.cancelled() and (error := listening.exception()) is not None:
-                if not isinstance(error, QueryError):
-                    raise error
-                end_with(context, error)
+        async with Holding(self._hub) as holding:
+            cursor = await self._cursor(asked, holding, Credits(max_in_flight(asked.max_in_flight)))
+            with self._open():
+                await self._converse(cursor, requests, holding, context)
 
-    async def _cursor(self, asked: stream_pb2.SubscribeRequest, credits: Credits | None = None) -> Cursor:
+    async def _converse(self, cursor: Cursor, requests: SessionRequests, holding: Holding, context: Context) -> None:
+        listening = asyncio.create_task(requests.pass_on(cursor, holding.select), name="session requests")
+        listening.add_done_callback(lambda _: cursor.stop())
+        try:
+            await self._send(cursor, context)
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+        if not listening.cancelled() and (error := listening.exception()) is not None:
+            if not isinstance(error, QueryError):
+                raise error
+            end_with(context, error)
+
+    async def _cursor(
+        self, asked: stream_pb2.SubscribeRequest, holding: Holding, credits: Credits | None = None
+    ) -> Cursor:
         wanted, resume = channels_of(asked), resume_points_of(asked)
         cadence_ms = cadence_class_ms(asked.cadence_ms)
         await self._require_serving()
         return Cursor(
             self._hub,
-            self._select(wanted),
+            await holding.select(wanted),
             cadence_ms=cadence_ms,
             resume=resume,
             credits=credits,
             idle_after_s=self._sessions.idle_after_s,
         )
-
-    def _select(self, wanted: list[tuple[str, str]]) -> Selection:
-        selection = self._hub.select(wanted)
-        check_channels(len(selection.channel_ids))
-        return selection
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[None]:

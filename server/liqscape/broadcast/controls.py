@@ -6,10 +6,19 @@ from collections.abc import Collection, Set
 from typing import Final
 
 from liqscape import __version__
-from liqscape.broadcast.hub import Hub, Selection
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.selections import Selection
+from liqscape.events import PositionSide
+from liqscape.grid.channel_specs import PositionFilter, tile_rows
+from liqscape.grid.updates import Channel
 from liqscape.v1 import stream_pb2
 
 PROTOCOL_REVISION: Final = 1
+
+_SIDES: Final = {
+    PositionSide.LONG: stream_pb2.PositionFilter.SIDE_LONG,
+    PositionSide.SHORT: stream_pb2.PositionFilter.SIDE_SHORT,
+}
 
 
 def hello(
@@ -56,18 +65,36 @@ def selection_changed(
 
 
 def describe_channels(hub: Hub, channel_ids: Collection[int]) -> list[stream_pb2.ChannelDescription]:
-    """Return channels in words, in the order of the shard."""
-    wanted = set(channel_ids)
-    return [
-        stream_pb2.ChannelDescription(
-            channel_id=channel.channel_id,
-            source_id=hub.shard.source_id,
-            symbol=channel.symbol,
-            timeframe=channel.timeframe.name,
-        )
-        for channel in hub.shard.channels
-        if channel.channel_id in wanted
-    ]
+    """Return channels in words: default ones in the order of the shard, then the others."""
+    return [_description(hub.shard.source_id, channel) for channel in hub.describe(channel_ids)]
+
+
+def _description(source_id: str, channel: Channel) -> stream_pb2.ChannelDescription:
+    description = stream_pb2.ChannelDescription(
+        channel_id=channel.channel_id,
+        source_id=source_id,
+        symbol=channel.symbol,
+        timeframe=channel.timeframe.name,
+    )
+    if channel.tile is not None:
+        rows = tile_rows(channel.tile, 1)
+        description.rows.first, description.rows.last = rows.first, rows.first + rows.count - 1
+    if channel.positions is not None:
+        description.positions.CopyFrom(_positions(channel.positions))
+    return description
+
+
+def _positions(positions: PositionFilter) -> stream_pb2.PositionFilter:
+    side = stream_pb2.PositionFilter.SIDE_UNSPECIFIED if positions.side is None else _SIDES[positions.side]
+    return stream_pb2.PositionFilter(
+        venues=positions.venues,
+        leverages=positions.leverages,
+        side=side,
+        leverage_shares=[
+            stream_pb2.PositionFilter.Share(leverage=leverage, share_ppm=share)
+            for leverage, share in positions.leverage_shares
+        ],
+    )
 
 
 def heartbeat(hub: Hub, tick: int | None) -> stream_pb2.Frame:
@@ -88,8 +115,14 @@ def heartbeat(hub: Hub, tick: int | None) -> stream_pb2.Frame:
     )
 
 
-def refusal(hub: Hub, point: stream_pb2.ResumePoint) -> stream_pb2.Lagged | None:
-    """Return why a resume point cannot be honoured, or None."""
+def refusal(hub: Hub, point: stream_pb2.ResumePoint, channel_ids: Collection[int]) -> stream_pb2.Lagged | None:
+    """Return why a resume point cannot be honoured, or None.
+
+    Args:
+        hub: whose readers these are.
+        point: where a reader left off.
+        channel_ids: what it wants to go on with.
+    """
     ring, shard = hub.ring, hub.shard
     if point.source_id != shard.source_id:
         reason = stream_pb2.Lagged.REASON_UNKNOWN_SOURCE
@@ -99,6 +132,8 @@ def refusal(hub: Hub, point: stream_pb2.ResumePoint) -> stream_pb2.Lagged | None
         reason = stream_pb2.Lagged.REASON_FROM_THE_FUTURE
     elif point.tick < ring.floor_tick:
         reason = stream_pb2.Lagged.REASON_OUT_OF_RING
+    elif any((began := ring.held_since(channel_id)) is None or began > point.tick for channel_id in channel_ids):
+        reason = stream_pb2.Lagged.REASON_CHANNEL_CLOSED  # whatever the reader holds is an earlier one
     else:
         return None
     return stream_pb2.Lagged(reason=reason, source_id=point.source_id)

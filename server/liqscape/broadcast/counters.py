@@ -27,6 +27,7 @@ class StreamCounters:
     selection_changes: int = 0
     sessions_idle: int = 0
     session_requests_delayed: int = 0
+    channels_refused: int = 0
     rejected: dict[stream_pb2.Reject.Reason, int] = field(default_factory=dict)
     lagged: dict[stream_pb2.Lagged.Reason, int] = field(default_factory=dict)
 
@@ -57,6 +58,7 @@ class StreamCounters:
             "session_changes": self.selection_changes,
             "sessions_idle": self.sessions_idle,
             "session_requests_delayed": self.session_requests_delayed,
+            "channels_refused": self.channels_refused,
         }
         for rejected, count in self.rejected.items():
             name = stream_pb2.Reject.Reason.Name(rejected).removeprefix("REASON_").lower()

@@ -17,7 +17,8 @@ from typing import Final
 from liqscape.broadcast import controls
 from liqscape.broadcast.cadence import least_interval_s
 from liqscape.broadcast.credits import Credits
-from liqscape.broadcast.hub import Batch, Hub, Position, Selection, finish
+from liqscape.broadcast.hub import Batch, Hub, Position, finish
+from liqscape.broadcast.selections import Selection
 from liqscape.errors import InvalidArgument
 from liqscape.metrics import Stage
 from liqscape.v1 import stream_pb2
@@ -111,13 +112,13 @@ class Cursor:
         is_at_rest = self._is_at_rest()
         frame = None if is_at_rest else self.poll()
         while frame is None and not self.is_over:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
             if is_at_rest and self._is_plain and self._hub.goodbye is None:
-                self._hub.await_tick(self._waiter, min(self._sent_at + self._heartbeat_s, self._ages_at))
-                await self._waiter
+                self._hub.await_tick(waiter, self._sent_at + self._heartbeat_s)
+                await waiter
                 frame = self._step() or self.poll()
             else:
-                await self._sleep(self._waiter)
+                await self._sleep(waiter)
                 frame = self.poll()
             is_at_rest = False
         return frame
@@ -154,12 +155,13 @@ class Cursor:
             or self._missing
             or self.is_over
             or self._hub.goodbye is not None
-            or now >= self._ages_at
+            or now >= self._ages_at  # looked at with every frame, and there is one each second at least
         ):
             return None
         self._selection, self._position, self._whole_tick = step.selection, step.to, step.to.tick
-        self._keyframes += step.keyframes
-        self._hub.counters.keyframes += step.keyframes
+        if step.keyframes:
+            self._keyframes += step.keyframes
+            self._hub.counters.keyframes += step.keyframes
         self.free_since = max(self._hub.appended_at, self._changes_due_at)
         self._changes_due_at = self._sent_at = now
         return step.frame
@@ -188,8 +190,9 @@ class Cursor:
             self._snapshot_is_due = False
             end = stream_pb2.SnapshotEnd(keyframes=self._keyframes)
             return self._count(stream_pb2.Frame(snapshot_end=end).SerializeToString(), now)
-        # A join is brought to its end first, so that the reader can resume; but not where that needs its credit.
-        if now >= self._ends_at and not (self._snapshot_is_due and self._has_credit):
+        # A join is brought to its end first, so that the reader can resume; but not where that needs its credit, or a
+        # channel that nobody knows when it will come.
+        if now >= self._ends_at and not (self._snapshot_is_due and self._has_credit and self._can_join()):
             self.is_over = True
             return self._count(stream_pb2.Frame(going_away=self._farewell(now)).SerializeToString(), now)
         return None
@@ -197,7 +200,7 @@ class Cursor:
     def _data(self, now: float) -> bytes | None:
         if not self._has_credit:
             return None
-        if self._batch is None and (self._missing or (self._is_behind() and now >= self._changes_due_at)):
+        if self._batch is None and (self._can_mend() or (self._is_behind() and now >= self._changes_due_at)):
             self._advance(now)
         if self._batch is not None:
             return self._fragment(self._batch, now)
@@ -218,7 +221,7 @@ class Cursor:
         if self._position is not None:
             self._changes_due_at = now + least_interval_s(self._cadence_ms)
         batch = self._hub.batch(self._selection, self._position, self._missing if self._position else frozenset())
-        self._position, self._missing = batch.to, frozenset()
+        self._position, self._missing = batch.to, batch.awaited
         self._hub.counters.ticks_conflated += batch.ticks_conflated
         self._next_fragment = 0
         if batch.fragments:
@@ -244,7 +247,8 @@ class Cursor:
         return frame
 
     def _open(self, resume: Sequence[stream_pb2.ResumePoint]) -> None:
-        refusals = [lagged for point in resume if (lagged := controls.refusal(self._hub, point)) is not None]
+        wanted = self._selection.channel_ids
+        refusals = [lagged for point in resume if (lagged := controls.refusal(self._hub, point, wanted)) is not None]
         resumed = bool(resume) and not refusals
         counters = self._hub.counters
         if resumed:
@@ -309,7 +313,7 @@ class Cursor:
         shard = self._hub.shard
         if source_id not in ("", shard.source_id):
             raise InvalidArgument(f"reject.source_id {source_id!r} is unknown; the source is {shard.source_id!r}")
-        unknown = set(channel_ids) - {channel.channel_id for channel in shard.channels}
+        unknown = [channel_id for channel_id in channel_ids if not self._hub.was_channel(channel_id)]
         if unknown:
             raise InvalidArgument(f"reject.channel_ids has {min(unknown)}, which is no channel of this epoch")
         concerned = frozenset(channel_ids).intersection(self._selection.channel_ids)
@@ -372,10 +376,18 @@ class Cursor:
             self._batch is None
             and not self._openings
             and self._change is None
-            and not self._missing
+            and not self._can_mend()
             and not self._snapshot_is_due
             and not self._is_behind()
         )
+
+    def _can_mend(self) -> bool:
+        """Return whether there is something of a channel that the reader lacks; one just opened has nothing yet."""
+        return bool(self._missing) and (self._position is None or self._hub.any_held(self._missing))
+
+    def _can_join(self) -> bool:
+        """Return whether a join goes on without anything to come from the engine."""
+        return self._position is None or not self._missing or self._can_mend()
 
     def _is_behind(self) -> bool:
         return self._position is None or self._position.tick < self._hub.ring.head_tick

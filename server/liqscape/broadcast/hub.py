@@ -10,18 +10,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from liqscape import axes
 from liqscape.broadcast.chunks import data_states
 from liqscape.broadcast.counters import StreamCounters
 from liqscape.broadcast.frames import MAX_FRAME_BYTES, fragments, section_frame, stamped
-from liqscape.broadcast.ports import FrameSource, ShardDescription, TickRecord
+from liqscape.broadcast.on_demand import OnDemand
+from liqscape.broadcast.ports import ChannelPort, FrameSource, ShardDescription, TickRecord
 from liqscape.broadcast.ring import Ring
-from liqscape.errors import InvalidArgument, NotFound
+from liqscape.broadcast.selections import Plan, Wanted
+from liqscape.broadcast.selections import Selection as Selection
+from liqscape.broadcast.selections import plan as make_plan
 from liqscape.grid.updates import Channel
 from liqscape.metrics import Stage, Timings
 from liqscape.v1 import stream_pb2
@@ -29,8 +31,8 @@ from liqscape.v1 import stream_pb2
 _LOG = logging.getLogger(__name__)
 
 FRAME_CACHE_BYTES: Final = 32 << 20
-"""Joined frames kept until the next tick. Readers at many different positions (after a stall of the network) stop being
-cached here rather than fill the memory."""
+"""Joined frames kept until the next tick, and as much again with a stamp. Readers at many different positions (after a
+stall of the network) stop being cached here rather than fill the memory."""
 
 STALE_AFTER_S: Final = 5.0
 """An engine that publishes nothing for so long, and for three ticks, is said to be stale."""
@@ -59,14 +61,6 @@ class Position(NamedTuple):
     ordinal: int
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What a reader wants, resolved; equal selections share their bytes."""
-
-    channel_ids: tuple[int, ...]
-    symbols: tuple[str, ...]
-
-
 Owner = tuple[int, bool]
 """Channel of an entry, 0 where it belongs to a symbol or a venue, and whether the entry is a keyframe."""
 
@@ -88,11 +82,15 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Everything from a position (None = no state) to a tick, as references to chunks, in frames of bounded size."""
+    """Everything from a position (None = no state) to a tick, as references to chunks, in frames of bounded size.
+
+    awaited: channels of the selection of which there is nothing yet.
+    """
 
     to: Position
     ticks_conflated: int
     fragments: tuple[Fragment, ...]
+    awaited: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,7 @@ class Hub:
         self,
         source: FrameSource,
         *,
+        channels: ChannelPort | None = None,
         ring: Ring | None = None,
         max_frame_bytes: int = MAX_FRAME_BYTES,
         now_ns: Callable[[], int] = time.time_ns,
@@ -130,6 +129,7 @@ class Hub:
 
         Args:
             source: whose frames these are; read while running() is entered.
+            channels: what opens tiles and custom channels; None = nothing does.
             ring: what is kept; by default sized for the shard's ticks.
             max_frame_bytes: a longer message is sent in fragments.
             now_ns: wall clock, for stamps.
@@ -143,6 +143,7 @@ class Hub:
         self.monotonic = monotonic
         self.counters = StreamCounters()
         self.timings = timings or Timings()
+        self._on_demand = OnDemand(channels, monotonic, self.counters)
         self.goodbye: stream_pb2.GoingAway | None = None
         self.appended_at = monotonic()
         self._closed_at = 0.0
@@ -203,6 +204,7 @@ class Hub:
         self._messages.clear()
         self._frames_bytes = 0
         self._wake_for_tick()
+        self._on_demand.close_idle()
 
     def close(self, reason: str, reconnect_after_ms: int, spread_s: float = 0.0) -> None:
         """Let every reader end with GoingAway once what it is being sent has gone out.
@@ -230,8 +232,29 @@ class Hub:
         return float("inf") if self.goodbye is None else self._closed_at + place * self._spread_s
 
     def channels(self) -> list[Channel]:
-        """Return the channels that can be joined, in the order of the shard."""
+        """Return the default channels that can be joined, in the order of the shard."""
         return [channel for channel in self.shard.channels if self.ring.holds_channel(channel.channel_id)]
+
+    def plan(self, wanted: Sequence[Wanted]) -> Plan:
+        """Return what selectors come to; none = every default channel. Nothing is opened yet.
+
+        Raises:
+            InvalidArgument: names the field and what is allowed.
+            NotFound: a symbol or its timeframe is not served.
+        """
+        return make_plan(wanted, self.channels(), self._axes)
+
+    async def hold(self, plan: Plan) -> Selection:
+        """Return the selection of a plan, whose channels stay open until it is released.
+
+        Raises:
+            QueryError: a channel cannot be opened; see ChannelPort.
+        """
+        return Selection.of([*plan.channels, *sorted(await self._on_demand.hold(plan.specs), key=_id_of)])
+
+    def release(self, selection: Selection) -> None:
+        """Give back what hold() returned, once."""
+        self._on_demand.release(selection.channel_ids)
 
     def select(self, wanted: Sequence[tuple[str, str]]) -> Selection:
         """Return the selection that (symbol, timeframe) pairs name; no pair = all, empty timeframe = all of the symbol.
@@ -240,13 +263,22 @@ class Hub:
             InvalidArgument: a timeframe is unknown, or a symbol is empty.
             NotFound: a symbol or its timeframe is not served.
         """
-        served = self.channels()
-        if not wanted:
-            return _selection(served)
-        chosen: set[int] = set()
-        for symbol, timeframe in wanted:
-            chosen.update(_matching(served, symbol, timeframe))
-        return _selection([channel for channel in served if channel.channel_id in chosen])
+        return Selection.of(self.plan([Wanted(*pair) for pair in wanted]).channels)
+
+    def describe(self, channel_ids: Collection[int]) -> list[Channel]:
+        """Return channels by their ids: default ones in the order of the shard, then the others."""
+        default = [channel for channel in self.shard.channels if channel.channel_id in channel_ids]
+        return default + self._on_demand.describe(channel_ids)
+
+    def was_channel(self, channel_id: int) -> bool:
+        """Return whether an id is, or may have been, that of a channel of this epoch."""
+        return channel_id > 0 and (
+            self._on_demand.was_ever(channel_id) or any(c.channel_id == channel_id for c in self.shard.channels)
+        )
+
+    def any_held(self, channel_ids: Iterable[int]) -> bool:
+        """Return whether one of these channels can be joined."""
+        return any(self.ring.holds_channel(channel_id) for channel_id in channel_ids)
 
     def states(self) -> tuple[stream_pb2.DataState, ...]:
         """Return what the data are now."""
@@ -393,7 +425,7 @@ class Hub:
     def _make_batch(self, selection: Selection, position: Position | None, missing: frozenset[int]) -> Batch:
         after_tick = position.tick if position else 0
         # Who lacks a channel may lack its symbol as well, whose price may be older than the position.
-        anew = {channel.symbol for channel in self.shard.channels if channel.channel_id in missing} if missing else ()
+        anew = {channel.symbol for channel in self.describe(missing)} if missing else ()
         prices, coverage = self.ring.symbol_entries(after_tick), self.ring.venue_entries(after_tick)
         if anew:
             of_symbol = self._symbol_of_instrument
@@ -406,13 +438,22 @@ class Hub:
             if self._symbol_of_instrument[instrument_id] in selection.symbols
         )
         entries = [(entry, (0, False)) for entry in shared]
+        awaited = frozenset(c for c in selection.channel_ids if not self.ring.holds_channel(c))
         for channel_id in selection.channel_ids:
+            if channel_id in awaited:
+                continue
             is_new = position is None or channel_id in missing
             chunks = self.ring.join(channel_id) if is_new else self.ring.since(channel_id, after_tick)
             entries.extend((chunk.data, (channel_id, chunk.keyframe)) for chunk in chunks)
         to = self.position
         conflated = max(0, to.ordinal - position.ordinal - 1) if position else 0
-        return Batch(to, conflated, self._fragments(entries))
+        return Batch(to, conflated, self._fragments(entries), awaited)
+
+    def _axes(self, channel: Channel) -> stream_pb2.Axes:
+        """Return the axes a channel that can be joined has now."""
+        keyframe = self.ring.join_keyframe(channel.channel_id)
+        assert keyframe is not None
+        return stream_pb2.Section.FromString(keyframe.data).chunks[0].channel.axes
 
     def _fragments(self, entries: Sequence[tuple[bytes, Owner]]) -> tuple[Fragment, ...]:
         groups = fragments((entry for entry, _ in entries), self._max_frame_bytes)
@@ -424,25 +465,8 @@ class Hub:
         return tuple(found)
 
 
-def _selection(channels: Sequence[Channel]) -> Selection:
-    symbols = dict.fromkeys(channel.symbol for channel in channels)
-    return Selection(tuple(channel.channel_id for channel in channels), tuple(symbols))
-
-
-def _matching(served: Sequence[Channel], symbol: str, timeframe: str) -> list[int]:
-    if timeframe:
-        axes.timeframe(timeframe)
-    symbols = ", ".join(dict.fromkeys(channel.symbol for channel in served)) or "none"
-    if not symbol:
-        raise InvalidArgument(f"symbol is empty; name one of {symbols}")
-    of_symbol = [channel for channel in served if channel.symbol == symbol]
-    if not of_symbol:
-        raise NotFound(f"symbol {symbol!r} is not served; served are {symbols}")
-    matching = [channel.channel_id for channel in of_symbol if timeframe in ("", channel.timeframe.name)]
-    if not matching:
-        names = ", ".join(channel.timeframe.name for channel in of_symbol)
-        raise NotFound(f"timeframe {timeframe!r} of {symbol} is not served; served are {names}")
-    return matching
+def _id_of(channel: Channel) -> int:
+    return channel.channel_id
 
 
 def finish(future: asyncio.Future[None]) -> None:

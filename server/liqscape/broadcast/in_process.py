@@ -112,6 +112,7 @@ def merge_records(records: Iterable[TickRecord]) -> TickRecord:
     keyframes: dict[int, EncodedChunk] = {}
     symbols: dict[str, bytes] = {}
     venues: dict[str, bytes] = {}
+    closed: dict[int, None] = {}
     ticks_merged = -1
     for record in records:
         for chunk in record.channels:
@@ -126,6 +127,10 @@ def merge_records(records: Iterable[TickRecord]) -> TickRecord:
                 chains[keyframe.channel_id] = [keyframe]
             else:
                 keyframes[keyframe.channel_id] = keyframe
+        for channel_id in record.closed:  # ids are never used again, so nothing of it can follow
+            chains.pop(channel_id, None)
+            keyframes.pop(channel_id, None)
+            closed[channel_id] = None
         symbols.update(record.symbols)
         venues.update(record.venues)
         ticks_merged += 1 + record.ticks_merged
@@ -139,6 +144,7 @@ def merge_records(records: Iterable[TickRecord]) -> TickRecord:
         ended=record.ended,
         ticks_merged=ticks_merged,
         grids_ready_unix_ns=record.grids_ready_unix_ns,
+        closed=tuple(closed),
     )
 
 

@@ -1,7 +1,8 @@
-"""The two ports that join engine and edge, and the records that cross them.
+"""The three ports that join engine and edge, and the records that cross them.
 
-FrameSource carries frames of one shard to any number of edges; QueryPort carries questions to the shard's owner. The
-in-process implementations live in hub.py and app.py; other implementations may put a socket between the two sides.
+FrameSource carries frames of one shard to any number of edges; QueryPort carries questions to the shard's owner, and
+ChannelPort which channels it is to make beside the default ones. The in-process implementations live in hub.py and
+app.py; other implementations may put a socket between the two sides.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from liqscape.grid.channel_specs import ChannelSpec
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
 
@@ -45,6 +47,7 @@ class TickRecord:
         ticks_merged: ticks beyond one that this record stands for, because an edge could not take them one by one.
             A channel may then have several chunks, in the order of their ticks.
         grids_ready_unix_ns: when the engine had the grids of the tick; for measurement, 0 = not said.
+        closed: channels that have ended; nothing more comes of them, and the record has no chunk of them.
     """
 
     tick: int
@@ -56,11 +59,12 @@ class TickRecord:
     ended: bool = False
     ticks_merged: int = 0
     grids_ready_unix_ns: int = 0
+    closed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ShardDescription:
-    """Identity of a shard in one epoch."""
+    """Identity of a shard in one epoch. channels are the default ones, which are always there."""
 
     source_id: str
     epoch: int
@@ -80,7 +84,35 @@ class FrameSource(Protocol):
         ...
 
     def records(self) -> AsyncIterator[TickRecord]:
-        """Yield each tick's record once. The first record carries a keyframe of every channel."""
+        """Yield each tick's record once. The first record carries a keyframe of every channel there is.
+
+        Tiles and custom channels come and go between two records, whichever edge has them opened: one begins with a
+        keyframe, and its end is told.
+        """
+        ...
+
+
+class ChannelPort(Protocol):
+    """Tiles and custom channels of a shard. Every method may be awaited from the edge's event loop."""
+
+    async def open_channel(self, spec: ChannelSpec) -> Channel:
+        """Return the channel of a spec and count a lease on it; equal specs are one channel, whichever edge asks.
+
+        A new one begins with a record to come: a tile with the next, a custom channel when its first grid is made. Its
+        chunks may come before this answer does.
+
+        Raises:
+            InvalidArgument: names the field and what is allowed. NotFound: unknown symbol or venue, or the input has
+                ended. NotReady: history is still being built. LimitExceeded: too many are open. Unavailable: the
+                engine has failed, or cannot be reached.
+        """
+        ...
+
+    async def close_channel(self, channel_id: int) -> None:
+        """Give a lease back; never raises. With the last one the channel ends, and a record says so.
+
+        An id that holds no lease, or none any more, is passed over: leases may be given back twice.
+        """
         ...
 
 

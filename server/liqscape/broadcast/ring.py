@@ -4,7 +4,8 @@ A reader is a tick. Everything it needs to catch up is found here, so nothing is
 
 - records come in the order of their ticks; the chunks of a channel form a chain (a delta names the chunk before it);
 - a channel always has its newest keyframe, and every chunk after that: a join can be served at any time;
-- what is older goes when the ring holds too many ticks or bytes. A reader whose tick has gone gets keyframes.
+- what is older goes when the ring holds too many ticks or bytes. A reader whose tick has gone gets keyframes;
+- a channel that has ended is forgotten at once, one that begins has been there since its first chunk.
 """
 
 from __future__ import annotations
@@ -34,9 +35,14 @@ _tick_of = attrgetter("tick")
 
 
 class ChannelTrack:
-    """One channel: its join keyframe and the chunks still held, ascending."""
+    """One channel: its join keyframe and the chunks still held, ascending.
 
-    def __init__(self) -> None:
+    Args:
+        first_tick: of the record it begins with.
+    """
+
+    def __init__(self, first_tick: int = 0) -> None:
+        self.first_tick = first_tick
         self.join_keyframe: EncodedChunk | None = None
         self._chunks: list[EncodedChunk] = []
         self._gone_tick = 0
@@ -150,10 +156,12 @@ class Ring:
         if self.is_empty:
             self.floor_tick = record.tick
         for chunk in record.channels:
-            self._track(chunk).append(chunk)
+            self._track(chunk, record.tick).append(chunk)
             self.chunk_bytes += len(chunk.data)
         for keyframe in record.keyframes:
-            self._track(keyframe).refresh(keyframe)
+            self._track(keyframe, record.tick).refresh(keyframe)
+        for channel_id in record.closed:
+            self._tracks.pop(channel_id, None)
         self._symbols.update((symbol, (record.tick, entry)) for symbol, entry in record.symbols.items())
         self._venues.update((instrument_id, (record.tick, entry)) for instrument_id, entry in record.venues.items())
         self.head_tick = record.tick
@@ -167,6 +175,16 @@ class Ring:
         """Return whether a channel can be joined."""
         track = self._tracks.get(channel_id)
         return track is not None and track.join_keyframe is not None
+
+    def held_since(self, channel_id: int) -> int | None:
+        """Return the tick of the record that a channel began with here; None where nothing has come of it."""
+        track = self._tracks.get(channel_id)
+        return None if track is None else track.first_tick
+
+    def join_keyframe(self, channel_id: int) -> EncodedChunk | None:
+        """Return the newest keyframe of a channel; None where there is none."""
+        track = self._tracks.get(channel_id)
+        return None if track is None else track.join_keyframe
 
     def join(self, channel_id: int) -> list[EncodedChunk]:
         """Return what a reader without state needs of a channel."""
@@ -189,18 +207,23 @@ class Ring:
         index = bisect_right(self._held, tick, key=_tick_of)
         return self._held[index - 1].ordinal if index else self._floor_ordinal
 
-    def _track(self, chunk: EncodedChunk) -> ChannelTrack:
-        return self._tracks.setdefault(chunk.channel_id, ChannelTrack())
+    def _track(self, chunk: EncodedChunk, tick: int) -> ChannelTrack:
+        track = self._tracks.get(chunk.channel_id)
+        if track is None:
+            track = self._tracks[chunk.channel_id] = ChannelTrack(tick)
+        return track
 
     def _evict(self) -> None:
         while len(self._held) > 1 and (len(self._held) > self._max_ticks or self.chunk_bytes > self._max_bytes):
             oldest = self._held[0]
-            if any(self._tracks[chunk.channel_id].is_needed_to_join(chunk) for chunk in oldest.chunks):
+            held = [(chunk, self._tracks.get(chunk.channel_id)) for chunk in oldest.chunks]
+            if any(track is not None and track.is_needed_to_join(chunk) for chunk, track in held):
                 break
             self._held.popleft()
             self.floor_tick, self._floor_ordinal = oldest.tick, oldest.ordinal
-            for chunk in oldest.chunks:
-                self._tracks[chunk.channel_id].drop_oldest()
+            for chunk, track in held:
+                if track is not None:
+                    track.drop_oldest()
                 self.chunk_bytes -= len(chunk.data)
 
 

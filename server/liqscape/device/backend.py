@@ -367,6 +367,14 @@ class Backend(Protocol):
         """Return the name shown to people."""
         ...
 
+    @property
+    def recomputes_every_tick(self) -> bool:
+        """Return whether advance makes every grid anew, so that the first grid of a channel is like any other.
+
+        Where it does not, buffers may be made and first advanced on another thread than the engine's.
+        """
+        ...
+
     def sweep(self, asked: Sequence[SweepRequest]) -> list[EndedCohorts]:
         """End every cohort the trigger price has reached, in each table; see LiveTable.sweep.
 

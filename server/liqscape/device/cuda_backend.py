@@ -53,6 +53,7 @@ class CudaBackend:
     """
 
     name = "cupy"
+    recomputes_every_tick = True
 
     def __init__(self, runtime: Runtime, *, threads: int = _THREADS) -> None:
         self.runtime = runtime

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from liqscape.axes import MAX_GRID_ROWS, TIMEFRAMES
+from liqscape.axes import MAX_GRID_ROWS, TIMEFRAMES, Timeframe
 from liqscape.device.job_tables import CHANNEL, PROJECT_JOB, TILE_COLUMNS, WORDS_OF_COLUMN
 from liqscape.device.shedding import QUERY_RESERVE_BYTES
 from liqscape.errors import ConfigError
@@ -41,6 +41,10 @@ GRID_COPIES: Final = 2
 
 SHARED_BYTES: Final = 256 << 20
 """What all symbols share: sorting in a merge 128 MB, a map of a live book 64 MB, lists of changes 5 MB; the kernels."""
+
+
+MAX_CUSTOM_CHANNELS: Final = 64
+"""Custom channels of a device at one time, of all symbols: as many as the default ones of seven symbols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,18 @@ class MemoryBudget:
             )
         self.left_bytes -= need.total
 
+    def admit_custom_channels(self, instruments: Sequence[Instrument]) -> int:
+        """Give custom channels what they need, and return how many there may be: MAX_CUSTOM_CHANNELS where they fit.
+
+        Args:
+            instruments: of all symbols; each channel could be of the one that has the most.
+        """
+        most = max((sum(i.symbol == s for i in instruments) for s in {i.symbol for i in instruments}), default=0)
+        each = max(_channel_bytes(most, (frame,)) for frame in TIMEFRAMES)
+        count = min(MAX_CUSTOM_CHANNELS, self.left_bytes // each)
+        self.left_bytes -= count * each
+        return count
+
 
 def size_text(size: int) -> str:
     """Return bytes for people: 1.3 GB, 60 MB, in thousands."""
@@ -160,12 +176,17 @@ def _book_bytes(sizes: BookSizes, share: float) -> tuple[int, int, int]:
 
 
 def _grid_bytes(instruments: int) -> int:
-    """Return the bytes of nine channels with all the rows a grid can have, and of the tables and sums beside them."""
-    columns = sum(frame.columns for frame in TIMEFRAMES)
-    tiles = sum(-(-frame.columns // TILE_COLUMNS) for frame in TIMEFRAMES)
+    """Return the bytes of the nine default channels of a symbol."""
+    return _channel_bytes(instruments, TIMEFRAMES)
+
+
+def _channel_bytes(instruments: int, frames: Sequence[Timeframe]) -> int:
+    """Return the bytes of channels with all the rows a grid can have, and of the tables and sums beside them."""
+    columns = sum(frame.columns for frame in frames)
+    tiles = sum(-(-frame.columns // TILE_COLUMNS) for frame in frames)
     grids = columns * MAX_GRID_ROWS * (8 + 1)
     sums = tiles * MAX_GRID_ROWS * 8
     words = columns * (WORDS_OF_COLUMN + 2) * 4  # what has changed, the offset of each column, and its channel
     jobs = columns * (len(TIMEFRAMES) + 1) * PROJECT_JOB.itemsize  # a job or more for each column of each run of events
-    tables = len(TIMEFRAMES) * (CHANNEL.itemsize + MAX_GRID_ROWS * 8 + instruments * 32 * 2)
+    tables = len(frames) * (CHANNEL.itemsize + MAX_GRID_ROWS * 8 + instruments * 32 * 2)
     return GRID_COPIES * grids + sums + words + jobs + tables

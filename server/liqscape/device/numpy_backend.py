@@ -30,6 +30,7 @@ class NumpyBackend:
     """Arrays on the host."""
 
     name = "numpy"
+    recomputes_every_tick = False
     counters: Final[dict[str, int]] = {}
 
     def sweep(self, asked: Sequence[SweepRequest]) -> list[EndedCohorts]:

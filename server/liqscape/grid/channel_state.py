@@ -1,4 +1,4 @@
-"""What one channel last said: its axes, its prices, and the buffer of its grid."""
+"""One channel of a grid engine: what it last said, and what a tick makes of it."""
 
 from __future__ import annotations
 
@@ -39,11 +39,18 @@ class ChannelSnapshot:
 
 
 class ChannelState:
-    """What one channel last said."""
+    """What one channel last said.
 
-    def __init__(self, channel: Channel) -> None:
+    Args:
+        channel: which.
+        weights: uint16[key], what its cells count.
+        price_path: the trigger price by column up to now; nothing is known by default.
+    """
+
+    def __init__(self, channel: Channel, weights: NDArray[np.uint16], price_path: PricePath | None = None) -> None:
         self.channel = channel
-        self.price_path = PricePath(channel.timeframe)
+        self.weights = weights
+        self.price_path = PricePath(channel.timeframe) if price_path is None else price_path
         self.generation = 0
         self.newest_column = -1
         self.axes: ChannelAxes | None = None
@@ -136,22 +143,28 @@ class DueChannel:
         request: what is to be asked of the backend.
         fresh: it begins a generation.
         rolled: it has another newest column than before.
+        whole: the buffer has been advanced before, unseen: what it said then is told too.
     """
 
     state: ChannelState
     request: AdvanceRequest
     fresh: bool
     rolled: bool
+    whole: bool = False
 
 
 def finish_channel(due: DueChannel, cells: NDArray[np.uint32], levels: NDArray[np.uint8]) -> ChannelUpdate | None:
-    """Return what has changed in a channel; None where it is told later.
+    """Return what has changed of a channel, or None.
 
     Args:
         due: the channel.
-        cells, levels: what Backend.advance has answered.
+        cells, levels: what its buffer's advance returned.
     """
     state = due.state
+    if due.whole:
+        ring = due.request.buffer.levels().reshape(-1)
+        cells = np.flatnonzero(ring).astype(np.uint32)
+        levels = ring[cells]
     if not (due.fresh or due.rolled or len(cells)):
         return None  # a price that moved alone is told with the next change, or by the symbol's mark price
     changed = state.price_path.take_changed(state.newest_column)

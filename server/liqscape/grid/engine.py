@@ -1,4 +1,4 @@
-"""The grid engine of one symbol: ledger in, changed cells of nine timeframes out.
+"""The grid engine of one symbol: ledger in, changed cells of nine timeframes and of custom channels out.
 
 Every rendered tick brings every grid to now; only the cells whose level changed leave.
 """
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
-from liqscape.device.backend import AdvanceRequest, Backend, ChannelBuffer, LedgerView
+from liqscape.device.backend import AdvanceRequest, Backend, LedgerView
 from liqscape.errors import ModelError
 from liqscape.grid.channel_state import ChannelSnapshot, ChannelState, DueChannel, finish_channel
+from liqscape.grid.custom_channels import CustomChannels, new_buffer
 from liqscape.grid.event_log import EventLog, EventLogSnapshot
 from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
@@ -42,6 +43,7 @@ class GridEngine:
 
     Attributes:
         log: the events of the book.
+        custom: channels that count other weights.
     """
 
     def __init__(self, channels: tuple[Channel, ...], scale: SymbolScale, instruments: int, backend: Backend) -> None:
@@ -49,7 +51,8 @@ class GridEngine:
         self.weights = default_weights(instruments)
         self._backend = backend
         self.log = EventLog(backend)
-        self._channels = tuple(ChannelState(channel) for channel in channels)
+        self.custom = CustomChannels(backend)
+        self._channels = tuple(ChannelState(channel, self.weights) for channel in channels)
         self._followed: tuple[LedgerView, int] | None = None  # ledger and minute of a render whose grids are to be made
         self._by_id = {state.channel.channel_id: state for state in self._channels}
 
@@ -65,7 +68,12 @@ class GridEngine:
             if bar.trigger is not None:
                 for state in self._channels:
                     state.price_path.update(bar.first_minute, bar.minute, bar.trigger)
+                self.custom.update_price(bar.first_minute, bar.minute, bar.trigger)
                 break
+
+    def open_channel(self, channel: Channel, default_id: int, weights: NDArray[np.uint16]) -> None:
+        """Take up a custom channel beside the default one of its timeframe; see CustomChannels.open."""
+        self.custom.open(channel, weights, self._by_id[default_id])
 
     def capture(self) -> LedgerView:
         """Return the ledger as it is now."""
@@ -83,6 +91,7 @@ class GridEngine:
         for state in self._channels:
             state.axes, state.buffer = None, None
             state.history.clear()
+        self.custom.forget_rows()
 
     def due_rolls(self, now_minute: int, mark_price: int) -> list[Channel]:
         """Return the channels whose axes are behind: a column has ended, or the price has left their middle half."""
@@ -107,15 +116,16 @@ class GridEngine:
                 since counts in their newest column.
 
         Returns:
-            Every channel, for finish.
+            Every channel, for finish; a custom one only once it has a grid.
         """
         view = self.log.capture()
-        return [
+        due = [
             self._prepare_channel(
                 state, view, now_minute, mark_price, rolls is None or state.channel.channel_id in rolls
             )
             for state in self._channels
         ]
+        return due + self.custom.prepare(view, now_minute)
 
     def finish(
         self, due: Sequence[DueChannel], changed: Sequence[tuple[NDArray[np.uint32], NDArray[np.uint8]]]
@@ -145,7 +155,7 @@ class GridEngine:
         requests: list[AdvanceRequest] = []
         for state in self._channels:
             if state.axes is not None and state.buffer is None:
-                state.buffer = self._buffer(state)
+                state.buffer = new_buffer(self._backend, state.axes, self.weights)
                 requests.append(AdvanceRequest(state.buffer, view, now_minute, state.newest_column))
         return requests
 
@@ -181,7 +191,8 @@ class GridEngine:
 
         The comparison may run on any thread; it returns what differs, in words, or None.
         """
-        state = self._channels[number % len(self._channels)]
+        states = (*self._channels, *self.custom.states())
+        state = states[number % len(states)]
         if state.buffer is None or state.axes is None:
             return None
         view, cells, frame, rows, newest = (
@@ -193,7 +204,7 @@ class GridEngine:
         )
 
         def compare() -> str | None:
-            wrong = int((self.project(view, frame, now_minute, rows, newest_column=newest) != cells).sum())
+            wrong = int((self.project(view, frame, now_minute, rows, state.weights, newest) != cells).sum())
             return f"{wrong} of {cells.size} cells of {state.channel.symbol} {frame.name} differ" if wrong else None
 
         return compare
@@ -245,11 +256,6 @@ class GridEngine:
         if left and not fresh:
             raise ModelError(f"{state.channel} is rendered before its grid is made again, see rebuild")
         if state.buffer is None:
-            state.buffer = self._buffer(state)
+            assert state.axes is not None
+            state.buffer = new_buffer(self._backend, state.axes, self.weights)
         return DueChannel(state, AdvanceRequest(state.buffer, view, now_minute, state.newest_column), fresh, rolled)
-
-    def _buffer(self, state: ChannelState) -> ChannelBuffer:
-        assert state.axes is not None
-        frame, rows = state.axes.timeframe, state.axes.rows
-        factors = np.array(self.scale.usd_per_weighted_lot(rows), np.float64)
-        return self._backend.channel_buffer(frame, rows, self.weights, factors)

@@ -6,7 +6,7 @@ Everything that decides state is in the events; the wall clock is asked only for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Final
 
@@ -15,8 +15,10 @@ from liqscape.device.backend import Backend, CompactedPast
 from liqscape.errors import ModelError
 from liqscape.events import Event, TickEnd
 from liqscape.grid.book_steps import steps_by_symbol
+from liqscape.grid.custom_channels import ChannelBuild
 from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
+from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS, OpenChannels
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue, RollsSnapshot
 from liqscape.grid.symbol_model import SymbolModel, SymbolSnapshot, SymbolView
 from liqscape.grid.updates import Channel, ChannelUpdate, PositionModel, SymbolStatus, TickOutput
@@ -66,6 +68,11 @@ class Shard:
         with_open_only: keep the open-only book beside the model's, to compare with: a fifth of the work of a tick.
         rolls_per_tick: see RollQueue; part of what decides the ticks, so it is recorded with them.
         on_closed: called with the number of a tick and everything that decides it, before it changes anything here.
+        max_custom_channels: open at one time.
+
+    Attributes:
+        on_demand: tiles and custom channels; to be opened and closed between ticks. What they are changes nothing about
+            the default channels.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class Shard:
         size_mixes: Mapping[str, Sequence[int]] | None = None,
         with_open_only: bool = True,
         rolls_per_tick: int = DEFAULT_ROLLS_PER_TICK,
+        max_custom_channels: int = MAX_HOST_CUSTOM_CHANNELS,
         on_closed: TickObserver | None = None,
     ) -> None:
         self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
@@ -99,12 +107,13 @@ class Shard:
         self._models: dict[str, SymbolModel] = {}
         self._on_closed = on_closed
         self._rendered_tick = 0
+        self.on_demand = OpenChannels(self.channels, self._models, max_custom_channels)
         self._render_ms = 0.0
 
     @property
     def counters(self) -> dict[str, int]:
-        """Return what was refused at the door, and how the device fares."""
-        return {**self.market.counters, **self._backend.counters}
+        """Return what was refused at the door, which channels are open, and how the device fares."""
+        return {**self.market.counters, **self.on_demand.counters, **self._backend.counters}
 
     def accept(self, event: Event) -> TickOutput | None:
         """Take one event; return what changed if it ends a rendered tick.
@@ -197,7 +206,18 @@ class Shard:
         for model, of_symbol in zip(models, due, strict=True):
             updates.extend(model.engine.finish(of_symbol, list(islice(changed, len(of_symbol)))))
         self._render_ms = (self._now_ns() - closed_ns) / 1e6
-        return self._output(tuple(updates), closed_ns)
+        opened_tiles, closed = self.on_demand.take_news()
+        return replace(self._output(tuple(updates), closed_ns), opened_tiles=opened_tiles, closed=closed)
+
+    def channel_builds(self) -> list[ChannelBuild]:
+        """Return first grids of custom channels that are to be made on another thread. Call it between ticks."""
+        minute = last_minute_before(self.end_ns)
+        engines = (model.engine for model in self._models.values())
+        return [build for engine in engines for build in engine.custom.builds(engine.capture, minute)]
+
+    def retry_build(self, build: ChannelBuild) -> None:
+        """Have a first grid that could not be made begun anew. Call it between ticks."""
+        self._models[build.channel.symbol].engine.custom.retry(build)
 
     def view(self) -> dict[str, SymbolView]:
         """Return every symbol as of the last render; call it between ticks."""

@@ -10,15 +10,34 @@ from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.events import PositionSide
+from liqscape.grid.channel_specs import ChannelSpec, PositionFilter
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A grid that is streamed. channel_id is unique in an epoch and the same on every edge."""
+    """A grid that is streamed. channel_id is unique in an epoch and the same on every edge.
+
+    positions and tile are set on channels that exist while somebody reads them; see ChannelSpec.
+    """
 
     channel_id: int
     symbol: str
     timeframe: Timeframe
+    positions: PositionFilter | None = None
+    tile: int | None = None
+
+    @property
+    def spec(self) -> ChannelSpec:
+        """Return what it is, without its id."""
+        return ChannelSpec(self.symbol, self.timeframe.name, self.positions, self.tile)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTile:
+    """A tile that begins with this tick, and the channel whose rows it shows."""
+
+    channel: Channel
+    parent_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +134,9 @@ class Coverage:
 class TickOutput:
     """Everything a tick changed. Wall-clock stamps are for measurement and decide nothing.
 
-    venues holds all instruments; the broadcast stage decides when a change is worth a chunk.
+    venues holds all instruments; the broadcast stage decides when a change is worth a chunk. Tiles are made of the
+    channels by the broadcast stage; closed names tiles and custom channels of which nothing more will come. Channel
+    ids are not used again.
     """
 
     tick: int
@@ -125,6 +146,8 @@ class TickOutput:
     bars_closed_unix_ns: int = 0
     grids_ready_unix_ns: int = 0
     ended: bool = False
+    opened_tiles: tuple[OpenedTile, ...] = ()
+    closed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,10 @@ class PricePath:
         self._changed: set[int] = set()
         self._window = np.zeros((5, 0), np.int64)  # as last returned; only its last column may be out of date
         self._window_newest: int | None = None
+
+    def copy(self) -> PricePath:
+        """Return another path that knows what this one does."""
+        return copy.deepcopy(self)
 
     def update(self, first_minute: int, minute: int, price: PriceRange) -> None:
         """Take the price of a bar that covers first_minute..minute."""

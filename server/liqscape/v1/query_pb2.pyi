@@ -288,7 +288,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("server_version", "state", "message", "progress", "seconds_left", "epoch", "tick", "backend", "input", "states", "server_unix_ns", "symbols", "streams", "ticks_conflated", "counters")
+    __slots__ = ("server_version", "state", "message", "progress", "seconds_left", "epoch", "tick", "backend", "input", "states", "server_unix_ns", "symbols", "streams", "ticks_conflated", "counters", "latency_bounds_seconds", "freshness")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -311,6 +311,8 @@ class GetStatusResponse(_message.Message):
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     TICKS_CONFLATED_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_BOUNDS_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FRESHNESS_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     state: EngineState
     message: str
@@ -326,7 +328,19 @@ class GetStatusResponse(_message.Message):
     streams: int
     ticks_conflated: int
     counters: _containers.ScalarMap[str, int]
-    def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    latency_bounds_seconds: _containers.RepeatedScalarFieldContainer[float]
+    freshness: _containers.RepeatedCompositeFieldContainer[StageLatency]
+    def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., latency_bounds_seconds: _Optional[_Iterable[float]] = ..., freshness: _Optional[_Iterable[_Union[StageLatency, _Mapping]]] = ...) -> None: ...
+
+class StageLatency(_message.Message):
+    __slots__ = ("stage", "counts", "sum_seconds")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    stage: str
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    sum_seconds: float
+    def __init__(self, stage: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., sum_seconds: _Optional[float] = ...) -> None: ...
 
 class SymbolStatus(_message.Message):
     __slots__ = ("symbol", "mark_price", "price_decimals", "source_watermark_unix_ns", "live_cohorts", "ledger_events", "coverage", "tick_compute_ms")

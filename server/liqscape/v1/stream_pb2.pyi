@@ -102,12 +102,61 @@ class Reject(_message.Message):
     def __init__(self, channel_ids: _Optional[_Iterable[int]] = ..., reason: _Optional[_Union[Reject.Reason, str]] = ..., details: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
 
 class ChannelSelector(_message.Message):
-    __slots__ = ("symbol", "timeframe")
+    __slots__ = ("symbol", "timeframe", "rows", "prices", "positions")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     timeframe: str
-    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+    rows: RowSpan
+    prices: PriceSpan
+    positions: PositionFilter
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[_Union[RowSpan, _Mapping]] = ..., prices: _Optional[_Union[PriceSpan, _Mapping]] = ..., positions: _Optional[_Union[PositionFilter, _Mapping]] = ...) -> None: ...
+
+class RowSpan(_message.Message):
+    __slots__ = ("first", "last")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+
+class PriceSpan(_message.Message):
+    __slots__ = ("low", "high")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    low: float
+    high: float
+    def __init__(self, low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
+
+class PositionFilter(_message.Message):
+    __slots__ = ("venues", "leverages", "side", "leverage_shares")
+    class Side(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        SIDE_UNSPECIFIED: _ClassVar[PositionFilter.Side]
+        SIDE_LONG: _ClassVar[PositionFilter.Side]
+        SIDE_SHORT: _ClassVar[PositionFilter.Side]
+    SIDE_UNSPECIFIED: PositionFilter.Side
+    SIDE_LONG: PositionFilter.Side
+    SIDE_SHORT: PositionFilter.Side
+    class Share(_message.Message):
+        __slots__ = ("leverage", "share_ppm")
+        LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+        SHARE_PPM_FIELD_NUMBER: _ClassVar[int]
+        leverage: int
+        share_ppm: int
+        def __init__(self, leverage: _Optional[int] = ..., share_ppm: _Optional[int] = ...) -> None: ...
+    VENUES_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGES_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_SHARES_FIELD_NUMBER: _ClassVar[int]
+    venues: _containers.RepeatedScalarFieldContainer[str]
+    leverages: _containers.RepeatedScalarFieldContainer[int]
+    side: PositionFilter.Side
+    leverage_shares: _containers.RepeatedCompositeFieldContainer[PositionFilter.Share]
+    def __init__(self, venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionFilter.Side, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[PositionFilter.Share, _Mapping]]] = ...) -> None: ...
 
 class ResumePoint(_message.Message):
     __slots__ = ("source_id", "epoch", "tick")
@@ -320,16 +369,20 @@ class SourceDescription(_message.Message):
     def __init__(self, source_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick_ms: _Optional[int] = ..., states: _Optional[_Iterable[_Union[DataState, str]]] = ..., input: _Optional[str] = ...) -> None: ...
 
 class ChannelDescription(_message.Message):
-    __slots__ = ("channel_id", "source_id", "symbol", "timeframe")
+    __slots__ = ("channel_id", "source_id", "symbol", "timeframe", "rows", "positions")
     CHANNEL_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
     channel_id: int
     source_id: str
     symbol: str
     timeframe: str
-    def __init__(self, channel_id: _Optional[int] = ..., source_id: _Optional[str] = ..., symbol: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+    rows: RowSpan
+    positions: PositionFilter
+    def __init__(self, channel_id: _Optional[int] = ..., source_id: _Optional[str] = ..., symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[_Union[RowSpan, _Mapping]] = ..., positions: _Optional[_Union[PositionFilter, _Mapping]] = ...) -> None: ...
 
 class SnapshotEnd(_message.Message):
     __slots__ = ("keyframes",)
@@ -356,11 +409,13 @@ class Lagged(_message.Message):
         REASON_OUT_OF_RING: _ClassVar[Lagged.Reason]
         REASON_FROM_THE_FUTURE: _ClassVar[Lagged.Reason]
         REASON_UNKNOWN_SOURCE: _ClassVar[Lagged.Reason]
+        REASON_CHANNEL_CLOSED: _ClassVar[Lagged.Reason]
     REASON_UNSPECIFIED: Lagged.Reason
     REASON_EPOCH_CHANGED: Lagged.Reason
     REASON_OUT_OF_RING: Lagged.Reason
     REASON_FROM_THE_FUTURE: Lagged.Reason
     REASON_UNKNOWN_SOURCE: Lagged.Reason
+    REASON_CHANNEL_CLOSED: Lagged.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
     reason: Lagged.Reason

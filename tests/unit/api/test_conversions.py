@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from liqscape.api.conversions import grid_fragments, grid_header, status_respons
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.grid.updates import EngineStatus, PositionModel, SymbolStatus
+from liqscape.metrics import Stage
 from liqscape.v1 import query_pb2, stream_pb2
 from tests.fake_engine import EPOCH, FakeEngine, candle_columns, describe, grid_answer
 
@@ -82,3 +84,18 @@ def test_every_engine_state_has_a_name_on_the_wire(state: str) -> None:
 
     assert query_pb2.EngineState.Name(answer.state) == f"ENGINE_STATE_{state.upper()}"
     assert answer.seconds_left == 3.0
+
+
+def test_status_has_the_histograms_of_every_stage_as_metrics_has_them() -> None:
+    hub = Hub(InProcessFrameSource(describe()))
+    observed = hub.timings.freshness[Stage.FRAME_TO_SENT]
+    for seconds in (0.0004, 0.002, 0.002, 3600.0):
+        observed.observe(seconds)
+
+    answer = status_response(EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "fake"), hub)
+
+    assert [latency.stage for latency in answer.freshness] == [stage.value for stage in Stage]
+    shown = next(latency for latency in answer.freshness if latency.stage == "frame_to_sent")
+    bounds = [*answer.latency_bounds_seconds, float("inf")]
+    assert list(zip(bounds, accumulate(shown.counts), strict=True)) == observed.cumulative()
+    assert shown.sum_seconds == observed.sum

@@ -169,6 +169,7 @@ def test_reasons_are_labels_and_a_new_one_is_not_lost() -> None:
         "out_of_ring": 2,
         "from_the_future": 0,
         "unknown_source": 0,
+        "channel_closed": 0,
         "made_up_later": 3,
     }
 

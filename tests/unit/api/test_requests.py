@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from liqscape.api.requests import channels_of, grid_of, map_of, parse, resume_points_of
+from liqscape.broadcast.selections import Wanted
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
+from liqscape.grid.channel_specs import PositionFilter
 from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel
 from liqscape.v1 import query_pb2, stream_pb2
 
@@ -23,7 +25,7 @@ def test_request_survives_the_wire() -> None:
     parsed = parse(stream_pb2.SubscribeRequest, request.SerializeToString())
 
     assert parsed == request
-    assert channels_of(parsed) == [("BTC", "24h"), ("ETH", "")]
+    assert channels_of(parsed) == [Wanted("BTC", "24h"), Wanted("ETH", "")]
 
 
 def test_text_that_is_not_utf8_is_no_request() -> None:
@@ -167,3 +169,55 @@ def test_grid_needs_a_symbol_and_a_known_timeframe() -> None:
         grid_of(query_pb2.GetGridRequest(timeframe="1y"))
     with pytest.raises(InvalidArgument, match="timeframe '2y' is unknown"):
         grid_of(query_pb2.GetGridRequest(symbol="BTC", timeframe="2y"))
+
+
+def filtered(**fields: Any) -> stream_pb2.ChannelSelector:
+    return stream_pb2.ChannelSelector(symbol="BTC", timeframe="24h", **fields)
+
+
+def test_parts_and_positions_of_a_selector_are_read() -> None:
+    positions = stream_pb2.PositionFilter(
+        venues=["okx", "bybit"],
+        leverages=[25, 10],
+        side=stream_pb2.PositionFilter.SIDE_SHORT,
+        leverage_shares=[stream_pb2.PositionFilter.Share(leverage=10, share_ppm=1_000_000)],
+    )
+    request = stream_pb2.Change(
+        channels=[
+            filtered(rows=stream_pb2.RowSpan(first=0, last=0)),
+            filtered(prices=stream_pb2.PriceSpan(low=1.5, high=2.5), positions=positions),
+            filtered(positions=stream_pb2.PositionFilter()),
+        ]
+    )
+
+    rows, prices, nothing = channels_of(request)
+
+    assert rows == Wanted("BTC", "24h", rows=(0, 0))
+    asked = PositionFilter(("bybit", "okx"), (10, 25), PositionSide.SHORT, ((10, 1_000_000),))
+    assert prices == Wanted("BTC", "24h", prices=(1.5, 2.5), positions=asked)
+    assert nothing == Wanted("BTC", "24h")
+
+
+def test_sides_of_streams_have_the_numbers_of_those_of_questions() -> None:
+    theirs = {name.removeprefix("POSITION_"): value for name, value in query_pb2.PositionSide.items()}
+
+    assert dict(stream_pb2.PositionFilter.Side.items()) == theirs
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"venues": ["v"] * 65}, r"channels\[0\].positions.venues has 65 entries; at most 64 are allowed"),
+        ({"leverages": [10] * 17}, r"channels\[0\].positions.leverages has 17 entries; at most 16"),
+        (
+            {"leverage_shares": [stream_pb2.PositionFilter.Share()] * 17},
+            r"channels\[0\].positions.leverage_shares has 17 entries; at most 16",
+        ),
+        ({"side": 3}, r"channels\[0\].positions.side 3 is unknown; use long, short or none"),
+    ],
+)
+def test_filter_beyond_its_bounds_is_refused(fields: dict[str, Any], text: str) -> None:
+    request = stream_pb2.SubscribeRequest(channels=[filtered(positions=stream_pb2.PositionFilter(**fields))])
+
+    with pytest.raises(InvalidArgument, match=text):
+        channels_of(request)

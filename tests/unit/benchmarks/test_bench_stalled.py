@@ -33,10 +33,10 @@ PHASE = Phase(
 def test_phase_within_the_limits_breaks_no_claim_and_is_shown() -> None:
     assert broken_claims([PHASE, replace(PHASE, kind=WITHHOLDING)]) == []
     assert figures([PHASE]) == {
-        "frozen, memory each": "100 KiB (100 to 100)",
-        "frozen, p99 of the others before / during / after": "4.0 / 5.5 / 6.0 ms; x 1.10 (1.10 to 1.10)",
+        "frozen, memory each": "at most 100 KiB, median 100 KiB",
+        "frozen, p99 of the others before / during / after": "4.0 / 5.5 / 6.0 ms; x 1.10",
         "frozen, all streams gone": "after 10.5 s, 0 cut by the watch",
-        "frozen, still held then": "20 KiB each",
+        "frozen, still held then": "at most 20 KiB each",
     }
 
 

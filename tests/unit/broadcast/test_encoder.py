@@ -295,7 +295,7 @@ def test_compression_decides_nothing_but_bytes(monkeypatch: pytest.MonkeyPatch) 
     outputs = [engine.step(cells=2000) for _ in range(20)]
 
     usual = encode_all(engine, outputs)
-    monkeypatch.setattr("liqscape.broadcast.encoder.ZLIB_LEVEL", 0)
+    monkeypatch.setattr("liqscape.broadcast.channel_encoder.ZLIB_LEVEL", 0)
     monkeypatch.setattr("liqscape.broadcast.encoding.ZLIB_LEVEL", 0)
     uncompressed = encode_all(engine, outputs)
 

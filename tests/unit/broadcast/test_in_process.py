@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.in_process import InProcessFrameSource, merge_records
@@ -164,3 +165,18 @@ def test_merging_again_adds_the_counts() -> None:
     once = merge_records([record(1), record(2), record(3)])
 
     assert merge_records([once, record(4)]).ticks_merged == 3
+
+
+def test_channel_that_ends_among_merged_records_leaves_nothing_but_its_end() -> None:
+    records = [
+        record(1, chunk(1), chunk(1, channel_id=5)),
+        record(2, chunk(2, prev_tick=1), refreshed=(chunk(1, channel_id=6),)),
+        replace(record(3), closed=(5, 6)),
+        replace(record(4, chunk(4, prev_tick=2)), closed=(9,)),
+    ]
+
+    merged = merge_records(records)
+
+    assert [(c.channel_id, c.tick) for c in merged.channels] == [(1, 1), (1, 2), (1, 4)]
+    assert merged.keyframes == ()
+    assert merged.closed == (5, 6, 9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -194,3 +195,33 @@ def test_channel_without_a_keyframe_cannot_be_joined() -> None:
 
     assert ring.holds_channel(1)
     assert not ring.holds_channel(2)
+
+
+def test_channel_that_has_ended_is_forgotten_and_its_chunks_go_with_their_ticks() -> None:
+    ring = Ring(max_ticks=3)
+    ring.append(record(1, keyframe(1), keyframe(1, channel_id=5)))
+    ring.append(record(2, delta(1, 2), delta(1, 2, channel_id=5)))
+    before = (ring.held_since(5), ring.holds_channel(5), ring.chunk_bytes)
+
+    ring.append(replace(record(3, delta(2, 3)), closed=(5,)))
+    after = (ring.held_since(5), ring.holds_channel(5))
+    for tick in range(4, 8):
+        ring.append(record(tick, delta(tick - 1, tick), refreshed=[keyframe(tick)]))
+
+    assert before == (1, True, 220)
+    assert after == (None, False)
+    assert (ring.held_ticks, ring.chunk_bytes) == (3, 30)
+
+
+def test_channel_that_begins_is_held_from_its_first_record_on() -> None:
+    ring = filled(Ring(max_ticks=10), 4)
+
+    ring.append(record(5, keyframe(5, channel_id=6)))
+    ring.append(record(6, delta(5, 6, channel_id=6), refreshed=[keyframe(3, channel_id=7)]))
+
+    assert [ring.held_since(channel_id) for channel_id in (1, 6, 7)] == [1, 5, 6]
+    assert ticks(ring.since(6, 4)) == [(True, 5), (False, 6)]
+    newest = ring.join_keyframe(7)
+    assert newest is not None
+    assert newest.tick == 3
+    assert ring.join_keyframe(8) is None

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from liqscape.v1 import stream_pb2
+from liqscape_client.channel_selectors import channel_selectors
 from liqscape_client.decoding import (
     LEVEL_USD,
     decode_keyframe,
@@ -58,6 +59,14 @@ def test_requests_of_a_session_are_what_a_client_sends() -> None:
     assert said["acknowledge"].acknowledge.frames == 3
     assert list(said["reject"].reject.channel_ids) == [7]
     assert said["reject"].reject.reason == stream_pb2.Reject.REASON_GAP
+
+
+def test_selectors_of_tiles_and_custom_channels_are_what_a_client_sends() -> None:
+    (prices,) = channel_selectors("BTC", "24h", prices=(60_000, 66_000))
+    (positions,) = channel_selectors("BTC", "24h", leverages=[10], side="long")
+
+    assert prices.SerializeToString() == BYTES["prices"]
+    assert positions.SerializeToString() == BYTES["positions"]
 
 
 def test_keyframe_becomes_the_ring() -> None:

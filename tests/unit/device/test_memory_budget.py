@@ -112,3 +112,24 @@ def test_refusal_does_not_propose_what_is_done_already() -> None:
 
 def test_sizes_are_for_people() -> None:
     assert [size_text(size) for size in (0, 60_250_000, 1_340_000_000)] == ["0 MB", "60 MB", "1.3 GB"]
+
+
+def test_custom_channels_are_as_many_as_fit_and_no_more_than_the_limit() -> None:
+    largest = max(frame.columns for frame in TIMEFRAMES) * MAX_GRID_ROWS * 9 * 2
+    roomy, small, full = (MemoryBudget(size, reserve_bytes=0) for size in (1 << 34, 3 * largest, 1000))
+
+    assert roomy.admit_custom_channels(ONE) == memory_budget.MAX_CUSTOM_CHANNELS == 64
+    assert (1 << 34) - roomy.left_bytes == pytest.approx(64 * largest, rel=0.05)
+    assert small.admit_custom_channels(ONE) == 2
+    assert small.left_bytes < largest
+    assert full.admit_custom_channels(ONE) == 0
+
+
+def test_nine_custom_channels_need_what_the_default_ones_do() -> None:
+    budget = MemoryBudget(1 << 34, reserve_bytes=0)
+    budget.admit_custom_channels(ONE)
+    each = ((1 << 34) - budget.left_bytes) / 64
+
+    assert each == pytest.approx(
+        need(ONE, with_open_only=False).grids * 864 / sum(f.columns for f in TIMEFRAMES), rel=0.01
+    )

@@ -1,0 +1,317 @@
+// Builds every part of the page and joins them; nothing else knows the whole.
+
+import { Refused, openStream, wantsToken } from "./api.js";
+import { askFilteredGrid } from "./filtered_grid.js";
+import { decimalsOf, formatPrice } from "./format.js";
+import { Instruments } from "./instruments.js";
+import { askMap } from "./liquidation_map.js";
+import { PageState, TIMEFRAMES, isFiltered } from "./page_state.js";
+import { Poller } from "./poller.js";
+import { SavedView } from "./saved_view.js";
+import { shortcuts } from "./shortcuts.js";
+import { Connection } from "./stream/connection.js";
+import { msOf } from "./stream/market_state.js";
+import { StreamState } from "./stream/stream_state.js";
+import { askSwept } from "./swept.js";
+import { Banner } from "./view/banner.js";
+import { ColourPanel } from "./view/colour_panel.js";
+import { Cursor } from "./view/cursor.js";
+import { DataLine } from "./view/data_line.js";
+import { FilterNote } from "./view/filter_note.js";
+import { FilterPanel } from "./view/filter_panel.js";
+import { Keyboard } from "./view/keyboard.js";
+import { MapPanel } from "./view/map_panel.js";
+import { PositionPanel } from "./view/position_panel.js";
+import { PriceChart } from "./view/price_chart.js";
+import { palette } from "./view/scales.js";
+import { TopBar } from "./view/top_bar.js";
+import { askToken } from "./view/token_dialog.js";
+import { byId } from "./view/dom.js";
+
+const SHOW_EVERY_MS = 250;
+const GRID_EVERY_MS = 5000;
+const MAP_EVERY_MS = 4000;
+const SWEPT_EVERY_MS = 10_000;
+const RETRY_MS = 1000;
+/** Not in sync for longer, and the picture turns grey. */
+const GREY_AFTER_MS = 700;
+
+export class Page {
+  constructor() {
+    this.state = new PageState();
+    this.stream = new StreamState();
+    this.instruments = new Instruments([]);
+    this.connection = new Connection(
+      this.stream,
+      {
+        open: openStream,
+        nowMs: () => performance.now(),
+        wallMs: () => Date.now(),
+        drawn: () => new Promise((resolve) => requestAnimationFrame(() => resolve())),
+        isHidden: () => document.hidden,
+        random: Math.random,
+      },
+      (effect) => this.#onFrame(effect),
+      () => this.#showStanding(),
+    );
+    this.chart = new PriceChart(byId("chart", HTMLDivElement));
+    this.map = new MapPanel(this.chart);
+    this.topBar = new TopBar(this.state);
+    this.line = new DataLine();
+    this.banner = new Banner();
+    this.colours = new ColourPanel(this.state);
+    this.filters = new FilterPanel(this.state);
+    this.filterNote = new FilterNote();
+    this.position = new PositionPanel(this.state);
+    this.cursor = new Cursor(this);
+    this.saved = new SavedView(this);
+    this.keyboard = new Keyboard(shortcuts(this));
+    /** @type {import("./filtered_grid.js").FilteredGrid | undefined} */
+    this.filtered = undefined;
+    /** When the picture was last known to be the server's, wall clock. @type {number | undefined} */
+    this.inSyncMs = undefined;
+    this.isGrey = false;
+    this.linesFor = "";
+    /** Server clock minus ours, as the quickest message says. */
+    this.clockOffsetMs = 0;
+    this.gridPoller = new Poller(
+      GRID_EVERY_MS,
+      (signal) => (isFiltered(this.state.choices) ? askFilteredGrid(this.state.choices, signal) : undefined),
+      (grid) => this.#takeFiltered(grid),
+      (error) => this.filterNote.fail(error.message),
+    );
+    this.mapPoller = new Poller(MAP_EVERY_MS, (signal) => this.#askMap(signal), (map) => this.#takeMap(map), () => {});
+    this.sweptPoller = new Poller(
+      SWEPT_EVERY_MS,
+      (signal) => (this.state.choices.swept && this.replica ? askSwept(this.state.choices, signal) : undefined),
+      (marks) => this.chart.swept.show(marks),
+      () => {},
+    );
+  }
+
+  /** The channel that is chosen; undefined while the server has not said that it is served. */
+  get replica() {
+    return this.stream.channel(this.state.choices.symbol, this.state.choices.timeframe);
+  }
+
+  /** Levels that are drawn. @returns {import("./view/texture.js").Levels | undefined} */
+  get levels() {
+    return isFiltered(this.state.choices) ? this.filtered : this.replica;
+  }
+
+  async run() {
+    this.state.onChange((choices, before) => this.#onChoices(choices, before));
+    this.chart.onCursor = (cursor) => this.cursor.move(cursor);
+    this.chart.heatmap.onDraw = () => this.#onDraw();
+    document.addEventListener("visibilitychange", () => {
+      this.connection.visibilityChanged();
+      if (!document.hidden) this.#askAll();
+    });
+    byId("fit", HTMLButtonElement).onclick = () => this.fit();
+    byId("png", HTMLButtonElement).onclick = () => this.saved.picture();
+    byId("csv", HTMLButtonElement).onclick = () => this.saved.table();
+    for (const [id, choice] of /** @type {const} */ ([["swept", "swept"], ["map-shown", "map"]])) {
+      const input = byId(id, HTMLInputElement);
+      input.onchange = () => this.state.set({ [choice]: input.checked });
+    }
+    setInterval(() => this.#show(), SHOW_EVERY_MS);
+    const isNamed = this.state.choices.symbol !== "";
+    if (isNamed) this.#start();
+    await this.#learnInstruments();
+    if (!isNamed) {
+      const symbols = this.instruments.symbols();
+      this.state.set({ symbol: symbols.includes("BTC") ? "BTC" : (symbols[0] ?? "BTC") });
+      this.#start();
+    } else if (this.connection.standing().phase === "failed") {
+      this.connection.select(this.connection.channels); // for want of a token that has been given meanwhile
+    }
+  }
+
+  #start() {
+    this.#onChoices(this.state.choices, undefined);
+    void this.connection.run();
+  }
+
+  fit() {
+    this.chart.fit();
+  }
+
+  nextSymbol() {
+    const symbols = this.instruments.symbols();
+    const symbol = symbols[(symbols.indexOf(this.state.choices.symbol) + 1) % symbols.length];
+    if (symbol !== undefined) this.state.set({ symbol, position: undefined, venues: [], leverages: [] });
+  }
+
+  async #learnInstruments() {
+    for (;;) {
+      try {
+        this.instruments = await Instruments.ask();
+        return;
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        if (wantsToken(error)) await askToken();
+        else this.connection.apart = { phase: "waiting", why: error.message };
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /**
+   * @param {import("./page_state.js").Choices} choices
+   * @param {import("./page_state.js").Choices | undefined} before undefined: at the start
+   */
+  #onChoices(choices, before) {
+    const isOtherChannel = choices.symbol !== before?.symbol || choices.timeframe !== before?.timeframe;
+    const isOtherFilter = JSON.stringify(filterOf(choices)) !== JSON.stringify(before && filterOf(before));
+    if (isOtherChannel) this.connection.select([{ symbol: choices.symbol, timeframe: choices.timeframe }]);
+    if (isOtherChannel || isOtherFilter) {
+      this.filtered = undefined;
+      this.filterNote.clear();
+      this.chart.swept.show([]);
+      this.#askAll();
+    } else if (choices.swept !== before?.swept) {
+      this.sweptPoller.restart();
+    }
+    if (choices.symbol !== before?.symbol) {
+      this.map.map = undefined;
+      this.chart.lastPrice = undefined;
+    }
+    this.chart.swept.isShown = choices.swept;
+    this.chart.colourCandles(choices.scale);
+    byId("swept", HTMLInputElement).checked = choices.swept;
+    byId("map-shown", HTMLInputElement).checked = choices.map;
+    this.map.setShown(choices.map);
+    this.colours.consider(this.chart.heatmap.texture.histogram, isOtherChannel || isOtherFilter);
+    this.#repaint();
+    this.#show();
+  }
+
+  #askAll() {
+    this.gridPoller.restart();
+    this.mapPoller.restart();
+    this.sweptPoller.restart();
+  }
+
+  /** @param {AbortSignal} signal */
+  #askMap(signal) {
+    const axes = this.replica?.axes;
+    return axes !== undefined && this.state.choices.map ? askMap(this.state.choices, axes, this.map.fold(axes), signal) : undefined;
+  }
+
+  /** @param {import("./liquidation_map.js").LiquidationMap} map */
+  #takeMap(map) {
+    this.map.map = map;
+    this.map.draw();
+  }
+
+  /** @param {import("./filtered_grid.js").FilteredGrid} grid */
+  #takeFiltered(grid) {
+    this.filtered = grid;
+    this.filterNote.take(grid);
+    this.#draw();
+  }
+
+  /** @param {import("./stream/stream_state.js").FrameEffect} effect */
+  #onFrame(effect) {
+    const newest = this.stream.market.symbols.get(this.state.choices.symbol);
+    if (newest !== undefined) {
+      this.clockOffsetMs = msOf(newest.chunksEncodedUnixNs) - Date.now();
+      this.chart.lastPrice = Number(newest.markPrice) / 10 ** newest.priceDecimals;
+      this.chart.lastMinute = Math.floor(msOf(newest.sourceWatermarkUnixNs) / 60_000);
+    }
+    const replica = this.replica;
+    if (replica?.inSync && effect.hasData) this.#draw();
+    if (effect.joined) {
+      this.#draw();
+      this.#askAll();
+    }
+    this.cursor.refresh();
+  }
+
+  #draw() {
+    const replica = this.replica;
+    if (replica?.axes !== undefined && replica.inSync) this.chart.show(replica);
+    this.chart.heatmap.levels = this.levels;
+    this.chart.heatmap.invalidate();
+  }
+
+  /** A picture has been drawn. */
+  #onDraw() {
+    const { texture } = this.chart.heatmap;
+    if (this.drawnKeyframes < 0) performance.mark("first picture");
+    const isAnother = texture.keyframes !== this.drawnKeyframes || texture.levels !== this.drawnLevels;
+    [this.drawnKeyframes, this.drawnLevels] = [texture.keyframes, texture.levels];
+    if (this.colours.consider(texture.histogram, isAnother)) this.#repaint();
+    this.map.draw();
+  }
+
+  drawnKeyframes = -1;
+  /** @type {import("./view/texture.js").Levels | undefined} */
+  drawnLevels = undefined;
+
+  #repaint() {
+    const brightness = this.colours.brightness();
+    const { scale } = this.state.choices;
+    const key = JSON.stringify([scale, brightness, this.isGrey]);
+    if (key !== this.paletteFor) {
+      this.paletteFor = key;
+      this.chart.heatmap.palette = palette(scale, brightness, this.isGrey);
+    }
+    this.#draw();
+    this.#showColours();
+  }
+
+  paletteFor = "";
+
+  #showColours() {
+    const axes = this.levels?.axes;
+    const { fold } = this.chart.heatmap.texture;
+    const height = axes === undefined ? 0 : axes.rowHeight * fold;
+    const unit = axes === undefined ? "USD a cell" : `USD a row of ${formatPrice(height, decimalsOf(height))}`;
+    this.colours.show(unit, this.isGrey);
+  }
+
+  #showStanding() {
+    const standing = this.connection.standing();
+    const nowMs = Date.now();
+    const isGood = standing.phase === "in sync";
+    if (isGood) this.inSyncMs = nowMs;
+    const states = this.stream.market.states(this.state.choices.symbol);
+    const silenceMs = this.connection.silenceMs();
+    this.banner.show({ standing, states, inSyncMs: this.inSyncMs, nowMs, silenceMs });
+    const newest = this.stream.market.symbols.get(this.state.choices.symbol);
+    const isStale = states.includes("STALE");
+    this.topBar.showPrice(this.chart.lastPrice, newest, isGood && !isStale);
+    const isLate = isFiltered(this.state.choices) && this.filterNote.isLate();
+    const isGrey = (!isGood && nowMs - (this.inSyncMs ?? 0) > GREY_AFTER_MS) || isStale || isLate;
+    if (isGrey !== this.isGrey) {
+      this.isGrey = isGrey;
+      this.#repaint();
+    }
+  }
+
+  /** Everything that changes with time alone. */
+  #show() {
+    const { choices } = this.state;
+    this.#showStanding();
+    this.topBar.show(this.instruments, TIMEFRAMES);
+    this.line.show(this.stream, choices.symbol, Date.now() + this.clockOffsetMs);
+    this.line.showConnection(this.connection, this.stream);
+    this.filters.show(this.instruments);
+    this.filterNote.show(choices);
+    this.#showColours();
+    const lines = this.position.show(this.instruments, this.chart.lastPrice);
+    const key = JSON.stringify(lines);
+    if (key !== this.linesFor) {
+      this.linesFor = key;
+      this.chart.showLines(lines);
+    }
+    this.map.draw();
+    this.cursor.refresh();
+  }
+}
+
+/** @param {import("./page_state.js").Choices} choices */
+function filterOf({ venues, leverages, side }) {
+  return { venues, leverages, side };
+}
