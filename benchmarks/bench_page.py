@@ -5,9 +5,9 @@
 
 A server of the simulation at four ticks a second and the browser share the machine, over loopback. The first picture:
 from the navigation to the end of drawing the first heatmap, in a window without a cache, several times. Then the page
-stays on the timeframe with the most cells while the market moves: how long applying and drawing a message take, how far
-apart animation frames are (60 a second are 16.7 ms), how far behind the server's newest tick the page is, and what it
-receives. Everything is drawn by the processor: a browser with a GPU takes less.
+stays on the timeframe with the most cells while the market moves: how long the script takes to apply and to draw a
+message, how far apart animation frames are (60 a second are 16.7 ms; the browser paints in between, with the processor
+alone, so one with a GPU takes less), how long after it was sent a message is applied, and what is received.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any, Final
 
 import numpy as np
+import pytest
 
 from benchmarks import report
 from tests.browser.driver import OpenPage, PageServer, chromium, open_page, page_server
@@ -145,7 +146,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--loads", type=int, default=LOADS, help=f"windows opened (default {LOADS})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of live data (default {SECONDS:g})")
     options = parser.parse_args(arguments)
-    figures, result = asyncio.run(measure(options.loads, options.seconds))
+    try:
+        figures, result = asyncio.run(measure(options.loads, options.seconds))
+    except pytest.skip.Exception as reason:
+        print(f"not measured: {reason}")
+        return 0
     for name, value in figures.items():
         print(f"{name:60} {value}")
     if (options.loads, options.seconds) == (LOADS, SECONDS):

@@ -29,9 +29,9 @@ from liqscape.broadcast.frames import section_frame, stamped
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.ports import EncodedChunk, ShardDescription, TickRecord
 from liqscape.errors import NotReady
+from liqscape.garbage import collect_garbage_rarely
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
-from liqscape.serve import collect_garbage_rarely
 from liqscape.v1 import stream_pb2
 
 TICK_MS: Final = 250

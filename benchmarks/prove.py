@@ -142,6 +142,11 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.bench_fanout"),
     ),
     Step(
+        "kills",
+        "an edge killed under 200 clients costs them less than five seconds and no keyframe; an engine killed is told",
+        (PYTHON, "-m", "benchmarks.bench_kills"),
+    ),
+    Step(
         "wire",
         "what replicas decode from three recorded days is the engine's, and how many bytes that takes beside JSON",
         (PYTHON, "-m", "benchmarks.bench_wire"),

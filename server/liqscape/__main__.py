@@ -168,6 +168,12 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"how long streams may take to leave after SIGTERM (default {DEFAULT_DRAIN_SECONDS:g})",
     )
+    parser.add_argument(
+        "--workers",
+        default="0",
+        metavar="N",
+        help="serve readers from N processes, the engine in another (default 0: all in one process)",
+    )
     parser.add_argument("--log-format", choices=LOG_FORMATS, default="text", help="of the log on stderr (default text)")
     parser.add_argument(
         "--log-level", choices=LOG_LEVELS, default="warning", help="what is logged at least (default warning)"

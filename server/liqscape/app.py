@@ -2,8 +2,12 @@
 
     source -> shard (market -> positions -> grid) -> encoder -> frame source -> hub -> gRPC
 
-The first three run in the engine's thread, the rest in the event loop of serve(). A thread is one way to join the
-roles; both sides know each other only by the ports of broadcast/ports.py.
+The first three are the engine and run in a thread of their own, the rest is the edge and runs in an event loop. Both
+know each other only by the ports of broadcast/ports.py, so they may be joined in two ways:
+
+    serve()                          one process: the edge takes the records from the engine's thread
+    serving_engine, serving_edge     a process for the engine and one for each edge, with liqscape.link between them;
+                                     liqscape.workers starts them, and starts them again
 """
 
 from __future__ import annotations
@@ -11,102 +15,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 from liqscape.api.calls import Calls
-from liqscape.api.grpc_service import serve_grpc
-from liqscape.api.http_service import serving_http
+from liqscape.api.event_loop_lag import probing_lag
+from liqscape.api.grpc_service import RunningGrpcServer, serve_grpc
+from liqscape.api.tickets import TicketOffice
 from liqscape.api.tls import HttpTls
+from liqscape.broadcast.accounts import Account, OwnAccount
 from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import PEER_LAG_S, Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
-from liqscape.broadcast.ports import ShardDescription
 from liqscape.clock import Clock, SystemClock
-from liqscape.config import MANY_VENUES, ServeConfig, SourceConfig
+from liqscape.config import ServeConfig
 from liqscape.device.choice import Chosen, choose_backend
-from liqscape.device.memory_budget import MemoryBudget, needs
-from liqscape.durability import keeper_of, open_data_folder
-from liqscape.engine import EngineThread
-from liqscape.errors import ConfigError
 from liqscape.feeds.source import EventSource, Progress
-from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS
-from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
-from liqscape.grid.shard import Shard
-from liqscape.grid.updates import EngineStatus
-from liqscape.instruments import Instrument, find_instrument
-from liqscape.journal.data_folder import DataFolder
+from liqscape.link.asker import Asker
+from liqscape.link.engine_link import AbsentFrames, EngineLink
+from liqscape.link.fan import Fan
+from liqscape.link.host import hosting, port_methods
+from liqscape.link.leases import Leases
+from liqscape.link.places import engine_socket, supervisor_socket
+from liqscape.link.reports import Reporter
+from liqscape.link.shared_tickets import SharedTickets
 from liqscape.metrics import Timings
-from liqscape.model_file import ModelFile, read_model_file
+from liqscape.running import RunningServer as RunningServer
+from liqscape.running import StartedEngine
 
 _LOG = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class RunningServer:
-    """A server that serves. `ended` is set when the input has ended or the engine has failed.
-
-    `input` and `backend` are in words for people; the latter says why it is that one. `page` is the address of the page
-    and `metrics` that of /metrics, if they are served. `drain` sends readers elsewhere; see RunningGrpcServer.
-    """
-
-    address: str
-    input: str
-    backend: str
-    ended: asyncio.Event
-    status: Callable[[], Awaitable[EngineStatus]]
-    progress: Callable[[], Progress]
-    page: str | None
-    metrics: str | None
-    streams: Callable[[], int]
-    drain: Callable[[], Awaitable[None]]
-
-
-def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None) -> EventSource:
-    """Return the input a configuration asks for; of a simulation, the one that began then.
-
-    Raises:
-        ConfigError: a setting does not fit the kind. InputDataError: the recording breaks a rule.
-    """
-    if config.kind == "simulate":
-        return _build_simulation(config, clock, start_ns)
-    from liqscape.feeds.history import HistorySource
-    from liqscape.feeds.recordings import recordings_folder
-
-    if config.manifest is None:
-        raise ConfigError("source history needs a manifest; use history:FILE")
-    if config.venues is not None or config.scenario != "usual":
-        raise ConfigError("venues and scenario are of a simulation; a recording has its own")
-    return HistorySource(
-        config.manifest,
-        recordings=config.recordings or recordings_folder(),
-        symbols=config.symbols,
-        speed=config.speed,
-        clock=clock,
-    )
-
-
-def _build_simulation(config: SourceConfig, clock: Clock, start_ns: int | None) -> EventSource:
-    from liqscape.feeds.simulate import SimulateSource
-    from liqscape.feeds.simulated_venues import find_scenario, many_venues
-
-    if config.speed is None:
-        raise ConfigError("speed 'max' needs a recording; use a number with simulate")
-    symbols = config.symbols or ("BTC", "ETH")
-    instruments: tuple[Instrument, ...] | None = None
-    if config.venues is not None:
-        many = config.venues == (MANY_VENUES,)
-        instruments = many_venues(symbols) if many else tuple(find_instrument(name) for name in config.venues)
-    return SimulateSource(
-        seed=config.seed,
-        symbols=symbols,
-        instruments=instruments,
-        scenario=find_scenario(config.scenario),
-        clock=clock,
-        start_ns=start_ns,
-        follows_clock=True,
-        speed=config.speed,
-    )
+FIND_ENGINE_S: Final = 1.0
+"""An engine that is there is found in a few milliseconds; one that starts takes longer, and its edges answer so."""
 
 
 async def serve(
@@ -115,7 +57,7 @@ async def serve(
     clock: Clock | None = None,
     choose: Callable[[str, int], Chosen] = choose_backend,
 ) -> None:
-    """Run a server until `use` returns; then stop it, streams first.
+    """Run a server in this process until `use` returns; then stop it, streams first.
 
     Args:
         config: what to run.
@@ -124,71 +66,23 @@ async def serve(
         choose: returns the backend for its name and the number of a device.
 
     Raises:
-        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols, or what is in the
-            data folder was made with other settings.
+        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols.
     """
-    folder, start_ns = open_data_folder(config)
-    with contextlib.nullcontext() if folder is None else contextlib.closing(folder):
-        await _serve(config, use, clock or SystemClock(), choose, folder, start_ns)
+    from liqscape.build import build_engine
 
-
-async def _serve(
-    config: ServeConfig,
-    use: Callable[[RunningServer], Awaitable[None]],
-    clock: Clock,
-    choose: Callable[[str, int], Chosen],
-    folder: DataFolder | None,
-    start_ns: int | None,
-) -> None:
-    source = build_source(config.source, clock, start_ns)
-    about = source.description
-    chosen = choose(config.backend, config.device)
-    _LOG.info("backend %s", chosen)
-    custom_channels = MAX_HOST_CUSTOM_CHANNELS
-    if chosen.free_bytes is not None:
-        budget = MemoryBudget(chosen.free_bytes)
-        for symbol, need in needs(about.instruments, with_open_only=config.with_open_only).items():
-            budget.admit(symbol, need)
-        custom_channels = budget.admit_custom_channels(about.instruments)
-    backend = chosen.backend
-    model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
-    rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
-    keeper = None if folder is None else keeper_of(folder, config, about, model, rolls_per_tick)
-    shard = Shard(
-        about.instruments,
-        backend,
-        clock.now_ns,
-        mixes=model.inflow_mixes,
-        size_mixes=model.size_mixes,
-        with_open_only=config.with_open_only,
-        rolls_per_tick=rolls_per_tick,
-        max_custom_channels=custom_channels,
-        on_closed=None if keeper is None else keeper.record,
-    )
-    description = ShardDescription(
-        source_id=config.source_id,
-        epoch=secrets.randbits(63) + 1,
-        tick_ms=about.tick_ms,
-        simulated=about.simulated,
-        replay=about.replay,
-        input=about.name,
-        channels=shard.channels,
-    )
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    frames = InProcessFrameSource(description)
     timings = Timings()
-    engine = EngineThread(
-        description=description,
-        source=source,
-        shard=shard,
-        backend_name=backend.name,
-        publish=frames.publish,
+    built = build_engine(
+        config,
+        clock or SystemClock(),
+        choose,
+        InProcessFrameSource,
+        timings,
         on_end=lambda: _set_from_thread(loop, ended),
-        timings=timings,
-        keeper=keeper,
     )
-    hub = Hub(frames, channels=engine.channels, timings=timings)
+    engine = built.thread
+    hub = Hub(built.frames, channels=engine.channels, timings=timings)
     server = await serve_grpc(
         config.listen, hub, engine, insecure=config.insecure, tls=config.tls, tokens=config.tokens
     )
@@ -201,28 +95,118 @@ async def _serve(
             page = await stack.enter_async_context(_serving_web(config.http, config, server.calls, hub.monotonic))
         metrics = None
         if config.metrics is not None:
+            from liqscape.api.http_service import serving_http
+
+            await stack.enter_async_context(probing_lag(timings.event_loop_lag, hub.monotonic))
+            account = OwnAccount(hub.counters, timings)
             metrics = await stack.enter_async_context(
-                serving_http(config.metrics, hub, engine, insecure=config.insecure)
+                serving_http(config.metrics, hub, engine.status, account, insecure=config.insecure)
             )
         engine.start()
+        about = built.description.input
         running = RunningServer(
             address=server.address,
-            input=about.name,
-            backend=str(chosen),
+            input=about,
+            backend=str(built.chosen),
             ended=ended,
             status=engine.status,
-            progress=source.progress,
+            progress=lambda: _progress(built.source),
             page=page,
             metrics=metrics,
             streams=lambda: hub.counters.streams_open,
             drain=lambda: server.drain(config.drain_seconds),
         )
-        _LOG.info("serving", extra={"fields": {"address": running.address, "metrics": metrics, "input": about.name}})
+        _LOG.info("serving", extra={"fields": {"address": running.address, "metrics": metrics, "input": about}})
         await use(running)
 
 
+@dataclass(frozen=True, slots=True)
+class RunningEdge:
+    """The doors of an edge; `page` is the address of the page, if it is served."""
+
+    server: RunningGrpcServer
+    page: str | None
+
+
+@contextlib.asynccontextmanager
+async def serving_engine(config: ServeConfig, folder: Path, life: int) -> AsyncIterator[StartedEngine]:
+    """Run an engine for the edges of other processes until the block is left.
+
+    Args:
+        config: what to run.
+        folder: where the sockets of this server are.
+        life: number of this process.
+
+    Raises:
+        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols.
+    """
+    from liqscape.build import build_engine
+
+    timings = Timings()
+    built = build_engine(config, SystemClock(), choose_backend, Fan, timings, on_end=lambda: None)
+    engine = built.thread
+    methods = {**port_methods(engine), "progress": lambda: _progress(built.source)}
+    async with contextlib.AsyncExitStack() as stack:
+        supervisor = Asker(supervisor_socket(folder), "the supervisor")
+        stack.push_async_callback(supervisor.close)
+        await stack.enter_async_context(Reporter(supervisor, life, Account(timings=timings)).running())
+        await stack.enter_async_context(hosting(engine_socket(folder), methods, built.frames, Leases(engine.channels)))
+        stack.push_async_callback(asyncio.to_thread, engine.stop)
+        engine.start()
+        yield StartedEngine(built.description, str(built.chosen))
+
+
+@contextlib.asynccontextmanager
+async def serving_edge(config: ServeConfig, folder: Path, life: int) -> AsyncIterator[RunningEdge]:
+    """Run an edge for the engine of another process until the block is left; the engine may come and go.
+
+    Args:
+        config: what to run; the ports are shared with the other edges.
+        folder: where the sockets of this server are.
+        life: number of this process.
+
+    Raises:
+        ConfigError: an address or a file of TLS or tokens cannot be used.
+    """
+    supervisor = Asker(supervisor_socket(folder), "the supervisor")
+    link = EngineLink(engine_socket(folder))
+    hubs = Hubs(Hub(AbsentFrames(config.source_id)), peer_lag_s=PEER_LAG_S)
+    reporter = Reporter(supervisor, life, Account(hubs.counters, hubs.timings))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(supervisor.close)
+        stack.push_async_callback(link.close)
+        await stack.enter_async_context(_running(hubs.follow(link.sources()), link.keep_status()))
+        # Whoever comes to an edge that is started again should find what the others have.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(hubs.found.wait(), FIND_ENGINE_S)
+        server = await serve_grpc(
+            config.listen,
+            hubs,
+            link,
+            accounts=reporter,
+            share_port=True,
+            insecure=config.insecure,
+            tls=config.tls,
+            tokens=config.tokens,
+        )
+        await stack.enter_async_context(reporter.running())
+        await stack.enter_async_context(probing_lag(hubs.timings.event_loop_lag, hubs.monotonic))
+        stack.push_async_callback(server.stop, config.stop_grace_seconds)
+        page = None
+        if config.http is not None:
+            tickets = SharedTickets(supervisor)
+            page = await stack.enter_async_context(
+                _serving_web(config.http, config, server.calls, hubs.monotonic, tickets)
+            )
+        yield RunningEdge(server, page)
+
+
 def _serving_web(
-    address: str, config: ServeConfig, calls: Calls, monotonic: Callable[[], float]
+    address: str,
+    config: ServeConfig,
+    calls: Calls,
+    monotonic: Callable[[], float],
+    tickets: TicketOffice | None = None,
 ) -> contextlib.AbstractAsyncContextManager[str]:
     # Not above: a server without a page runs without what the page needs.
     from liqscape.api.web_assets import WebAssets
@@ -236,7 +220,24 @@ def _serving_web(
         tls=None if config.tls is None else HttpTls(config.tls).context,
         tokens=config.tokens is not None,
         insecure=config.insecure,
+        tickets=tickets,
     )
+
+
+@contextlib.asynccontextmanager
+async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run work that never ends until the block is left."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _progress(source: EventSource) -> Progress:
+    return source.progress()
 
 
 def _set_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

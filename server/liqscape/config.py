@@ -25,6 +25,9 @@ DEFAULT_SNAPSHOT_SECONDS: Final = 300.0
 JOURNAL_SYNCS: Final = ("tick", "second", "off")
 """A second by default: waiting for the disk in each tick would make ticks as late as a disk shared with others is."""
 
+MAX_WORKERS: Final = 64
+"""More than a machine has cores to spare. An edge without readers takes 65 MB."""
+
 BACKENDS: Final = ("auto", "numpy", "cupy")
 """numpy computes on the host, cupy on a GPU; auto is cupy where it can run, so that nobody has to know."""
 
@@ -91,6 +94,8 @@ class ServeConfig:
         metrics: HOST:PORT of /metrics and /healthz; None = not served.
         drain_seconds: how long streams may take to leave after SIGTERM. Five: `docker stop` kills after ten, and the
             rest of an end takes two to three.
+        workers: edge processes beside one of the engine; 0 = everything in one process, which is what a few dozen
+            readers need.
         source_id: name of this engine shard on the wire, stable over restarts.
         stop_grace_seconds: how long open streams may take to end: two heartbeats.
     """
@@ -112,6 +117,7 @@ class ServeConfig:
     http: str | None = None
     metrics: str | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
+    workers: int = 0
     source_id: str = "engine-0"
     stop_grace_seconds: float = 2.0
 
@@ -164,6 +170,17 @@ def parse_venues(
     except NotFound as error:
         raise ConfigError(f"{error}; or use {MANY_VENUES}") from None
     return ids, symbols or tuple(dict.fromkeys(instrument.symbol for instrument in instruments))
+
+
+def parse_workers(text: str) -> int:
+    """Return --workers: a number of edge processes, 0 to MAX_WORKERS.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_WORKERS:
+        raise ConfigError(f"workers {text!r} is invalid; use a whole number from 0 to {MAX_WORKERS}")
+    return int(text)
 
 
 def parse_drain(text: str) -> float:

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from liqscape import __version__
-from liqscape.app import build_source
 from liqscape.clock import SystemClock
 from liqscape.config import SourceConfig, parse_symbols, parse_venues
 from liqscape.device.memory_budget import BookNeed, MemoryBudget, needs, size_text
 from liqscape.device.probe import Probe, Software, find_software, probe
 from liqscape.device.runtime import DeviceFacts
 from liqscape.errors import ConfigError
+from liqscape.feeds.build import build_source
 
 
 def add_doctor_arguments(parser: argparse.ArgumentParser) -> None:

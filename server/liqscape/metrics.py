@@ -34,6 +34,11 @@ class Histogram:
         self._counts[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
         self._sum += seconds
 
+    def add(self, other: Histogram) -> None:
+        """Add the observations of another process."""
+        self._counts = [mine + theirs for mine, theirs in zip(self._counts, other._counts, strict=True)]
+        self._sum += other._sum
+
     @property
     def count(self) -> int:
         """Return the observations so far."""
@@ -96,6 +101,16 @@ class Timings:
     encode: Histogram = field(default_factory=Histogram)
     queries: dict[tuple[str, str], Histogram] = field(default_factory=dict)
     event_loop_lag: Histogram = field(default_factory=Histogram)
+
+    def add(self, other: Timings) -> None:
+        """Add the observations of another process."""
+        for stage, histogram in self.freshness.items():
+            histogram.add(other.freshness[stage])
+        self.tick_compute.add(other.tick_compute)
+        self.encode.add(other.encode)
+        for key, histogram in other.queries.items():
+            self.queries.setdefault(key, Histogram()).add(histogram)
+        self.event_loop_lag.add(other.event_loop_lag)
 
     def observe_query(self, method: str, code: str, seconds: float) -> None:
         """Count one answered or refused question."""

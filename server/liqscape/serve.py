@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import resource
 import signal
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Final
 
 from rich.console import Console
 
-from liqscape.app import RunningServer, serve
 from liqscape.config import (
     ServeConfig,
     SourceConfig,
@@ -26,10 +23,14 @@ from liqscape.config import (
     parse_symbols,
     parse_tls,
     parse_venues,
+    parse_workers,
 )
+from liqscape.garbage import collect_garbage_rarely
 from liqscape.grid.updates import EngineStatus, SymbolStatus
 from liqscape.logs import configure_logs
+from liqscape.running import RunningServer
 from liqscape.terminal_progress import progress_bar
+from liqscape.workers.orders import LogSettings
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 1.0
@@ -37,10 +38,6 @@ _STATUS_SECONDS = 1.0
 MAX_OPEN_FILES = 16_384
 """A connection is a file: all streams, four times over, so that connections that say nothing until they are dropped do
 not keep others out. So many take 0.4 GB at most (20 to 30 KB each)."""
-
-COLLECT_AFTER_OBJECTS: Final = 20_000
-"""Each message to a reader makes some objects that die at once, and Python would look for cycles among them every 700:
-that was a tenth of what a message costs. Cycles are rare here, and so many objects are a few MB."""
 
 
 def run_serve(namespace: argparse.Namespace) -> int:
@@ -75,16 +72,10 @@ def run_serve(namespace: argparse.Namespace) -> int:
         http=namespace.http,
         metrics=namespace.metrics,
         drain_seconds=parse_drain(namespace.drain),
+        workers=parse_workers(namespace.workers),
     )
     collect_garbage_rarely()
-    return asyncio.run(_serve(config))
-
-
-def collect_garbage_rarely() -> None:
-    """Leave out of every later collection what has been imported by now, and begin one less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS)
+    return asyncio.run(_serve(config, LogSettings(namespace.log_format, namespace.log_level)))
 
 
 def _allow_open_files() -> None:
@@ -95,7 +86,7 @@ def _allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-async def _serve(config: ServeConfig) -> int:
+async def _serve(config: ServeConfig, logs: LogSettings) -> int:
     console = Console()
     interrupted = asyncio.Event()
     hurry = asyncio.Event()
@@ -132,7 +123,14 @@ async def _serve(config: ServeConfig) -> int:
         if terminated:
             await _drain(console, server, config.drain_seconds, hurry)
 
-    await serve(config, talk)
+    if config.workers:
+        from liqscape.workers.supervisor import serve_workers
+
+        await serve_workers(config, talk, logs)
+    else:
+        from liqscape.app import serve
+
+        await serve(config, talk)
     return 1 if failed else 0
 
 
@@ -156,9 +154,9 @@ def _command() -> str:
 
 async def _show_building(console: Console, server: RunningServer, interrupted: asyncio.Event) -> None:
     with progress_bar(console) as bar:
-        task = bar.add_task("building history", total=server.progress().total)
+        task = bar.add_task("building history", total=(await server.progress()).total)
         while not interrupted.is_set():
-            progress = server.progress()
+            progress = await server.progress()
             bar.update(task, completed=progress.done, total=progress.total)
             if (await server.status()).state != "building":
                 return

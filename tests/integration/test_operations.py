@@ -17,9 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from liqscape.api import http_service
 from liqscape.api.exposition import COUNTERS, REASONS
-from liqscape.api.http_service import MAX_CONNECTIONS, MAX_REQUEST_BYTES, serving_http
+from liqscape.api.http_service import MAX_CONNECTIONS, MAX_REQUEST_BYTES, AskStatus, serving_http
 from liqscape.api.query_service import QUERY_SERVICE
 from liqscape.api.stream_service import STREAM_SERVICE
+from liqscape.broadcast.accounts import OwnAccount
+from liqscape.broadcast.hub import Hub
 from liqscape.errors import ConfigError, NotFound
 from liqscape.metrics import Stage
 from liqscape.v1 import query_pb2, stream_pb2
@@ -27,10 +29,15 @@ from tests.integration.test_grpc_api import BUILDING, Server, failure_of, next_f
 from tests.wire_decoder import Replica
 
 
+def pages_of(server: Server) -> tuple[Hub, AskStatus, OwnAccount]:
+    """Return what the pages are made from."""
+    return server.hub, server.queries.status, OwnAccount(server.hub.counters, server.hub.timings)
+
+
 @contextlib.asynccontextmanager
 async def with_http(server: Server) -> AsyncIterator[tuple[str, int]]:
     """Serve the pages; yield host and port."""
-    async with serving_http("127.0.0.1:0", server.hub, server.queries) as address:
+    async with serving_http("127.0.0.1:0", *pages_of(server)) as address:
         host, _, port = address.rpartition(":")
         yield host, int(port)
 
@@ -336,16 +343,16 @@ async def test_silent_clients_hold_few_places_and_not_for_long(monkeypatch: pyte
 async def test_pages_leave_loopback_only_when_told() -> None:
     async with serving() as server:
         with pytest.raises(ConfigError, match="--insecure"):
-            async with serving_http("0.0.0.0:0", server.hub, server.queries):
+            async with serving_http("0.0.0.0:0", *pages_of(server)):
                 pass
-        async with serving_http("0.0.0.0:0", server.hub, server.queries, insecure=True) as address:
+        async with serving_http("0.0.0.0:0", *pages_of(server), insecure=True) as address:
             assert re.fullmatch(r"0\.0\.0\.0:\d+", address)
 
 
 async def test_port_in_use_is_an_error_that_names_it() -> None:
     async with serving() as server, with_http(server) as (host, port):
         with pytest.raises(ConfigError, match=f"cannot listen on '{host}:{port}' for metrics"):
-            async with serving_http(f"{host}:{port}", server.hub, server.queries):
+            async with serving_http(f"{host}:{port}", *pages_of(server)):
                 pass
 
 

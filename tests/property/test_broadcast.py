@@ -317,7 +317,8 @@ class Broadcast(RuleBasedStateMachine):
         reader = self.readers[index % len(self.readers)]
         if reader.session is None:
             return
-        reader.session.reject("", CHANNELS, stream_pb2.Reject.REASON_MISSING)
+        assert reader.held is not None
+        reader.session.reject("", {*CHANNELS, *reader.held.channel_ids}, stream_pb2.Reject.REASON_MISSING)
         self.catch_up(index)
 
     @rule()

@@ -8,12 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from liqscape.garbage import COLLECT_AFTER_OBJECTS, collect_garbage_rarely
 from liqscape.grid.updates import Coverage, EngineStatus, SymbolStatus
 from liqscape.serve import (
-    COLLECT_AFTER_OBJECTS,
     MAX_OPEN_FILES,
     _allow_open_files,
-    collect_garbage_rarely,
     status_line,
 )
 from tests.unit.synthetic_market import EXAMPLE_MINUTE, at

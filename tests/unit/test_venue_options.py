@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from liqscape.app import build_source
 from liqscape.clock import ManualClock
 from liqscape.config import SourceConfig, parse_venues
 from liqscape.errors import ConfigError
+from liqscape.feeds.build import build_source
 
 CLOCK = ManualClock(1_767_225_600 * 1_000_000_000)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Protocol
 
 import numpy as np
 
 from liqscape import __version__
 from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
+from liqscape.broadcast.accounts import Account
 from liqscape.broadcast.chunks import axes_message, candles_message, coverage_message
-from liqscape.broadcast.hub import Hub
 from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, PositionModel, SymbolStatus
 from liqscape.metrics import LATENCY_BOUNDS_S
 from liqscape.v1 import query_pb2, stream_pb2
@@ -89,28 +89,48 @@ def grid_fragments(answer: GridAnswer) -> Iterator[query_pb2.GetGridResponse]:
         )
 
 
-def status_response(status: EngineStatus, hub: Hub) -> query_pb2.GetStatusResponse:
+class DataView(Protocol):
+    """What is known of the data where streams are served: a hub, or whoever watches the engine."""
+
+    goodbye: stream_pb2.GoingAway | None
+
+    def states(self) -> tuple[stream_pb2.DataState, ...]:
+        """Return what the data are now."""
+        ...
+
+    @property
+    def now_ns(self) -> Callable[[], int]:
+        """Return the wall clock."""
+        ...
+
+
+def status_response(status: EngineStatus, view: DataView, account: Account) -> query_pb2.GetStatusResponse:
     """Return engine and streams together."""
     return query_pb2.GetStatusResponse(
         server_version=__version__,
         state=_ENGINE_STATES[status.state],
-        message=status.message or (hub.goodbye.reason if hub.goodbye else ""),
+        message=status.message or (view.goodbye.reason if view.goodbye else ""),
         progress=status.progress,
         seconds_left=status.seconds_left,
         epoch=status.epoch,
         tick=status.tick,
         backend=status.backend,
         input=status.input,
-        states=hub.states(),
-        server_unix_ns=hub.now_ns(),
+        states=view.states(),
+        server_unix_ns=view.now_ns(),
         symbols=[_symbol_status(symbol) for symbol in status.symbols],
-        streams=hub.counters.streams_open,
-        ticks_conflated=hub.counters.ticks_conflated,
-        counters={**status.counters, **hub.counters.by_name(), **hub.timings.query_counts()},
+        streams=account.counters.streams_open,
+        ticks_conflated=account.counters.ticks_conflated,
+        counters={
+            **status.counters,
+            **account.counts,
+            **account.counters.by_name(),
+            **account.timings.query_counts(),
+        },
         latency_bounds_seconds=LATENCY_BOUNDS_S,
         freshness=[
             query_pb2.StageLatency(stage=stage.value, counts=histogram.counts, sum_seconds=histogram.sum)
-            for stage, histogram in hub.timings.freshness.items()
+            for stage, histogram in account.timings.freshness.items()
         ],
     )
 

@@ -22,7 +22,9 @@ from liqscape.api.stalls import StallWatch
 from liqscape.api.stream_service import STREAM_SERVICE, StreamService
 from liqscape.api.tls import ServerTls
 from liqscape.api.token_file import TokenFile
+from liqscape.broadcast.accounts import Accounts, OwnAccount
 from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import QueryPort
 from liqscape.config import TlsFiles
 from liqscape.errors import ConfigError
@@ -44,7 +46,6 @@ MAX_CONNECTION_IDLE_MS: Final = 300_000
 """Nobody pings a connection without calls, so one whose peer is gone would stay. Clients open another when they ask."""
 
 SERVER_OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not take every other connection
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_concurrent_streams", MAX_CONNECTION_STREAMS),
     ("grpc.keepalive_time_ms", 30_000),
@@ -86,7 +87,7 @@ class RunningGrpcServer:
     address: str
     calls: Calls
     _server: grpc.aio.Server
-    _hub: Hub
+    _hubs: Hubs
     _health: health.aio.HealthServicer
     _watch: asyncio.Task[None]
 
@@ -96,16 +97,16 @@ class RunningGrpcServer:
         Returns when none is left or the time is over; questions are answered all the while.
         """
         await self._health.enter_graceful_shutdown()
-        self._hub.close(DRAINING, STOP_RECONNECT_AFTER_MS, within_s * DRAIN_SPREAD_SHARE)
-        ends_at = self._hub.monotonic() + within_s
+        self._hubs.close(DRAINING, STOP_RECONNECT_AFTER_MS, within_s * DRAIN_SPREAD_SHARE)
+        ends_at = self._hubs.monotonic() + within_s
         # Streams end in many ways and none of them tells.
-        while self._hub.counters.streams_open and self._hub.monotonic() < ends_at:  # noqa: ASYNC110
+        while self._hubs.counters.streams_open and self._hubs.monotonic() < ends_at:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_LOOK_S)
 
     async def stop(self, grace_s: float) -> None:
         """Say goodbye on every stream, refuse new calls, and return when all have ended or the grace is over."""
         await self._health.enter_graceful_shutdown()
-        self._hub.close(DRAINING, STOP_RECONNECT_AFTER_MS)
+        self._hubs.close(DRAINING, STOP_RECONNECT_AFTER_MS)
         await self._server.stop(grace_s)
         self._watch.cancel()
         await asyncio.wait({self._watch})
@@ -113,9 +114,11 @@ class RunningGrpcServer:
 
 async def serve_grpc(
     address: str,
-    hub: Hub,
+    hub: Hub | Hubs,
     queries: QueryPort,
     *,
+    accounts: Accounts | None = None,
+    share_port: bool = False,
     insecure: bool = False,
     tls: TlsFiles | None = None,
     tokens: Path | None = None,
@@ -125,8 +128,10 @@ async def serve_grpc(
 
     Args:
         address: host:port; port 0 = any free one.
-        hub: frames.
+        hub: frames; one that is the only one for good, or hubs that succeed each other.
         queries: the owner of the shard.
+        accounts: what all processes of the server have counted; None = this is the only one.
+        share_port: other processes of the server listen on the same port; the system spreads connections over them.
         insecure: serve beyond this machine in clear, or whoever asks.
         tls: certificate and key; None = clear text.
         tokens: file of the tokens; None = none are needed.
@@ -142,12 +147,15 @@ async def serve_grpc(
     )
     credentials = None if tls is None else ServerTls(tls).credentials()
     authenticator = Authenticator(None if tokens is None else TokenFile(tokens))
-    gate = Gate(authenticator, limits, hub.counters, hub.monotonic)
-    stalls = StallWatch(hub.counters, hub.monotonic, limits.stalls)
-    server = grpc.aio.server(interceptors=(gate,), options=SERVER_OPTIONS)
+    hubs = hub if isinstance(hub, Hubs) else Hubs(hub)
+    accounts = accounts or OwnAccount(hubs.counters, hubs.timings)
+    gate = Gate(authenticator, limits, hubs.counters, hubs.monotonic)
+    stalls = StallWatch(hubs.counters, hubs.monotonic, limits.stalls)
+    # A second server on the same port must fail, not take every other connection.
+    server = grpc.aio.server(interceptors=(gate,), options=(*SERVER_OPTIONS, ("grpc.so_reuseport", int(share_port))))
     services = (
-        StreamService(hub, queries, stalls, limits).handler(),
-        QueryService(hub, queries, stalls, limits).handler(),
+        StreamService(hubs, queries, stalls, limits).handler(),
+        QueryService(hubs, queries, stalls, limits, accounts).handler(),
     )
     server.add_generic_rpc_handlers(services)
     health_servicer = health.aio.HealthServicer()
@@ -165,7 +173,7 @@ async def serve_grpc(
     for service in ("", STREAM_SERVICE, QUERY_SERVICE):
         await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
     watch = asyncio.create_task(_watch(stalls, gate), name="watch over calls")
-    return RunningGrpcServer(f"{host}:{bound_port}", Calls(gate, services), server, hub, health_servicer, watch)
+    return RunningGrpcServer(f"{host}:{bound_port}", Calls(gate, services), server, hubs, health_servicer, watch)
 
 
 async def _watch(stalls: StallWatch, gate: Gate) -> None:

@@ -10,20 +10,20 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from liqscape.api.conversions import status_response
+from liqscape.api.conversions import DataView, status_response
 from liqscape.api.exposition import ServerMetrics
 from liqscape.api.grpc_service import is_loopback, split_address
 from liqscape.api.http_door import Door, DoorLimits
-from liqscape.broadcast.hub import Hub
-from liqscape.broadcast.ports import QueryPort
+from liqscape.broadcast.accounts import Account, Accounts
 from liqscape.errors import ConfigError
+from liqscape.grid.updates import EngineStatus
 from liqscape.v1 import query_pb2, stream_pb2
 
 MAX_CONNECTIONS: Final = 32
@@ -35,21 +35,24 @@ MAX_CONNECTION_S: Final = 10.0
 MAX_REQUEST_BYTES: Final = 8192
 """Prometheus sends 300 bytes, a browser 1 KB."""
 
-LAG_PROBE_S: Final = 0.1
-"""Ten wakings a second cost nothing; each finds out how late it is."""
+
+AskStatus = Callable[[], Awaitable[EngineStatus]]
+"""Returns what the engine is doing; never raises. QueryPort.status is one."""
 
 
 class HttpService:
     """The two pages.
 
     Args:
-        hub: streams and timings.
-        queries: the owner of the shard.
+        view: what the data are.
+        status: what the engine is doing.
+        accounts: what the whole server has counted.
     """
 
-    def __init__(self, hub: Hub, queries: QueryPort) -> None:
-        self._hub = hub
-        self._queries = queries
+    def __init__(self, view: DataView, status: AskStatus, accounts: Accounts) -> None:
+        self._view = view
+        self._ask_status = status
+        self._accounts = accounts
         self._scraping = asyncio.Lock()
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -65,7 +68,8 @@ class HttpService:
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer with every metric, in OpenMetrics where that is asked for, else in Prometheus' text."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Fixed(ServerMetrics(await self._status(), self._hub.timings)))
+        account = await self._accounts.whole()
+        registry.register(_Fixed(ServerMetrics(await self._status(account), account.timings)))
         registry.register(_Fixed(self._process))
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         async with self._scraping:  # 5 ms of a core: beside the event loop, and for one scraper at a time
@@ -74,13 +78,14 @@ class HttpService:
 
     async def health(self, _request: web.Request) -> web.Response:
         """Answer 200 where there is data to be had, else 503, with one line that says why."""
-        is_healthy, verdict = health_of(await self._status(), is_draining=self._hub.goodbye is not None)
+        status = await self._status(await self._accounts.whole())
+        is_healthy, verdict = health_of(status, is_draining=self._view.goodbye is not None)
         return web.Response(
             status=200 if is_healthy else 503, text=json.dumps(verdict) + "\n", content_type="application/json"
         )
 
-    async def _status(self) -> query_pb2.GetStatusResponse:
-        return status_response(await self._queries.status(), self._hub)
+    async def _status(self, account: Account) -> query_pb2.GetStatusResponse:
+        return status_response(await self._ask_status(), self._view, account)
 
 
 class _Fixed:
@@ -114,13 +119,16 @@ def health_of(status: query_pb2.GetStatusResponse, *, is_draining: bool) -> tupl
 
 
 @contextlib.asynccontextmanager
-async def serving_http(address: str, hub: Hub, queries: QueryPort, *, insecure: bool = False) -> AsyncIterator[str]:
+async def serving_http(
+    address: str, view: DataView, status: AskStatus, accounts: Accounts, *, insecure: bool = False
+) -> AsyncIterator[str]:
     """Serve until the block is left; yield host:port, with the port the system chose where 0 was asked for.
 
     Args:
         address: host:port.
-        hub: streams and timings.
-        queries: the owner of the shard.
+        view: what the data are.
+        status: what the engine is doing.
+        accounts: what the whole server has counted.
         insecure: serve in clear beyond this machine.
 
     Raises:
@@ -133,7 +141,7 @@ async def serving_http(address: str, hub: Hub, queries: QueryPort, *, insecure: 
             " --insecure"
         )
     runner = web.AppRunner(
-        HttpService(hub, queries).application(),
+        HttpService(view, status, accounts).application(),
         access_log=None,
         handle_signals=False,
         max_line_size=MAX_REQUEST_BYTES,
@@ -152,14 +160,11 @@ async def serving_http(address: str, hub: Hub, queries: QueryPort, *, insecure: 
     except OSError as error:
         await runner.cleanup()
         raise ConfigError(f"cannot listen on {address!r} for metrics: {error.strerror or error}") from error
-    lag = asyncio.create_task(_probe_lag(hub), name="event loop lag")
     try:
         yield f"{host}:{_port_of(server.sockets[0])}"
     finally:
-        lag.cancel()
         server.close()
         await runner.cleanup()
-        await asyncio.wait({lag})
 
 
 async def _finish_headers(_request: web.Request, response: web.StreamResponse) -> None:
@@ -168,13 +173,6 @@ async def _finish_headers(_request: web.Request, response: web.StreamResponse) -
     response.headers["Server"] = "liqscape"
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
-
-
-async def _probe_lag(hub: Hub) -> None:
-    while True:
-        due = hub.monotonic() + LAG_PROBE_S
-        await asyncio.sleep(LAG_PROBE_S)
-        hub.timings.event_loop_lag.observe(hub.monotonic() - due)
 
 
 def _port_of(listening: socket.socket) -> int:

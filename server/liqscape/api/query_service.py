@@ -19,7 +19,8 @@ from liqscape.api.query_timing import timed
 from liqscape.api.requests import grid_of, map_of, parse
 from liqscape.api.stalls import StallWatch
 from liqscape.api.status_codes import Context, guarded, refusal_while_not_serving
-from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.accounts import Accounts
+from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import QueryPort
 from liqscape.errors import LimitExceeded, NotReady
 from liqscape.v1 import query_pb2
@@ -32,9 +33,12 @@ QUERY_SERVICE: Final = "liqscape.v1.QueryService"
 class QueryService:
     """Handlers of QueryService."""
 
-    def __init__(self, hub: Hub, queries: QueryPort, stalls: StallWatch, limits: ServiceLimits) -> None:
-        self._hub = hub
+    def __init__(
+        self, hubs: Hubs, queries: QueryPort, stalls: StallWatch, limits: ServiceLimits, accounts: Accounts
+    ) -> None:
+        self._hubs = hubs
         self._queries = queries
+        self._accounts = accounts
         self._stalls = stalls
         self._limits = limits
         self._answering = 0
@@ -58,26 +62,27 @@ class QueryService:
     def _ready(
         self, name: str, method: Callable[[bytes, Context], Awaitable[bytes | None]]
     ) -> Callable[[bytes, Context], Awaitable[bytes | None]]:
-        return timed(name, guarded(method), self._hub)
+        return timed(name, guarded(method), self._hubs)
 
     async def get_grid(self, request: bytes, context: Context) -> None:
         """Answer with a header and the cells."""
         query = replace(grid_of(parse(query_pb2.GetGridRequest, request)), max_cells=max_cells())
         with self._place("grid"):
             answer = await self._answer(self._queries.get_grid(query), "grid", context)
-            await self._write(grid_header(answer, self._hub.states()), grid_fragments(answer), context)
+            await self._write(grid_header(answer, self._hubs.current.states()), grid_fragments(answer), context)
 
     async def get_liquidation_map(self, request: bytes, context: Context) -> None:
         """Answer with a header and the cells."""
         query = replace(map_of(parse(query_pb2.GetLiquidationMapRequest, request)), max_cells=max_cells())
         with self._place("map"):
             answer = await self._answer(self._queries.get_liquidation_map(query), "map", context)
-            await self._write(map_header(answer, self._hub.states()), map_fragments(answer), context)
+            await self._write(map_header(answer, self._hubs.current.states()), map_fragments(answer), context)
 
     async def get_status(self, request: bytes, _context: Context) -> bytes:
         """Answer at any time, also while history is being built."""
         parse(query_pb2.GetStatusRequest, request)
-        return status_response(await self._queries.status(), self._hub).SerializeToString()
+        status, account = await self._queries.status(), await self._accounts.whole()
+        return status_response(status, self._hubs.current, account).SerializeToString()
 
     async def list_instruments(self, request: bytes, _context: Context) -> bytes:
         """Answer at any time."""

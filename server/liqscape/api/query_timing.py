@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import grpc
 
 from liqscape.api.status_codes import Context
-from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
 
 _Answer = TypeVar("_Answer")
 
@@ -18,18 +18,18 @@ _CODES: Final[dict[object, str]] = {form: code.name for code in grpc.StatusCode 
 
 
 def timed(
-    name: str, method: Callable[[bytes, Context], Awaitable[_Answer]], hub: Hub
+    name: str, method: Callable[[bytes, Context], Awaitable[_Answer]], hubs: Hubs
 ) -> Callable[[bytes, Context], Awaitable[_Answer]]:
     """Return a handler whose calls are counted under its name, with the code they end with.
 
     Args:
         name: of the method; from a closed set.
         method: a handler that ends every call with its right code.
-        hub: whose clock and timings are used.
+        hubs: whose clock and timings are used.
     """
 
     async def call(request: bytes, context: Context) -> _Answer:
-        started = hub.monotonic()
+        started = hubs.monotonic()
         code = None
         try:
             answer = await method(request, context)
@@ -39,6 +39,6 @@ def timed(
             code = "CANCELLED"
             raise
         finally:
-            hub.timings.observe_query(name, code or _CODES.get(context.code(), "UNKNOWN"), hub.monotonic() - started)
+            hubs.timings.observe_query(name, code or _CODES.get(context.code(), "UNKNOWN"), hubs.monotonic() - started)
 
     return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, Self
 
 import grpc
@@ -19,12 +20,27 @@ from liqscape.broadcast.cadence import cadence_class_ms
 from liqscape.broadcast.credits import Credits, max_in_flight
 from liqscape.broadcast.cursor import Cursor
 from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import QueryPort
 from liqscape.broadcast.selections import Selection, Wanted
 from liqscape.errors import InvalidArgument, LimitExceeded, QueryError, Unavailable
 from liqscape.v1 import stream_pb2
 
 STREAM_SERVICE: Final = "liqscape.v1.StreamService"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a stream is asked for, checked as far as that goes without a hub."""
+
+    wanted: list[Wanted]
+    resume: list[stream_pb2.ResumePoint]
+    cadence_ms: int
+
+    @classmethod
+    def of(cls, asked: stream_pb2.SubscribeRequest) -> _Wish:
+        wanted, resume = channels_of(asked), resume_points_of(asked)
+        return cls(wanted, resume, cadence_class_ms(asked.cadence_ms))
 
 
 class Holding:
@@ -66,8 +82,8 @@ class Holding:
 class StreamService:
     """Handlers of StreamService."""
 
-    def __init__(self, hub: Hub, queries: QueryPort, stalls: StallWatch, limits: ServiceLimits) -> None:
-        self._hub = hub
+    def __init__(self, hubs: Hubs, queries: QueryPort, stalls: StallWatch, limits: ServiceLimits) -> None:
+        self._hubs = hubs
         self._queries = queries
         self._stalls = stalls
         self._max_streams = limits.max_streams
@@ -86,27 +102,33 @@ class StreamService:
         asked = parse(stream_pb2.SubscribeRequest, request)
         if asked.max_in_flight:
             raise InvalidArgument("max_in_flight belongs to Session; Subscribe has no acknowledgements, leave it out")
-        async with Holding(self._hub) as holding:
-            cursor = await self._cursor(asked, holding)
+        wish = _Wish.of(asked)
+        hub = await self._serving_hub(wish)
+        async with Holding(hub) as holding:
+            cursor = await self._cursor(hub, holding, wish)
             with self._open():
-                await self._send(cursor, context)
+                await self._send(hub, cursor, context)
 
     async def session(self, _requests: object, context: Context) -> None:
         """Stream under the peer's acknowledgements until either side ends it; see proto/README.md."""
-        requests = SessionRequests(context, self._hub.counters, self._sessions, self._hub.monotonic)
+        requests = SessionRequests(context, self._hubs.counters, self._sessions, self._hubs.monotonic)
         asked = await requests.opening()
         if asked is None:
             return
-        async with Holding(self._hub) as holding:
-            cursor = await self._cursor(asked, holding, Credits(max_in_flight(asked.max_in_flight)))
+        wish, credits = _Wish.of(asked), Credits(max_in_flight(asked.max_in_flight))
+        hub = await self._serving_hub(wish)
+        async with Holding(hub) as holding:
+            cursor = await self._cursor(hub, holding, wish, credits)
             with self._open():
-                await self._converse(cursor, requests, holding, context)
+                await self._converse(hub, cursor, requests, holding, context)
 
-    async def _converse(self, cursor: Cursor, requests: SessionRequests, holding: Holding, context: Context) -> None:
+    async def _converse(
+        self, hub: Hub, cursor: Cursor, requests: SessionRequests, holding: Holding, context: Context
+    ) -> None:
         listening = asyncio.create_task(requests.pass_on(cursor, holding.select), name="session requests")
         listening.add_done_callback(lambda _: cursor.stop())
         try:
-            await self._send(cursor, context)
+            await self._send(hub, cursor, context)
         finally:
             listening.cancel()
             await asyncio.wait({listening})
@@ -115,17 +137,12 @@ class StreamService:
                 raise error
             end_with(context, error)
 
-    async def _cursor(
-        self, asked: stream_pb2.SubscribeRequest, holding: Holding, credits: Credits | None = None
-    ) -> Cursor:
-        wanted, resume = channels_of(asked), resume_points_of(asked)
-        cadence_ms = cadence_class_ms(asked.cadence_ms)
-        await self._require_serving()
+    async def _cursor(self, hub: Hub, holding: Holding, wish: _Wish, credits: Credits | None = None) -> Cursor:
         return Cursor(
-            self._hub,
-            await holding.select(wanted),
-            cadence_ms=cadence_ms,
-            resume=resume,
+            hub,
+            await holding.select(wish.wanted),
+            cadence_ms=wish.cadence_ms,
+            resume=wish.resume,
             credits=credits,
             idle_after_s=self._sessions.idle_after_s,
         )
@@ -133,7 +150,7 @@ class StreamService:
     @contextlib.contextmanager
     def _open(self) -> Iterator[None]:
         """Hold a place for a stream."""
-        counters = self._hub.counters
+        counters = self._hubs.counters
         if counters.streams_open >= self._max_streams:
             counters.streams_refused += 1
             raise LimitExceeded(f"{self._max_streams} streams are open, the limit of this server", FULL_RETRY_AFTER_MS)
@@ -144,18 +161,20 @@ class StreamService:
         finally:
             counters.streams_open -= 1
 
-    async def _send(self, cursor: Cursor, context: Context) -> None:
+    async def _send(self, hub: Hub, cursor: Cursor, context: Context) -> None:
         with self._stalls.watching(context) as writer:
             while (frame := await cursor.next_frame()) is not None:
-                message = self._hub.stamped(frame)
-                writer.writing_since = self._hub.monotonic()
+                message = hub.stamped(frame)
+                writer.writing_since = hub.monotonic()
                 await context.write(message)
                 writer.writing_since = None
                 cursor.sent(len(message))
 
-    async def _require_serving(self) -> None:
-        goodbye = self._hub.goodbye
-        if goodbye is not None:
-            raise Unavailable(goodbye.reason)
-        if not self._hub.is_ready:
+    async def _serving_hub(self, wish: _Wish) -> Hub:
+        hub = self._hubs.current
+        if hub.goodbye is not None:
+            raise Unavailable(hub.goodbye.reason)
+        if not hub.is_ready:
             raise refusal_while_not_serving(await self._queries.status())
+        await self._hubs.caught_up(hub, wish.resume)
+        return hub

@@ -7,13 +7,29 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from liqscape.errors import LimitExceeded
 
 TICKET_SECONDS: Final = 30.0
 MAX_TICKETS: Final = 4096
 """Waiting to be used; as many as there may be streams. 200 bytes each."""
+
+
+class TicketOffice(Protocol):
+    """Where tickets are to be had: in this process, or in one that all doors of the server share."""
+
+    async def issue(self, authorization: str) -> str:
+        """Return a ticket that stands for an authorization.
+
+        Raises:
+            LimitExceeded: too many wait to be used.
+        """
+        ...
+
+    async def redeem(self, ticket: str) -> str | None:
+        """Return what a ticket stands for, for the first who shows it in time; else None."""
+        ...
 
 
 class Tickets:
@@ -52,3 +68,26 @@ class Tickets:
             if ends_at > now:
                 return
             del self._open[ticket]
+
+
+class OwnTickets:
+    """Tickets of a server that is one process, or of the process that keeps them for all.
+
+    Args:
+        monotonic: seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._tickets = Tickets(monotonic)
+
+    async def issue(self, authorization: str) -> str:
+        """Return a ticket that stands for an authorization.
+
+        Raises:
+            LimitExceeded: too many wait to be used.
+        """
+        return self._tickets.issue(authorization)
+
+    async def redeem(self, ticket: str) -> str | None:
+        """Return what a ticket stands for, for the first who shows it in time; else None."""
+        return self._tickets.redeem(ticket)

@@ -25,7 +25,7 @@ from liqscape.api.grpc_service import is_loopback, split_address
 from liqscape.api.http_door import Door, DoorLimits
 from liqscape.api.openapi import openapi_document
 from liqscape.api.status_codes import STATUS_CODES
-from liqscape.api.tickets import TICKET_SECONDS, Tickets
+from liqscape.api.tickets import TICKET_SECONDS, OwnTickets, TicketOffice
 from liqscape.api.web_answers import failure_json, message_json, parts_json, row_json, swept_json
 from liqscape.api.web_assets import PAGE, WebAssets, content_type
 from liqscape.api.web_requests import grid_request, map_request, no_parameters, row_request
@@ -94,7 +94,7 @@ class WebService:
         is_local: the server listens on loopback alone.
     """
 
-    def __init__(self, calls: Calls, assets: WebAssets, tickets: Tickets, *, is_local: bool) -> None:
+    def __init__(self, calls: Calls, assets: WebAssets, tickets: TicketOffice, *, is_local: bool) -> None:
         self._calls = calls
         self._assets = assets
         self._tickets = tickets
@@ -194,7 +194,7 @@ class WebService:
         authorization = request.headers.get("Authorization")
         if authorization is None:
             raise Unauthenticated("no token; send one as header 'Authorization: Bearer liqs_...'")
-        ticket = self._tickets.issue(authorization)
+        ticket = await self._tickets.issue(authorization)
         return _json(orjson.dumps({"ticket": ticket, "expires_in_s": TICKET_SECONDS}))
 
     async def openapi(self, request: web.Request) -> web.StreamResponse:
@@ -204,7 +204,7 @@ class WebService:
 
     async def stream(self, request: web.Request, door: Door) -> web.StreamResponse:
         """Serve a session; see web_socket.py."""
-        metadata = self._stream_metadata(request)
+        metadata = await self._stream_metadata(request)
         socket = new_socket()
         if SUBPROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", ""):
             raise InvalidArgument(f"open a WebSocket with the subprotocol {SUBPROTOCOL}")
@@ -219,14 +219,14 @@ class WebService:
             self._sockets.discard(socket)
         return socket
 
-    def _stream_metadata(self, request: web.Request) -> Metadata:
+    async def _stream_metadata(self, request: web.Request) -> Metadata:
         parameters = dict(_parameters(request))
         ticket = parameters.pop("ticket", None)
         if parameters:
             raise InvalidArgument(f"parameter {next(iter(parameters))[:64]!r} is unknown; allowed: ticket")
         if ticket is None:
             return _metadata(request)
-        authorization = self._tickets.redeem(ticket)
+        authorization = await self._tickets.redeem(ticket)
         if authorization is None:
             raise Unauthenticated("the ticket is unknown, was used, or is too old; ask for another")
         return ((AUTHORIZATION_KEY, authorization),)
@@ -280,6 +280,7 @@ async def serving_web(
     tls: ssl.SSLContext | None = None,
     tokens: bool = False,
     insecure: bool = False,
+    tickets: TicketOffice | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block is left; yield the address of the page, with the port the system chose where 0 was asked.
 
@@ -291,6 +292,7 @@ async def serving_web(
         tls: None = clear text.
         tokens: whether callers need one.
         insecure: serve beyond this machine in clear, or whoever asks.
+        tickets: of all processes of the server, which share the port; None = this is the only one.
 
     Raises:
         ConfigError: the address is malformed, in use, or not loopback without TLS, tokens or `insecure`.
@@ -298,7 +300,7 @@ async def serving_web(
     host, port = split_address(address)
     is_local = is_loopback(host)
     check_exposure(address, loopback=is_local, tls=tls is not None, tokens=tokens, insecure=insecure)
-    service = WebService(calls, assets, Tickets(monotonic), is_local=is_local)
+    service = WebService(calls, assets, tickets or OwnTickets(monotonic), is_local=is_local)
     doors: list[Door] = []
     runner = web.AppRunner(
         service.application(lambda: doors[0]),
@@ -313,7 +315,9 @@ async def serving_web(
     assert runner.server is not None
     doors.append(Door(runner.server, _LIMITS))
     try:
-        server = await asyncio.get_running_loop().create_server(doors[0].admit, host.strip("[]"), port, ssl=tls)
+        server = await asyncio.get_running_loop().create_server(
+            doors[0].admit, host.strip("[]"), port, ssl=tls, reuse_port=tickets is not None
+        )
     except OSError as error:
         await runner.cleanup()
         raise ConfigError(f"cannot listen on {address!r} for HTTP: {error.strerror or error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from liqscape.v1 import stream_pb2
 
@@ -40,6 +40,16 @@ class StreamCounters:
         if reason not in stream_pb2.Reject.Reason.values():
             reason = stream_pb2.Reject.REASON_UNSPECIFIED
         self.rejected[reason] = self.rejected.get(reason, 0) + channels
+
+    def add(self, other: StreamCounters) -> None:
+        """Add the counts of another process."""
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, dict):
+                for reason, count in theirs.items():
+                    mine[reason] = mine.get(reason, 0) + count
+            else:
+                setattr(self, each.name, mine + theirs)
 
     def by_name(self) -> dict[str, int]:
         """Return every count under the name GetStatus shows it by."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
@@ -124,24 +124,26 @@ class Hub:
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         timings: Timings | None = None,
+        counters: StreamCounters | None = None,
     ) -> None:
-        """Start empty.
+        """Start empty, or with what a ring holds.
 
         Args:
             source: whose frames these are; read while running() is entered.
             channels: what opens tiles and custom channels; None = nothing does.
-            ring: what is kept; by default sized for the shard's ticks.
+            ring: what is kept; by default an empty one, sized for the shard's ticks.
             max_frame_bytes: a longer message is sent in fragments.
             now_ns: wall clock, for stamps.
             monotonic: seconds, for heartbeats and cadence.
             timings: where it is counted how long things take; by default they are the hub's own.
+            counters: where streams are counted; by default they are the hub's own.
         """
         self._source = source
         self.ring = ring or Ring.for_tick_ms(source.shard.tick_ms)
         self._max_frame_bytes = max_frame_bytes
         self.now_ns = now_ns
         self.monotonic = monotonic
-        self.counters = StreamCounters()
+        self.counters = counters or StreamCounters()
         self.timings = timings or Timings()
         self._on_demand = OnDemand(channels, monotonic, self.counters)
         self.goodbye: stream_pb2.GoingAway | None = None
@@ -159,6 +161,7 @@ class Hub:
         self._frames: dict[tuple[Batch, int], bytes] = {}
         self._frames_bytes = 0
         self._symbol_of_instrument: dict[str, str] = {}
+        self._learn(self.ring.venue_entries(0))
 
     @property
     def shard(self) -> ShardDescription:
@@ -190,10 +193,7 @@ class Hub:
         self._before_newest = self.position if self.is_ready else None
         self.ring.append(record)
         self.counters.source_ticks_merged += record.ticks_merged
-        for instrument_id, entry in record.venues.items():
-            if instrument_id not in self._symbol_of_instrument:
-                parsed = stream_pb2.Section.FromString(entry)
-                self._symbol_of_instrument[instrument_id] = parsed.chunks[0].venue.symbol
+        self._learn(record.venues)
         self.appended_at = self.monotonic()
         if record.grids_ready_unix_ns:
             waited_ns = self.now_ns() - record.grids_ready_unix_ns
@@ -282,8 +282,7 @@ class Hub:
 
     def states(self) -> tuple[stream_pb2.DataState, ...]:
         """Return what the data are now."""
-        silent_s = self.monotonic() - self.appended_at
-        stale = silent_s > max(STALE_AFTER_S, STALE_TICKS * self.shard.tick_ms / 1000)
+        stale = is_stale(self.monotonic() - self.appended_at, self.shard.tick_ms)
         return data_states(
             simulated=self.shard.simulated,
             replay=self.shard.replay,
@@ -414,6 +413,13 @@ class Hub:
                 waiter.set_result(None)
         self._awaiting_tick.clear()
 
+    def _learn(self, venues: Mapping[str, bytes]) -> None:
+        """Take note of the symbols of instruments."""
+        for instrument_id, entry in venues.items():
+            if instrument_id not in self._symbol_of_instrument:
+                parsed = stream_pb2.Section.FromString(entry)
+                self._symbol_of_instrument[instrument_id] = parsed.chunks[0].venue.symbol
+
     async def _run(self) -> None:
         try:
             async for record in self._source.records():
@@ -463,6 +469,11 @@ class Hub:
             theirs = tuple(islice(owners, len(group)))
             found.append(Fragment(group, theirs, sum(is_keyframe for _, is_keyframe in theirs)))
         return tuple(found)
+
+
+def is_stale(silent_s: float, tick_ms: int) -> bool:
+    """Return whether an engine that has been silent for so long has something the matter with it."""
+    return silent_s > max(STALE_AFTER_S, STALE_TICKS * tick_ms / 1000)
 
 
 def _id_of(channel: Channel) -> int:

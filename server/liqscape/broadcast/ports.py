@@ -1,8 +1,8 @@
 """The three ports that join engine and edge, and the records that cross them.
 
 FrameSource carries frames of one shard to any number of edges; QueryPort carries questions to the shard's owner, and
-ChannelPort which channels it is to make beside the default ones. The in-process implementations live in hub.py and
-app.py; other implementations may put a socket between the two sides.
+ChannelPort which channels it is to make beside the default ones. In one process they are in_process.py and the engine
+itself; liqscape.link puts a socket between the two sides.
 """
 
 from __future__ import annotations
@@ -84,7 +84,10 @@ class FrameSource(Protocol):
         ...
 
     def records(self) -> AsyncIterator[TickRecord]:
-        """Yield each tick's record once. The first record carries a keyframe of every channel there is.
+        """Yield each tick's record once.
+
+        The first record carries a keyframe of every channel there is, unless the ring that the records are to go into
+        holds what came before it (Ring.restored): then the first record is the one that follows.
 
         Tiles and custom channels come and go between two records, whichever edge has them opened: one begins with a
         keyframe, and its end is told.

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Final
 
@@ -47,8 +48,12 @@ class ChannelTrack:
         self._chunks: list[EncodedChunk] = []
         self._gone_tick = 0
 
-    def append(self, chunk: EncodedChunk) -> None:
+    def append(self, chunk: EncodedChunk, *, may_begin: bool = False) -> None:
         """Add the next chunk of the chain.
+
+        Args:
+            chunk: what follows the last one.
+            may_begin: it may be the first one known, even a delta: what came before it has gone.
 
         Raises:
             ModelError: it does not follow the last one.
@@ -56,8 +61,10 @@ class ChannelTrack:
         last = self._chunks[-1] if self._chunks else self.join_keyframe
         if chunk.keyframe:
             follows = last is None or chunk.tick > last.tick
+        elif last is None:
+            follows = may_begin
         else:
-            follows = last is not None and chunk.prev_tick == last.tick and chunk.generation == last.generation
+            follows = chunk.prev_tick == last.tick and chunk.generation == last.generation
         if not follows or chunk.tick <= chunk.prev_tick:
             raise ModelError(
                 f"chunk {chunk.prev_tick} -> {chunk.tick} of channel {chunk.channel_id} breaks the chain at "
@@ -135,6 +142,18 @@ class Ring:
         by_time = ticks_covering(RING_MS, tick_ms)
         return cls(max(by_time, RING_KEYFRAME_INTERVALS * join_keyframe_ticks(tick_ms)))
 
+    @classmethod
+    def restored(cls, tick_ms: int, past: Iterable[TickRecord]) -> Ring:
+        """Return a ring that holds what another one of the same epoch has given as its past().
+
+        Raises:
+            ModelError: ticks do not rise, or a chain breaks.
+        """
+        ring = cls.for_tick_ms(tick_ms)
+        for record in past:
+            ring._append(record, may_begin=True)
+        return ring
+
     @property
     def is_empty(self) -> bool:
         """Return whether no record has come yet."""
@@ -151,25 +170,27 @@ class Ring:
         Raises:
             ModelError: ticks do not rise, or a chain breaks.
         """
-        if record.tick <= self.head_tick:
-            raise ModelError(f"record of tick {record.tick} follows tick {self.head_tick}")
-        if self.is_empty:
-            self.floor_tick = record.tick
-        for chunk in record.channels:
-            self._track(chunk, record.tick).append(chunk)
-            self.chunk_bytes += len(chunk.data)
-        for keyframe in record.keyframes:
-            self._track(keyframe, record.tick).refresh(keyframe)
-        for channel_id in record.closed:
-            self._tracks.pop(channel_id, None)
-        self._symbols.update((symbol, (record.tick, entry)) for symbol, entry in record.symbols.items())
-        self._venues.update((instrument_id, (record.tick, entry)) for instrument_id, entry in record.venues.items())
-        self.head_tick = record.tick
-        self.head_ordinal += 1 + record.ticks_merged
-        self.source_watermark_ns = record.source_watermark_ns
-        self.ended = record.ended
-        self._held.append(_HeldTick(record.tick, self.head_ordinal, record.channels))
-        self._evict()
+        self._append(record, may_begin=False)
+
+    def past(self) -> tuple[TickRecord, ...]:
+        """Return records that lead an empty ring to this one's state, oldest first.
+
+        A reader that this ring leads on from its tick is led on by the other one as well, from any tick held here, and
+        from floor_tick. Chains begin with whatever chunk is the oldest held, and keyframes are all in the last record:
+        only restored() takes such records.
+        """
+        held = list(self._held)
+        if held and held[0].tick > self.floor_tick:
+            held.insert(0, _HeldTick(self.floor_tick, self._floor_ordinal, ()))
+        records: list[TickRecord] = []
+        before = held[0].ordinal - 1 if held else 0
+        for tick in held:
+            records.append(self._record_of(tick, before, is_first=not records))
+            before = tick.ordinal
+        if records:
+            keyframes = [track.join_keyframe for track in self._tracks.values()]
+            records[-1] = replace(records[-1], keyframes=tuple(k for k in keyframes if k is not None), ended=self.ended)
+        return tuple(records)
 
     def holds_channel(self, channel_id: int) -> bool:
         """Return whether a channel can be joined."""
@@ -206,6 +227,43 @@ class Ring:
         """Return how many ticks had been published up to a tick that is still held (floor_tick <= tick)."""
         index = bisect_right(self._held, tick, key=_tick_of)
         return self._held[index - 1].ordinal if index else self._floor_ordinal
+
+    def _append(self, record: TickRecord, *, may_begin: bool) -> None:
+        if record.tick <= self.head_tick:
+            raise ModelError(f"record of tick {record.tick} follows tick {self.head_tick}")
+        if self.is_empty:
+            self.floor_tick = record.tick
+        begins = 0 if may_begin else record.tick  # of the past it is only known that it was there
+        for chunk in record.channels:
+            self._track(chunk, begins).append(chunk, may_begin=may_begin)
+            self.chunk_bytes += len(chunk.data)
+        for keyframe in record.keyframes:
+            self._track(keyframe, begins).refresh(keyframe)
+        for channel_id in record.closed:
+            self._tracks.pop(channel_id, None)
+        self._symbols.update((symbol, (record.tick, entry)) for symbol, entry in record.symbols.items())
+        self._venues.update((instrument_id, (record.tick, entry)) for instrument_id, entry in record.venues.items())
+        self.head_tick = record.tick
+        self.head_ordinal += 1 + record.ticks_merged
+        self.source_watermark_ns = record.source_watermark_ns
+        self.ended = record.ended
+        self._held.append(_HeldTick(record.tick, self.head_ordinal, record.channels))
+        self._evict()
+
+    def _record_of(self, held: _HeldTick, ordinal_before: int, *, is_first: bool) -> TickRecord:
+        def came_here(entries: dict[str, tuple[int, bytes]]) -> dict[str, bytes]:
+            # What is older than the ring is news to nobody who can be led on; who joins gets all of it anyway.
+            return {n: e for n, (tick, e) in entries.items() if tick == held.tick or (is_first and tick < held.tick)}
+
+        return TickRecord(
+            tick=held.tick,
+            channels=tuple(chunk for chunk in held.chunks if chunk.channel_id in self._tracks),
+            keyframes=(),
+            symbols=came_here(self._symbols),
+            venues=came_here(self._venues),
+            source_watermark_ns=self.source_watermark_ns,
+            ticks_merged=held.ordinal - ordinal_before - 1,
+        )
 
     def _track(self, chunk: EncodedChunk, tick: int) -> ChannelTrack:
         track = self._tracks.get(chunk.channel_id)

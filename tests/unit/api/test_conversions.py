@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from liqscape.api.conversions import grid_fragments, grid_header, status_response
+from liqscape.broadcast.accounts import Account
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.grid.updates import EngineStatus, PositionModel, SymbolStatus
@@ -66,7 +67,7 @@ def test_status_joins_engine_and_streams() -> None:
     symbol = SymbolStatus("BTC", 65_000, 0, 9, 100, 200, (engine.coverage("BTC"),), 12.5)
     status = EngineStatus("serving", "", 1.0, None, EPOCH, 5, "numpy", "fake", (symbol,), {"gaps": 2})
 
-    answer = status_response(status, hub)
+    answer = status_response(status, hub, Account(hub.counters, hub.timings))
 
     assert (answer.state, answer.streams, answer.ticks_conflated) == (query_pb2.ENGINE_STATE_SERVING, 3, 11)
     assert answer.counters["gaps"] == 2
@@ -80,7 +81,7 @@ def test_status_joins_engine_and_streams() -> None:
 def test_every_engine_state_has_a_name_on_the_wire(state: str) -> None:
     hub = Hub(InProcessFrameSource(describe()))
 
-    answer = status_response(EngineStatus(state, "", 0.5, 3.0, 1, 0, "numpy", "fake"), hub)
+    answer = status_response(EngineStatus(state, "", 0.5, 3.0, 1, 0, "numpy", "fake"), hub, Account())
 
     assert query_pb2.EngineState.Name(answer.state) == f"ENGINE_STATE_{state.upper()}"
     assert answer.seconds_left == 3.0
@@ -92,7 +93,9 @@ def test_status_has_the_histograms_of_every_stage_as_metrics_has_them() -> None:
     for seconds in (0.0004, 0.002, 0.002, 3600.0):
         observed.observe(seconds)
 
-    answer = status_response(EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "fake"), hub)
+    answer = status_response(
+        EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "fake"), hub, Account(hub.counters, hub.timings)
+    )
 
     assert [latency.stage for latency in answer.freshness] == [stage.value for stage in Stage]
     shown = next(latency for latency in answer.freshness if latency.stage == "frame_to_sent")

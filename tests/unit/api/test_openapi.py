@@ -17,7 +17,7 @@ from liqscape.api.gate import Gate
 from liqscape.api.limits import DEFAULT_LIMITS
 from liqscape.api.map_conversions import map_fragments, map_header
 from liqscape.api.openapi import openapi_document
-from liqscape.api.tickets import Tickets
+from liqscape.api.tickets import OwnTickets
 from liqscape.api.web_answers import parts_json, row_json, swept_json
 from liqscape.api.web_assets import WebAssets
 from liqscape.api.web_service import WebService
@@ -29,7 +29,7 @@ DOCUMENT = openapi_document()
 
 def test_every_path_that_answers_as_json() -> None:
     gate = Gate(Authenticator(), DEFAULT_LIMITS, StreamCounters(), lambda: 0.0)
-    service = WebService(Calls(gate, ()), WebAssets(), Tickets(lambda: 0.0), is_local=True)
+    service = WebService(Calls(gate, ()), WebAssets(), OwnTickets(lambda: 0.0), is_local=True)
     routes = service.application(lambda: None).router.routes()  # type: ignore[arg-type, return-value]
     served = {(route.method.lower(), route.resource.canonical) for route in routes if route.resource is not None}
 

@@ -1,0 +1,1 @@
+"""A server of many processes: one engine, some edges, and a supervisor that starts them again."""
