@@ -136,13 +136,15 @@ def compare(
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two values are equal: arrays, frozen values that hold them, lists of either."""
+    """Return whether two values are equal: arrays, frozen values that hold them, lists and dicts of either."""
     if type(one) is not type(other):
         return False
     if isinstance(one, np.ndarray):
         return one.dtype == other.dtype and np.array_equal(one, other)
     if is_dataclass(one):
         return all(same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[name], other[name]) for name in one)
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liqscape import __version__
-from liqscape.config import BACKENDS, DEFAULT_DRAIN_SECONDS, DEFAULT_LISTEN
+from liqscape.config import (
+    BACKENDS,
+    DEFAULT_DRAIN_SECONDS,
+    DEFAULT_LISTEN,
+    DEFAULT_SNAPSHOT_SECONDS,
+    JOURNAL_SYNCS,
+)
 from liqscape.errors import ConfigError, LiqscapeError
 from liqscape.logs import LOG_FORMATS, LOG_LEVELS
 
@@ -42,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 _COMMANDS = {
     "serve": ("run a server on simulated or recorded data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
+    "journal": ("check, compact or repair the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),
@@ -59,6 +66,10 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
             from liqscape.token_command import add_token_arguments
 
             add_token_arguments(parser)
+        elif name == "journal":
+            from liqscape.journal_command import add_journal_arguments
+
+            add_journal_arguments(parser)
         elif name == "doctor":
             from liqscape.doctor import add_doctor_arguments
 
@@ -91,6 +102,10 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.token_command import run_token
 
             return run_token(namespace)
+        if namespace.command == "journal":
+            from liqscape.journal_command import run_journal
+
+            return run_journal(namespace)
         if namespace.command == "doctor":
             from liqscape.doctor import run_doctor
 
@@ -118,6 +133,19 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", default="1", help="recorded seconds a second, or max to build at once (history only)"
     )
     parser.add_argument("--at-end", choices=("stay", "exit"), default="stay", help="when the input ends (default stay)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="journal and snapshots to restart from (default: off)")
+    parser.add_argument(
+        "--journal-sync",
+        choices=JOURNAL_SYNCS,
+        default="second",
+        help="how often it must reach the disk (default second)",
+    )
+    parser.add_argument(
+        "--snapshot-seconds",
+        default=str(DEFAULT_SNAPSHOT_SECONDS),
+        metavar="SECONDS",
+        help=f"between two snapshots (default {DEFAULT_SNAPSHOT_SECONDS:g})",
+    )
     parser.add_argument("--listen", default=DEFAULT_LISTEN, help=f"HOST:PORT (default {DEFAULT_LISTEN}; port 0: any)")
     parser.add_argument(
         "--insecure", action="store_true", help="allow an address other than loopback without TLS or tokens"

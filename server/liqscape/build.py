@@ -13,12 +13,14 @@ from liqscape.clock import Clock
 from liqscape.config import ServeConfig
 from liqscape.device.choice import Chosen
 from liqscape.device.memory_budget import MemoryBudget, needs
+from liqscape.durability import keeper_of, open_data_folder
 from liqscape.engine import EngineThread
 from liqscape.feeds.build import build_source
 from liqscape.feeds.source import EventSource
 from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
+from liqscape.journal.data_folder import DataFolder
 from liqscape.metrics import Timings
 from liqscape.model_file import ModelFile, read_model_file
 
@@ -66,9 +68,30 @@ def build_engine(
         on_end: called from the engine's thread when the input has ended or the engine has failed.
 
     Raises:
-        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols.
+        ConfigError: a setting is wrong, or the backend cannot run or has no room for the symbols, or what is in the
+            data folder was made with other settings.
     """
-    source = build_source(config.source, clock)
+    folder, start_ns = open_data_folder(config)
+    try:
+        return _build(config, clock, choose, publish_to, timings, on_end, folder, start_ns)
+    except BaseException:
+        if folder is not None:
+            folder.close()
+        raise
+
+
+def _build(
+    config: ServeConfig,
+    clock: Clock,
+    choose: Callable[[str, int], Chosen],
+    publish_to: Callable[[ShardDescription], _P],
+    timings: Timings,
+    on_end: Callable[[], None],
+    folder: DataFolder | None,
+    start_ns: int | None,
+) -> BuiltEngine[_P]:
+    """Build an engine with a data folder, which its keeper closes; see build_engine."""
+    source = build_source(config.source, clock, start_ns)
     about = source.description
     chosen = choose(config.backend, config.device)
     _LOG.info("backend %s", chosen)
@@ -79,6 +102,8 @@ def build_engine(
             budget.admit(symbol, need)
         custom_channels = budget.admit_custom_channels(about.instruments)
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
+    rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
+    keeper = None if folder is None else keeper_of(folder, config, about, model, rolls_per_tick)
     shard = Shard(
         about.instruments,
         chosen.backend,
@@ -86,8 +111,9 @@ def build_engine(
         mixes=model.inflow_mixes,
         size_mixes=model.size_mixes,
         with_open_only=config.with_open_only,
-        rolls_per_tick=DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick,
+        rolls_per_tick=rolls_per_tick,
         max_custom_channels=custom_channels,
+        on_closed=None if keeper is None else keeper.record,
     )
     description = ShardDescription(
         source_id=config.source_id,
@@ -107,5 +133,6 @@ def build_engine(
         publish=frames.publish,
         on_end=on_end,
         timings=timings,
+        keeper=keeper,
     )
     return BuiltEngine(description, source, chosen, frames, thread)

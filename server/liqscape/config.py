@@ -19,6 +19,12 @@ MANY_VENUES: Final = "many"
 
 DEFAULT_DRAIN_SECONDS: Final = 5.0
 
+DEFAULT_SNAPSHOT_SECONDS: Final = 300.0
+"""A restart then replays 1,200 ticks of 250 ms at most."""
+
+JOURNAL_SYNCS: Final = ("tick", "second", "off")
+"""A second by default: waiting for the disk in each tick would make ticks as late as a disk shared with others is."""
+
 MAX_WORKERS: Final = 64
 """More than a machine has cores to spare. An edge without readers takes 65 MB."""
 
@@ -75,6 +81,9 @@ class ServeConfig:
         insecure: allow an address other than loopback without TLS and tokens.
         tls: None = clear text.
         tokens: file of the tokens; None = none are needed.
+        data: folder of journal and snapshots, from which a restart goes on; None = everything is forgotten.
+        journal_sync: what a loss of power may take, one of JOURNAL_SYNCS. A killed process loses nothing either way.
+        snapshot_seconds: between two snapshots: a restart replays so much, and each costs seconds of a core.
         at_end: stay (serve the last state) or exit when the input ends.
         model: file of assumptions about positions, see model_file; None = the shipped prior.
         with_open_only: keep the vendor-like book that queries may compare with.
@@ -97,6 +106,9 @@ class ServeConfig:
     tls: TlsFiles | None = None
     tokens: Path | None = None
     at_end: str = "stay"
+    data: Path | None = None
+    journal_sync: str = "second"
+    snapshot_seconds: float = DEFAULT_SNAPSHOT_SECONDS
     model: Path | None = None
     with_open_only: bool = True
     backend: str = "auto"
@@ -183,6 +195,21 @@ def parse_drain(text: str) -> float:
         seconds = -1.0
     if not 0 <= seconds <= 3600:
         raise ConfigError(f"drain {text!r} is invalid; use seconds from 0 to 3600")
+    return seconds
+
+
+def parse_snapshot_seconds(text: str) -> float:
+    """Return --snapshot-seconds: from 1 to a day.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 1 <= seconds <= 86_400:
+        raise ConfigError(f"snapshot seconds {text!r} are invalid; use 1 to 86400")
     return seconds
 
 

@@ -25,6 +25,7 @@ from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.channel_desk import ChannelDesk
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
+from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource
 from liqscape.grid.instrument_view import instrument_view
 from liqscape.grid.liquidation_map import MapAnswer
@@ -41,6 +42,7 @@ from liqscape.grid.updates import (
     MapQuery,
     TickOutput,
 )
+from liqscape.keeper import Keeper
 from liqscape.live_books import CapturedBook, LiveBooks
 from liqscape.metrics import Histogram, Stage, Timings
 
@@ -102,6 +104,8 @@ class EngineThread:
         on_end: called from the engine's thread, after the last record, when the input has ended or the engine has
             failed.
         timings: where it is counted how long ticks and their encoding take.
+        keeper: what the shard is restored from and kept by, if it is to outlive this process; its record is the shard's
+            on_closed.
 
     Attributes:
         channels: the ChannelPort to it.
@@ -117,6 +121,7 @@ class EngineThread:
         publish: Callable[[TickRecord], None],
         on_end: Callable[[], None],
         timings: Timings | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._description = description
         self._source = source
@@ -130,6 +135,7 @@ class EngineThread:
         self._between_ticks = BetweenTicks(self._query_thread)
         self._live_books = LiveBooks(shard)
         self._background = BackgroundWork()
+        self._keeper = keeper
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -162,6 +168,8 @@ class EngineThread:
             self._thread.join()
         self._query_thread.shutdown(wait=False, cancel_futures=True)
         self._background.stop()
+        if self._keeper is not None:
+            self._keeper.stop()
 
     async def status(self) -> EngineStatus:
         """Return the newest status."""
@@ -273,7 +281,8 @@ class EngineThread:
 
     async def _consume(self) -> None:
         renewed = 0.0
-        async for event in self._source.events():
+        after_ns = self._restore()
+        async for event in events_after(self._source, after_ns):
             began = time.perf_counter()
             output = self._shard.accept(event)
             if output is not None:
@@ -292,6 +301,16 @@ class EngineThread:
             self._encoding.submit(replace(last, tick=self._last_output.tick + 1, ended=True))
         self._set_status(state="ended", message="the input has ended")
 
+    def _restore(self) -> int | None:
+        """Bring the shard to where an earlier process has left it, serve that, and return when its last tick ended."""
+        if self._keeper is None:
+            return None
+        output = self._keeper.restore(self._shard, self._report_restoring)
+        if output is not None:
+            self._publish(output)
+            self._set_serving()
+        return self._shard.end_ns if self._shard.tick else None
+
     async def _last_news(self, newest: TickOutput) -> TickOutput:
         """Return what has happened since the newest tick, when no other one follows: channels have come or gone."""
         rendered = self._shard.render() if await self.channels.settle() else None
@@ -301,14 +320,23 @@ class EngineThread:
         return replace(newest, channels=(), opened_tiles=opened_tiles, closed=closed)
 
     def _finish_tick(self, output: TickOutput) -> None:
-        self._last_output = output
         self._count_freshness(output)
-        self._encoding.submit(output)
-        self._finished = _Finished(self._finished.status, self._shard.view())
+        self._publish(output)
         self._background.after_tick(self._shard)
         self.channels.after_tick()
-        self._set_status(state="serving", message="", progress=1.0, seconds_left=None)
+        if self._keeper is not None:
+            self._keeper.after_tick(self._shard)
+        self._set_serving()
         self._between_ticks.run()
+
+    def _publish(self, output: TickOutput) -> None:
+        self._last_output = output
+        self._encoding.submit(output)
+        self._finished = _Finished(self._finished.status, self._shard.view())
+
+    def _set_serving(self) -> None:
+        message = "" if self._keeper is None else self._keeper.message
+        self._set_status(state="serving", message=message, progress=1.0, seconds_left=None)
 
     def _count_freshness(self, output: TickOutput) -> None:
         freshness, closed_ns = self._timings.freshness, output.bars_closed_unix_ns
@@ -316,6 +344,11 @@ class EngineThread:
         if not self._description.replay:
             for symbol in output.symbols:
                 freshness[Stage.VENUE_TO_BAR].observe((closed_ns - symbol.source_watermark_ns) / 1e9)
+
+    def _report_restoring(self, text: str) -> None:
+        if self._stopping.is_set():
+            raise asyncio.CancelledError
+        self._set_status(state="building", message=text)
 
     def _report_building(self) -> None:
         progress = self._source.progress()
@@ -341,6 +374,7 @@ class EngineThread:
             counters={
                 **self._shard.counters,
                 **self._background.counters,
+                **({} if self._keeper is None else self._keeper.counters),
                 "waits_for_encoding": self._encoding.waits,
                 **self.channels.counters,
             },

@@ -20,6 +20,8 @@ from liqscape.device.cuda_backend import CudaBackend
 from liqscape.device.numpy_backend import NumpyBackend
 from tests.cuda.cpu_runtime import CpuRuntime
 from tests.cuda.test_cuda_backend import assert_same_events
+from tests.equal_shards import differences
+from tests.kept_shard import market_ticks, new_shard, sends_the_same
 from tests.property.test_age_tiers import rows_of, weights_of
 
 DAY = 1440
@@ -123,3 +125,19 @@ def test_snapshot_of_nothing(backends: dict[str, Backend], name: str) -> None:
     ledger = backend.ledger(backend.ledger().capture().snapshot())
 
     assert (len(table), len(ledger), ledger.capture().exact_from_minute) == (0, 0, -1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "to"), [("numpy", "cupy"), ("cupy", "numpy")])
+def test_shard_goes_on(backends: dict[str, Backend], source: str, to: str) -> None:
+    ticks = market_ticks(40)
+    original, restored = new_shard(backend=backends[source]), new_shard(backend=backends[to])
+    for tick in ticks[:29]:
+        for event in tick:
+            original.accept(event)
+
+    restored.restore(original.snapshot()())
+
+    assert differences(original, restored) == []
+    assert sends_the_same(original, restored, ticks)
+    assert differences(original, restored) == []

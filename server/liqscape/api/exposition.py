@@ -60,12 +60,24 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "self_checks": _Counter("self_checks", "Channels compared with their full recompute."),
     "self_check_differences": _Counter("self_check_differences", "Comparisons that differed: a defect, if not 0."),
     "waits_for_encoding": _Counter("waits_for_encoding", "Ticks that waited for the encoding of earlier ones."),
+    # Durability; all 0 without --data.
+    "journal_ticks": _Counter("journal_ticks", "Ticks committed to the journal."),
+    "journal_bytes": _Counter("journal_bytes", "Bytes of these ticks."),
+    "journal_failures": _Counter("journal_failures", "Times at which the journal could not be written."),
+    "journal_ticks_let_go": _Counter("journal_ticks_let_go", "Ticks that only a later snapshot holds."),
+    "journal_ticks_lost": _Counter("journal_ticks_lost", "Committed ticks that were missing at the start."),
+    "journal_ticks_replayed": _Counter("journal_ticks_replayed", "Ticks of the journal replayed at the start."),
+    "snapshots": _Counter("snapshots", "Snapshots written."),
+    "snapshot_failures": _Counter("snapshot_failures", "Snapshots that could not be written."),
+    "damaged_files": _Counter("damaged_files", "Files found damaged at the start and set aside."),
     "queries_shed": _Counter("queries_shed", "Times at which questions gave their device memory up to ticks."),
 }
 """Counters of GetStatus by name; all of them are shown from the start, as 0."""
 
 GAUGES: Final[dict[str, _Counter]] = {
     "streams_stalled": _Counter("streams_stalled", "Open calls whose reader does not read."),
+    "journal_ticks_waiting": _Counter("journal_ticks_waiting", "Ticks that wait until the journal can be written."),
+    "snapshot_bytes": _Counter("snapshot_size_bytes", "Bytes of the newest snapshot."),
     "workers_running": _Counter("workers_running", "Edge processes that serve; 0 where the server is one process."),
     "tiles_open": _Counter("tiles_open", "Tiles open now."),
     "tiles_limit": _Counter("tiles_limit", "Tiles there may be at one time."),

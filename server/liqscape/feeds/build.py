@@ -9,14 +9,14 @@ from liqscape.feeds.source import EventSource
 from liqscape.instruments import Instrument, find_instrument
 
 
-def build_source(config: SourceConfig, clock: Clock) -> EventSource:
-    """Return the input a configuration asks for.
+def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None) -> EventSource:
+    """Return the input a configuration asks for; of a simulation, the one that began then.
 
     Raises:
         ConfigError: a setting does not fit the kind. InputDataError: the recording breaks a rule.
     """
     if config.kind == "simulate":
-        return _build_simulation(config, clock)
+        return _build_simulation(config, clock, start_ns)
     from liqscape.feeds.history import HistorySource
     from liqscape.feeds.recordings import recordings_folder
 
@@ -33,7 +33,7 @@ def build_source(config: SourceConfig, clock: Clock) -> EventSource:
     )
 
 
-def _build_simulation(config: SourceConfig, clock: Clock) -> EventSource:
+def _build_simulation(config: SourceConfig, clock: Clock, start_ns: int | None) -> EventSource:
     from liqscape.feeds.simulate import SimulateSource
     from liqscape.feeds.simulated_venues import find_scenario, many_venues
 
@@ -50,5 +50,7 @@ def _build_simulation(config: SourceConfig, clock: Clock) -> EventSource:
         instruments=instruments,
         scenario=find_scenario(config.scenario),
         clock=clock,
+        start_ns=start_ns,
+        follows_clock=True,
         speed=config.speed,
     )

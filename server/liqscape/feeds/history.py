@@ -94,12 +94,17 @@ class HistorySource:
         self._total = len(steps)
         self._last_ns = int(steps[-1])
         self._done = 0
+        self._after_ns = -1
         self._description = _describe(self.manifest.name, chosen, speed)
 
     @property
     def description(self) -> SourceDescription:
         """Return what this source is."""
         return self._description
+
+    def resume(self, after_ns: int) -> None:
+        """Let events() begin after the step of that instant."""
+        self._after_ns = after_ns
 
     def progress(self) -> Progress:
         """Return how many steps were passed on; at a finite speed nothing is built beforehand, so it is complete."""
@@ -115,6 +120,8 @@ class HistorySource:
         start_ns = self._clock.now_ns()
         first_ns: int | None = None
         for time_ns, events in self._steps():
+            if time_ns <= self._after_ns:
+                continue
             first_ns = time_ns if first_ns is None else first_ns
             # At full speed this still lets other tasks run once a step.
             wait_ns = 0 if self._speed is None else round((time_ns - first_ns) / self._speed)

@@ -48,6 +48,10 @@ MAX_TICK_MS: Final = 60_000
 """A tick is at most a minute, the finest column of any grid."""
 
 
+SKIPPED_AT_ONCE: Final = 100
+"""Live ticks that were said before; a few milliseconds of them, then others have a turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class PastSpan:
     """From so many minutes before the start until the next span, the past comes in steps of step_minutes."""
@@ -90,6 +94,7 @@ class SimulateSource:
         tick_ms: int = 1000,
         past: tuple[PastSpan, ...] = PAST_SCHEDULE,
         start_ns: int | None = None,
+        follows_clock: bool | None = None,
         speed: float = 1.0,
         ticks: int | None = None,
     ) -> None:
@@ -104,6 +109,7 @@ class SimulateSource:
             tick_ms: length of a live tick.
             past: spans from the oldest to the newest, or () for none.
             start_ns: where the past ends and the live ticks begin, a whole minute; the clock's minute unless given.
+            follows_clock: simulated time is the clock's; it is with the clock's start, and not with one given.
             speed: simulated seconds in a second of the clock; infinite does not wait at all.
             ticks: live ticks after which the input ends; None never ends.
 
@@ -116,7 +122,7 @@ class SimulateSource:
         self._tick_ns = tick_ms * 1_000_000
         self._speed = speed
         self._ticks = ticks
-        self._follows_clock = start_ns is None
+        self._follows_clock = start_ns is None if follows_clock is None else follows_clock
         self._start_ns = clock.now_ns() // MINUTE_NS * MINUTE_NS if start_ns is None else start_ns
         if self._start_ns % MINUTE_NS or self._start_ns < YEAR_MINUTES * MINUTE_NS:
             raise ConfigError(f"start_ns {self._start_ns} is not a whole minute at least a year after 1970")
@@ -125,6 +131,7 @@ class SimulateSource:
         self._scenario = scenario
         self._tick_ms = tick_ms
         self._steps_done = 0
+        self._after_ns = 0
         self._built: tuple[FactorYear, dict[str, _Past]] | None = None
 
     @property
@@ -140,12 +147,17 @@ class SimulateSource:
             instruments=tuple(venue.instrument for venue in self._venues),
             tick_ms=self._tick_ms,
             simulated=True,
+            start_ns=self._start_ns,
         )
 
     @property
     def start_ns(self) -> int:
         """Return where the past ends and the first live tick begins."""
         return self._start_ns
+
+    def resume(self, after_ns: int) -> None:
+        """Let events() begin after the tick that ended then: it computes what came before, and does not say it."""
+        self._after_ns = after_ns
 
     def progress(self) -> Progress:
         """Return how many steps of the past were passed on."""
@@ -154,16 +166,25 @@ class SimulateSource:
     async def events(self) -> AsyncIterator[Event]:
         """Yield the past at once, then the live ticks, each at its time or as soon after it as the machine allows.
 
-        With the default start, simulated time is the clock's: ticks that fell due while the past was built follow at
-        once, none is dropped. With a start of the caller's, the first tick is due one tick after the past is passed on.
+        With the default start, simulated time is the clock's: ticks that fell due while the past was built, or while no
+        process ran, follow at once, none is dropped. With a start of the caller's, the first tick is due one tick after
+        the past is passed on.
         """
         await asyncio.to_thread(self._years)
         for step in self._past():
-            for event in step:
-                yield event
+            if _is_new(step[-1], self._after_ns):
+                for event in step:
+                    yield event
             await asyncio.sleep(0)  # the past is thousands of steps; others share the loop
-        origin_ns = self._start_ns if self._follows_clock else self._clock.now_ns()
+        origin_ns = self._start_ns
+        if not self._follows_clock:
+            said_before_ns = max(0, self._after_ns - self._start_ns)
+            origin_ns = self._clock.now_ns() - int(said_before_ns / self._speed)
         for number, tick in enumerate(self._live(self._ticks), 1):
+            if not _is_new(tick[-1], self._after_ns):
+                if number % SKIPPED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                continue
             await self._clock.sleep_until_ns(origin_ns + int(number * self._tick_ns / self._speed))
             for event in tick:
                 yield event
@@ -247,6 +268,10 @@ class SimulateSource:
             decimals = venue.instrument.price_decimals
             found[name] = LiveMarket(venue.profile, decimals, self._seed, pasts[name].end, leader)
         return found
+
+
+def _is_new(end: Event, after_ns: int) -> bool:
+    return isinstance(end, TickEnd) and end.time_ns > after_ns
 
 
 def _step_events(name: str, steps: Steps, index: int, begin_ns: int, end_ns: int) -> list[Event]:

@@ -20,6 +20,7 @@ class SourceDescription:
         tick_ms: nominal milliseconds between ticks while it renders.
         simulated: no market anywhere; said on every surface.
         replay: recorded in the past.
+        start_ns: when a simulation begins to be live; with another start it is another one.
     """
 
     name: str
@@ -27,6 +28,7 @@ class SourceDescription:
     tick_ms: int
     simulated: bool = False
     replay: bool = False
+    start_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,30 @@ Every rendered tick brings every grid to now; only the cells whose level changed
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
-from liqscape.device.age_tiers import RAW_MINUTES
 from liqscape.device.backend import AdvanceRequest, Backend, LedgerView
-from liqscape.grid.channel_state import ChannelState, DueChannel, finish_channel
+from liqscape.errors import ModelError
+from liqscape.grid.channel_state import ChannelSnapshot, ChannelState, DueChannel, finish_channel
 from liqscape.grid.custom_channels import CustomChannels, new_buffer
-from liqscape.grid.event_log import EventLog
+from liqscape.grid.event_log import EventLog, EventLogSnapshot
 from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, ChannelUpdate
 from liqscape.market.bars import Bar
 from liqscape.positions.book import BookStep
 from liqscape.positions.weights import default_weights
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSnapshot:
+    """A GridEngine without its grids."""
+
+    log: EventLogSnapshot
+    channels: tuple[ChannelSnapshot, ...]
 
 
 class GridEngine:
@@ -44,6 +53,7 @@ class GridEngine:
         self.log = EventLog(backend)
         self.custom = CustomChannels(backend)
         self._channels = tuple(ChannelState(channel, self.weights) for channel in channels)
+        self._followed: tuple[LedgerView, int] | None = None  # ledger and minute of a render whose grids are to be made
         self._by_id = {state.channel.channel_id: state for state in self._channels}
 
     @property
@@ -88,7 +98,7 @@ class GridEngine:
         return [
             state.channel
             for state in self._channels
-            if state.axes is not None and (state.is_behind(now_minute) or self._must_move(state.axes, mark_price))
+            if state.axes is not None and (state.is_behind(now_minute) or state.must_move(self.scale, mark_price))
         ]
 
     def render(self, now_minute: int, mark_price: int, rolls: Container[int] | None = None) -> list[ChannelUpdate]:
@@ -128,6 +138,53 @@ class GridEngine:
         """
         updates = (finish_channel(one, *cells) for one, cells in zip(due, changed, strict=True))
         return [update for update in updates if update is not None]
+
+    def follow(self, now_minute: int, mark_price: int, rolls: Container[int]) -> None:
+        """Do to axes what render does, and leave the grids to rebuild. Arguments as in prepare."""
+        for state in self._channels:
+            state.advance_axes(self.scale, now_minute, mark_price, state.channel.channel_id in rolls)
+            state.buffer = None
+        self._followed = self.log.capture(), now_minute
+
+    def rebuild(self) -> list[AdvanceRequest]:
+        """Return what is to be asked of the backend so that every grid is as of the last render."""
+        if self._followed is None:
+            return []
+        view, now_minute = self._followed
+        self._followed = None
+        requests: list[AdvanceRequest] = []
+        for state in self._channels:
+            if state.axes is not None and state.buffer is None:
+                state.buffer = new_buffer(self._backend, state.axes, self.weights)
+                requests.append(AdvanceRequest(state.buffer, view, now_minute, state.newest_column))
+        return requests
+
+    def whole(self) -> list[ChannelUpdate]:
+        """Return every channel that was ever rendered as if it had changed as a whole."""
+        updates = (state.whole() for state in self._channels)
+        return [update for update in updates if update is not None]
+
+    def snapshot(self) -> Callable[[], EngineSnapshot]:
+        """Return the work of copying everything as it is now but the grids, for any thread."""
+        log, channels = self.log.snapshot(), tuple(state.snapshot() for state in self._channels)
+        return lambda: EngineSnapshot(log(), channels)
+
+    def restore(self, snapshot: EngineSnapshot, minute: int) -> None:
+        """Be as when a snapshot was taken, grids left to rebuild. On the units of then.
+
+        Args:
+            snapshot: taken before any render, or right after one.
+            minute: of that render.
+
+        Raises:
+            ModelError: it is of other channels.
+        """
+        if len(snapshot.channels) != len(self._channels):
+            raise ModelError(f"{len(snapshot.channels)} channels of a snapshot are not the {len(self._channels)} here")
+        self.log.restore(snapshot.log)
+        for state, was in zip(self._channels, snapshot.channels, strict=True):
+            state.restore(was)
+        self._followed = self.log.capture(), minute
 
     def self_check(self, number: int, now_minute: int) -> Callable[[], str | None] | None:
         """Return a comparison of one channel, as streamed, with the full recompute; None before its first render.
@@ -191,24 +248,14 @@ class GridEngine:
         weights = self.weights if weights is None else weights
         return self._backend.project(view, frame, now_minute, rows, weights, newest_column, checkpoint)
 
-    def _must_move(self, axes: ChannelAxes, mark_price: int) -> bool:
-        return not axes.rows.holds_in_middle_half(self.scale.base_row(mark_price))
-
     def _prepare_channel(
         self, state: ChannelState, view: LedgerView, now_minute: int, mark_price: int, may_roll: bool
     ) -> DueChannel:
-        frame = state.channel.timeframe
-        fresh = state.axes is None or (may_roll and self._must_move(state.axes, mark_price))
-        if fresh:
-            rows = self.scale.row_range(frame, mark_price)
-            state.axes = ChannelAxes(frame, self.scale, rows)
-            state.generation += 1
-            state.history.append(AxesSince(now_minute, state.generation, state.axes))
-            expired = now_minute - RAW_MINUTES
-            while len(state.history) > 1 and state.history[1].from_minute <= expired:
-                state.history.pop(0)  # nobody may ask for grids that old
+        left = state.axes is not None and state.buffer is None
+        fresh, rolled = state.advance_axes(self.scale, now_minute, mark_price, may_roll)
+        if left and not fresh:
+            raise ModelError(f"{state.channel} is rendered before its grid is made again, see rebuild")
+        if state.buffer is None:
+            assert state.axes is not None
             state.buffer = new_buffer(self._backend, state.axes, self.weights)
-        assert state.buffer is not None
-        newest = frame.column_of(now_minute) if fresh or may_roll else state.newest_column
-        rolled, state.newest_column = newest != state.newest_column, newest
-        return DueChannel(state, AdvanceRequest(state.buffer, view, now_minute, newest), fresh, rolled)
+        return DueChannel(state, AdvanceRequest(state.buffer, view, now_minute, state.newest_column), fresh, rolled)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from liqscape.device.age_tiers import RAW_MINUTES
-from liqscape.device.backend import Backend, CompactedPast, LedgerView
+from liqscape.device.backend import Backend, CompactedPast, LedgerSnapshot, LedgerView
 from liqscape.positions.book import BookStep
 
 COMPACT_EVERY_MINUTES: Final = 60
@@ -16,10 +17,19 @@ COMPACT_MIN_EVENTS: Final = 100_000
 """Below so many raw events a merge saves nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventLogSnapshot:
+    """An EventLog; first_minute is that of its first event."""
+
+    ledger: LedgerSnapshot
+    first_minute: int | None
+
+
 class EventLog:
     """A ledger and its upkeep."""
 
     def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._ledger = backend.ledger()
         self._first_minute: int | None = None
 
@@ -52,6 +62,16 @@ class EventLog:
         view = self._ledger.capture()
         overdue = now_minute - RAW_MINUTES - max(view.exact_from_minute, self._first_minute)
         return (lambda: view.compacted(now_minute)) if overdue >= COMPACT_EVERY_MINUTES else None
+
+    def snapshot(self) -> Callable[[], EventLogSnapshot]:
+        """Return the work of copying everything as it is now, for any thread."""
+        view, first_minute = self._ledger.capture(), self._first_minute
+        return lambda: EventLogSnapshot(view.snapshot(), first_minute)
+
+    def restore(self, snapshot: EventLogSnapshot) -> None:
+        """Be as when a snapshot was taken."""
+        self._ledger = self._backend.ledger(snapshot.ledger)
+        self._first_minute = snapshot.first_minute
 
     def coarsen_rows(self, multiple: int) -> None:
         """Put every event on the row that is multiple times as high; a merge under way comes to nothing."""

@@ -7,6 +7,7 @@ its old axes, on which everything up to now counts in the newest column.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from liqscape.axes import MINUTE_NS
@@ -20,6 +21,14 @@ SPREAD_NS: Final = MINUTE_NS // 2
 """Rolls are spread over the first half of a minute, evenly where there are more than its ticks take by
 DEFAULT_ROLLS_PER_TICK: of fifty symbols 450 channels roll at midnight. In the second half none waits, so that at its
 end all are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollsSnapshot:
+    """A RollQueue: channel ids in the order of their turns, and when the last tick that took some ended."""
+
+    waiting: tuple[int, ...]
+    last_end_ns: int | None
 
 
 class RollQueue:
@@ -38,6 +47,15 @@ class RollQueue:
         self._rolls_per_tick = rolls_per_tick
         self._waiting: dict[int, None] = {}  # channel ids, in the order of their turns
         self._last_end_ns: int | None = None
+
+    def snapshot(self) -> RollsSnapshot:
+        """Return who waits."""
+        return RollsSnapshot(tuple(self._waiting), self._last_end_ns)
+
+    def restore(self, snapshot: RollsSnapshot) -> None:
+        """Be as when a snapshot was taken."""
+        self._waiting = dict.fromkeys(snapshot.waiting)
+        self._last_end_ns = snapshot.last_end_ns
 
     def take(self, due: Iterable[Channel], tick_end_ns: int) -> frozenset[int]:
         """Return the channel ids that roll in this tick; the other ones that are due keep waiting.

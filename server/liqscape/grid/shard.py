@@ -6,6 +6,7 @@ Everything that decides state is in the events; the wall clock is asked only for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Final
 
@@ -13,15 +14,17 @@ from liqscape.axes import TIMEFRAMES, last_minute_before
 from liqscape.device.backend import Backend, CompactedPast
 from liqscape.errors import ModelError
 from liqscape.events import Event, TickEnd
+from liqscape.grid.book_steps import steps_by_symbol
 from liqscape.grid.custom_channels import ChannelBuild
 from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
 from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS, OpenChannels
-from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue
-from liqscape.grid.symbol_model import SymbolModel, SymbolView
+from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue, RollsSnapshot
+from liqscape.grid.symbol_model import SymbolModel, SymbolSnapshot, SymbolView
 from liqscape.grid.updates import Channel, ChannelUpdate, PositionModel, SymbolStatus, TickOutput
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
+from liqscape.market.closed_tick import ClosedTick, MarketSnapshot
 from liqscape.market.state import MarketState
 from liqscape.positions.book import BookStep, PositionBook
 from liqscape.positions.cohort_book import CohortBook
@@ -37,6 +40,21 @@ BarObserver = Callable[[str, list[Bar], BookStep], None]
 """Called with symbol, bars and what they did to the book; for exports and scores."""
 
 
+TickObserver = Callable[[int, ClosedTick], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSnapshot:
+    """A Shard without its grids; symbols in the order of their first bars."""
+
+    tick: int
+    end_ns: int
+    rendered_tick: int
+    market: MarketSnapshot
+    rolls: RollsSnapshot
+    symbols: tuple[SymbolSnapshot, ...]
+
+
 class Shard:
     """The model of a set of symbols.
 
@@ -49,6 +67,7 @@ class Shard:
         size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
         with_open_only: keep the open-only book beside the model's, to compare with: a fifth of the work of a tick.
         rolls_per_tick: see RollQueue; part of what decides the ticks, so it is recorded with them.
+        on_closed: called with the number of a tick and everything that decides it, before it changes anything here.
         max_custom_channels: open at one time.
 
     Attributes:
@@ -67,6 +86,7 @@ class Shard:
         with_open_only: bool = True,
         rolls_per_tick: int = DEFAULT_ROLLS_PER_TICK,
         max_custom_channels: int = MAX_HOST_CUSTOM_CHANNELS,
+        on_closed: TickObserver | None = None,
     ) -> None:
         self.instruments = tuple(sorted(instruments, key=lambda i: i.instrument_id))
         self.symbols = tuple(sorted({i.symbol for i in self.instruments}))
@@ -85,6 +105,8 @@ class Shard:
         self._with_open_only = with_open_only
         self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, SymbolModel] = {}
+        self._on_closed = on_closed
+        self._rendered_tick = 0
         self.on_demand = OpenChannels(self.channels, self._models, max_custom_channels)
         self._render_ms = 0.0
 
@@ -101,22 +123,83 @@ class Shard:
         if not isinstance(event, TickEnd):
             self.market.apply(event)
             return None
-        self.tick += 1
-        self.end_ns = event.time_ns
-        self._step(self.market.close_tick(event.time_ns))
-        if event.render:
+        closed = self.market.close(event)
+        if self._on_closed is not None:
+            self._on_closed(self.tick + 1, closed)
+        self._take(closed)
+        if closed.render:
             return self.render()
         self._bound_history()
         return None
+
+    def replay(self, tick: ClosedTick) -> None:
+        """Take a tick that was closed before, as accept did then, but leave the grids to restate.
+
+        Raises:
+            ModelError: it does not follow the last one, or names what is not here.
+        """
+        self.market.follow(tick)
+        self._take(tick)
+        if tick.render and self._models:
+            minute, rolls = self._turn()
+            for model in self._models.values():
+                model.engine.follow(minute, model.mark_price, rolls)
+        self._bound_history()
+
+    def restate(self) -> TickOutput | None:
+        """Return everything as of the last rendered tick, for a stream that begins anew; None before there was one.
+
+        What comes next tells what has changed since.
+        """
+        models = tuple(self._models.values())
+        self._backend.advance([request for model in models for request in model.engine.rebuild()])
+        updates = tuple(update for model in models for update in model.engine.whole())
+        return self._output(updates, self._now_ns()) if updates else None
+
+    @property
+    def may_be_snapshot(self) -> bool:
+        """Return whether grids follow from the books: nothing was rendered yet, or this very tick was."""
+        return self._rendered_tick in (0, self.tick)
+
+    def snapshot(self) -> Callable[[], ShardSnapshot]:
+        """Capture everything but the grids and return the work of copying it, for any thread. Between ticks.
+
+        Raises:
+            ModelError: something was rendered, and this tick was not.
+        """
+        if not self.may_be_snapshot:
+            raise ModelError(f"tick {self.tick} was not rendered; the grids are those of tick {self._rendered_tick}")
+        tick, end_ns, rendered = self.tick, self.end_ns, self._rendered_tick
+        market, rolls = self.market.snapshot(), self._rolls.snapshot()
+        models = [model.snapshot() for model in self._models.values()]
+        return lambda: ShardSnapshot(
+            tick=tick,
+            end_ns=end_ns,
+            rendered_tick=rendered,
+            market=market,
+            rolls=rolls,
+            symbols=tuple(copy() for copy in models),
+        )
+
+    def restore(self, snapshot: ShardSnapshot) -> None:
+        """Be as when a snapshot was taken, grids left to restate. Before any event; after an error it is in any state.
+
+        Raises:
+            ModelError: it is of other instruments, mixes or books.
+        """
+        self.tick, self.end_ns, self._rendered_tick = snapshot.tick, snapshot.end_ns, snapshot.rendered_tick
+        self.market.restore(snapshot.market)
+        self._rolls.restore(snapshot.rolls)
+        for symbol in snapshot.symbols:
+            self._model(symbol.symbol).restore(symbol, last_minute_before(snapshot.end_ns))
 
     def render(self) -> TickOutput | None:
         """Recompute the grids as of the last TickEnd and return what changed; None before any price was seen."""
         if not self._models:
             return None
         closed_ns = self._now_ns()
-        minute = last_minute_before(self.end_ns)
         models = tuple(self._models.values())
-        rolls = self._rolls.take([c for m in models for c in m.engine.due_rolls(minute, m.mark_price)], self.end_ns)
+        minute, rolls = self._turn()
         due = [model.engine.prepare(minute, model.mark_price, rolls) for model in models]
         changed = iter(self._backend.advance([channel.request for of_symbol in due for channel in of_symbol]))
         updates: list[ChannelUpdate] = []
@@ -124,16 +207,7 @@ class Shard:
             updates.extend(model.engine.finish(of_symbol, list(islice(changed, len(of_symbol)))))
         self._render_ms = (self._now_ns() - closed_ns) / 1e6
         opened_tiles, closed = self.on_demand.take_news()
-        return TickOutput(
-            tick=self.tick,
-            channels=tuple(updates),
-            symbols=tuple(m.update() for m in models),
-            venues=tuple(c for m in models for c in m.coverage(self.market, self.tick)),
-            bars_closed_unix_ns=closed_ns,
-            grids_ready_unix_ns=self._now_ns(),
-            opened_tiles=opened_tiles,
-            closed=closed,
-        )
+        return replace(self._output(tuple(updates), closed_ns), opened_tiles=opened_tiles, closed=closed)
 
     def channel_builds(self) -> list[ChannelBuild]:
         """Return first grids of custom channels that are to be made on another thread. Call it between ticks."""
@@ -189,6 +263,29 @@ class Shard:
         """Return the grid engine of a symbol; to be read, not changed."""
         return self._models[symbol].engine
 
+    def _take(self, tick: ClosedTick) -> None:
+        self.tick += 1
+        self.end_ns = tick.end_ns
+        self._step(tick.bars)
+
+    def _turn(self) -> tuple[int, frozenset[int]]:
+        """Return the minute of a tick that is rendered, and which channels roll in it."""
+        minute = last_minute_before(self.end_ns)
+        self._rendered_tick = self.tick
+        due = [c for m in self._models.values() for c in m.engine.due_rolls(minute, m.mark_price)]
+        return minute, self._rolls.take(due, self.end_ns)
+
+    def _output(self, updates: tuple[ChannelUpdate, ...], closed_ns: int) -> TickOutput:
+        models = self._models.values()
+        return TickOutput(
+            tick=self.tick,
+            channels=updates,
+            symbols=tuple(m.update() for m in models),
+            venues=tuple(c for m in models for c in m.coverage(self.market, self.tick)),
+            bars_closed_unix_ns=closed_ns,
+            grids_ready_unix_ns=self._now_ns(),
+        )
+
     def _bound_history(self) -> None:
         """Merge at once, while nobody waits for a tick, what would otherwise fill the memory."""
         minute = last_minute_before(self.end_ns)
@@ -198,8 +295,8 @@ class Shard:
                 if work is not None:
                     log.adopt(work())
 
-    def _step(self, bars: list[Bar]) -> None:
-        by_symbol = {symbol: steps for symbol in self.symbols if (steps := _steps(_of_symbol(bars, symbol)))}
+    def _step(self, bars: Sequence[Bar]) -> None:
+        by_symbol = steps_by_symbol(bars, self.symbols)
         for together in zip_longest(*by_symbol.values()):
             self._step_together({s: step for s, step in zip(by_symbol, together, strict=True) if step is not None})
         # Not before: the bars of a tick are all on the rows of its beginning.
@@ -239,22 +336,3 @@ class Shard:
                 self._with_open_only,
             )
         return model
-
-
-def _of_symbol(bars: list[Bar], symbol: str) -> list[Bar]:
-    return [bar for bar in bars if bar.symbol == symbol]
-
-
-def _steps(bars: list[Bar]) -> list[list[Bar]]:
-    """Cut bars into steps of the book: of one minute, with each instrument once.
-
-    A sample that was held back is a bar of its own before the one in which the first price came, often of its minute.
-    """
-    steps: list[list[Bar]] = []
-    for bar in bars:
-        step = steps[-1] if steps else []
-        if not step or step[0].minute != bar.minute or any(b.instrument_id == bar.instrument_id for b in step):
-            step = []
-            steps.append(step)
-        step.append(bar)
-    return steps

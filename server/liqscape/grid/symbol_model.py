@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from liqscape.axes import SymbolScale
 from liqscape.device.backend import Backend, LedgerView
-from liqscape.errors import InvalidArgument
+from liqscape.errors import InvalidArgument, ModelError
 from liqscape.events import PositionSide
-from liqscape.grid.engine import GridEngine
-from liqscape.grid.event_log import EventLog
+from liqscape.grid.engine import EngineSnapshot, GridEngine
+from liqscape.grid.event_log import EventLog, EventLogSnapshot
 from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import (
     CandleColumns,
@@ -30,11 +30,25 @@ from liqscape.positions.book import BookStep, Cause, PositionBook, batches_of
 from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.lockstep import Stages
 from liqscape.positions.open_only import OpenOnlyBook
+from liqscape.positions.snapshots import BookSnapshot, OpenOnlySnapshot
 
 COARSEN_AFTER_MINUTES: Final = 60
 """How long a base step is too fine before it is made coarser, which cannot be undone."""
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolSnapshot:
+    """A SymbolModel without its grids; open_only is its open-only book and log, if it is kept."""
+
+    symbol: str
+    book: BookSnapshot
+    engine: EngineSnapshot
+    open_only: tuple[OpenOnlySnapshot, EventLogSnapshot] | None
+    mark_price: int
+    watermark_ns: int
+    too_fine_since: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +200,37 @@ class SymbolModel:
             causes = {Cause.RESTATED_DOWN: restated.down, Cause.RESTATED_UP: restated.up}
             log.record(BookStep(batches_of(minute, causes), ()))
         self._too_fine_since = None
+
+    def snapshot(self) -> Callable[[], SymbolSnapshot]:
+        """Return the work of copying everything as it is now but the grids, for any thread."""
+        book, engine = self.book.snapshot(), self.engine.snapshot()
+        open_only = None if self._open_only is None else (self._open_only[0].snapshot(), self._open_only[1].snapshot())
+        mark_price, watermark_ns, too_fine_since = self.mark_price, self.watermark_ns, self._too_fine_since
+        return lambda: SymbolSnapshot(
+            symbol=self.symbol,
+            book=book,
+            engine=engine(),
+            open_only=None if open_only is None else (open_only[0], open_only[1]()),
+            mark_price=mark_price,
+            watermark_ns=watermark_ns,
+            too_fine_since=too_fine_since,
+        )
+
+    def restore(self, snapshot: SymbolSnapshot, minute: int) -> None:
+        """Be as when a snapshot was taken, in a minute, grids left to rebuild. On the units of then.
+
+        Raises:
+            ModelError: it is of other instruments, mixes or books.
+        """
+        if (snapshot.open_only is None) != (self._open_only is None):
+            raise ModelError(f"the open-only book of {self.symbol} is in one of snapshot and model alone")
+        self.book.restore(snapshot.book)
+        self.engine.restore(snapshot.engine, minute)
+        if snapshot.open_only is not None and self._open_only is not None:
+            self._open_only[0].restore(snapshot.open_only[0])
+            self._open_only[1].restore(snapshot.open_only[1])
+        self.mark_price, self.watermark_ns = snapshot.mark_price, snapshot.watermark_ns
+        self._too_fine_since = snapshot.too_fine_since
 
     def update(self) -> SymbolUpdate:
         """Return the price now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,19 @@ from liqscape.axes import Timeframe
 from liqscape.market.bars import PriceRange
 
 _UNKNOWN = -(1 << 62)
+
+
+@dataclass(frozen=True, slots=True)
+class PricePathSnapshot:
+    """A PricePath.
+
+    Attributes:
+        rows: int64[5, n]: column, open, high, low, close.
+        changed: columns not told yet.
+    """
+
+    rows: NDArray[np.int64]
+    changed: tuple[int, ...]
 
 
 class PricePath:
@@ -54,6 +68,22 @@ class PricePath:
                 self._window_newest = None
         if len(self._changed) > 4 * columns:  # nobody asks while history is built
             self._changed = {column for column in self._changed if column > newest - columns}
+
+    def snapshot(self) -> PricePathSnapshot:
+        """Return everything that is known. The window as last returned is made anew when it is asked for."""
+        paths = (self._column, self._open, self._high, self._low, self._close)
+        known = [slot for slot, column in enumerate(self._column) if column != _UNKNOWN]
+        rows = np.array([[path[slot] for slot in known] for path in paths], np.int64)
+        return PricePathSnapshot(rows, tuple(sorted(self._changed)))
+
+    def restore(self, snapshot: PricePathSnapshot) -> None:
+        """Be as when a snapshot was taken; this path has heard nothing yet."""
+        for column, *prices in snapshot.rows.T.tolist():
+            slot = column % self._slots
+            self._column[slot] = column
+            self._open[slot], self._high[slot], self._low[slot], self._close[slot] = prices
+        self._changed = set(snapshot.changed)
+        self._window_newest = None
 
     def take_changed(self, newest_column: int) -> NDArray[np.int64]:
         """Return int64[5, n] (column, open, high, low, close) of the columns changed since the last call, ascending.

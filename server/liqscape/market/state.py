@@ -8,12 +8,11 @@ is held back and becomes a bar of its own as soon as the units are known.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from liqscape.axes import SymbolScale, last_minute_before, minute_of
+from liqscape.axes import SymbolScale
 from liqscape.errors import ModelError
 from liqscape.events import (
-    QUANTITY_DECIMALS,
     Candle,
     Event,
     Funding,
@@ -25,7 +24,9 @@ from liqscape.events import (
     Trade,
 )
 from liqscape.instruments import Instrument
-from liqscape.market.bars import Bar, PriceRange, TradedRows
+from liqscape.market.bar_builder import BarBuilder
+from liqscape.market.bars import Bar
+from liqscape.market.closed_tick import ClosedTick, InstrumentCarry, MarketSnapshot
 
 
 class MarketState:
@@ -36,7 +37,7 @@ class MarketState:
     """
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
-        self._builders = {i.instrument_id: _BarBuilder(i) for i in instruments}
+        self._builders = {i.instrument_id: BarBuilder(i) for i in instruments}
         self._scales: dict[str, SymbolScale] = {}
         self._tick_decimals: dict[str, int] = {}
         for builder in self._builders.values():
@@ -44,6 +45,7 @@ class MarketState:
             self._tick_decimals[symbol] = max(decimals, self._tick_decimals.get(symbol, 0))
         self._last_end_ns: int | None = None
         self.counters: Counter[str] = Counter()
+        self._told = self.snapshot()  # as of the last close: what a tick changes is told beside it
 
     def scale(self, symbol: str) -> SymbolScale | None:
         """Return the units of a symbol, or None before its first price."""
@@ -95,160 +97,83 @@ class MarketState:
             case Funding():
                 builder.see_time(event.time_ns)
 
+    def close(self, end: TickEnd) -> ClosedTick:
+        """End a tick and return all that decides the state after it; see close_tick."""
+        bars = self.close_tick(end.time_ns)
+        told, self._told = self._told, self.snapshot()
+        added = {name: count - told.counters.get(name, 0) for name, count in self._told.counters.items()}
+        return ClosedTick(
+            end_ns=end.time_ns,
+            render=end.render,
+            bars=tuple(bars),
+            scales=self._told.scales[len(told.scales) :],
+            carries={n: carry for n, carry in self._told.carries.items() if carry != told.carries[n]},
+            counters={name: count for name, count in added.items() if count},
+        )
+
+    def follow(self, tick: ClosedTick) -> None:
+        """Be as after a tick that another market stage has closed. Between ticks.
+
+        Raises:
+            ModelError: time does not move forward, or the tick is of instruments or units other than these.
+        """
+        self._move_to(tick.end_ns)
+        for scale in tick.scales:
+            if scale.symbol not in self._tick_decimals or self._scales.setdefault(scale.symbol, scale) != scale:
+                raise ModelError(f"units {scale} do not fit those in force, {self._scales.get(scale.symbol)}")
+        self._carry(tick.carries)
+        self.counters.update(tick.counters)
+        self._told = self.snapshot()
+
+    def snapshot(self) -> MarketSnapshot:
+        """Return everything that outlives a tick. Between ticks."""
+        return MarketSnapshot(
+            last_end_ns=self._last_end_ns,
+            scales=tuple(self._scales.values()),
+            carries={name: builder.carry for name, builder in self._builders.items()},
+            counters={name: count for name, count in self.counters.items() if count},
+        )
+
+    def restore(self, snapshot: MarketSnapshot) -> None:
+        """Be as when a snapshot was taken. Before any event.
+
+        Raises:
+            ModelError: it is of instruments other than these.
+        """
+        self._last_end_ns = snapshot.last_end_ns
+        self._scales = {scale.symbol: scale for scale in snapshot.scales}
+        self._carry(snapshot.carries)
+        self.counters = Counter(snapshot.counters)
+        self._told = self.snapshot()
+
     def close_tick(self, time_ns: int) -> list[Bar]:
         """End the tick at time_ns (exclusive) and return its bars, earlier held ones first, then by instrument id.
 
         Raises:
             ModelError: time does not move forward.
         """
-        if self._last_end_ns is not None and time_ns <= self._last_end_ns:
-            raise ModelError(f"tick end {time_ns} is not after the one before, {self._last_end_ns}")
         begin_ns = self._last_end_ns if self._last_end_ns is not None else time_ns - 1
-        self._last_end_ns = time_ns
+        self._move_to(time_ns)
         bars: list[Bar] = []
         for builder in self._builders.values():
             bars.extend(builder.close(begin_ns, time_ns, self._scales.get(builder.instrument.symbol)))
         return sorted(bars, key=lambda bar: (bar.minute, bar.instrument_id))
 
-    def _see_price(self, builder: _BarBuilder, price: int) -> None:
+    def _move_to(self, end_ns: int) -> None:
+        if self._last_end_ns is not None and end_ns <= self._last_end_ns:
+            raise ModelError(f"tick end {end_ns} is not after the one before, {self._last_end_ns}")
+        self._last_end_ns = end_ns
+
+    def _carry(self, carries: Mapping[str, InstrumentCarry]) -> None:
+        for name, carry in carries.items():
+            if name not in self._builders:
+                raise ModelError(f"a tick names the unannounced instrument {name!r}")
+            self._builders[name].carry = carry
+
+    def _see_price(self, builder: BarBuilder, price: int) -> None:
         symbol = builder.instrument.symbol
         if symbol not in self._scales:
             decimals = self._tick_decimals[symbol]
             in_ticks = price * 10 ** (decimals - builder.instrument.price_decimals)
             self._scales[symbol] = SymbolScale.first_seen(symbol, in_ticks, decimals)
         builder.scale = self._scales[symbol]
-
-
-class _BarBuilder:
-    """What one instrument has said in the present tick."""
-
-    def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
-        self.scale: SymbolScale | None = None
-        self.rejected = 0
-        self._held: tuple[int, int, int] | None = None  # tick end, watermark, quantity: newest sample before any price
-        self._sends_marks = False
-        self._quantity_seen = 0
-        self._lots_seen = 0
-        self._watermark_ns = 0
-        self._reset()
-
-    def _reset(self) -> None:
-        self._mark: PriceRange | None = None
-        self._candle: PriceRange | None = None
-        self._trades: PriceRange | None = None
-        self._first_minute: int | None = None
-        self._traded: TradedRows | None = None
-        self._traded_by_row: dict[int, int] = {}
-        self._sample: int | None = None
-        self._touched = False
-
-    def see_time(self, time_ns: int) -> None:
-        """Note that the instrument has said something."""
-        self._touched = True
-        self._watermark_ns = max(self._watermark_ns, time_ns)
-
-    def add_candle(self, candle: Candle) -> None:
-        self.see_time(candle.close_time_ns)
-        low, high = self._units(candle.low), self._units(candle.high)
-        self._candle = _extended(self._candle, self._units(candle.open), high, low, self._units(candle.close))
-        opened = minute_of(candle.open_time_ns)
-        self._first_minute = opened if self._first_minute is None else min(self._first_minute, opened)
-        scale = self._known_scale()
-        rows = TradedRows.evenly(self._lots(candle.quantity), scale.base_row(low), scale.base_row(high))
-        self._traded = rows if self._traded is None else self._traded.plus(rows)
-
-    def add_trade(self, trade: Trade) -> None:
-        self.see_time(trade.time_ns)
-        price = self._units(trade.price)
-        self._trades = _extended(self._trades, price, price, price, price)
-        row = self._known_scale().base_row(price)
-        self._traded_by_row[row] = self._traded_by_row.get(row, 0) + self._lots(trade.quantity)
-
-    def add_mark(self, mark: MarkPrice) -> None:
-        self.see_time(mark.time_ns)
-        price = self._units(mark.price)
-        self._mark = _extended(self._mark, price, price, price, price)
-        self._sends_marks = True
-
-    def add_open_interest(self, sample: OpenInterest) -> None:
-        self.see_time(sample.time_ns)
-        self._sample = sample.quantity
-
-    def close(self, begin_ns: int, end_ns: int, scale: SymbolScale | None) -> list[Bar]:
-        """Return the tick's bar, if anything was said, after any that was held back."""
-        if not self._touched:
-            return []
-        self.scale = scale
-        if scale is None:
-            if self._sample is not None:
-                self._held = (end_ns, self._watermark_ns, self._sample)
-            self._reset()
-            return []
-        bars: list[Bar] = []
-        if self._held is not None:
-            held_end_ns, watermark_ns, sample = self._held
-            bars.append(self._bar(last_minute_before(held_end_ns), held_end_ns, watermark_ns, sample))
-            self._held = None
-        if self._traded_by_row:
-            rows = TradedRows.from_mapping(self._traded_by_row)
-            self._traded = rows if self._traded is None else self._traded.plus(rows)
-        first = self._first_minute if self._first_minute is not None else minute_of(begin_ns)
-        bars.append(self._bar(first, end_ns, self._watermark_ns, self._sample, self._trigger(), self._traded))
-        self._reset()
-        return bars
-
-    def _trigger(self) -> PriceRange | None:
-        """Return the path of the price that liquidates at this venue, as well as it is known."""
-        if self.instrument.trigger == "last":
-            return self._trades or self._candle
-        # A trade off the mark liquidates nobody: trades trigger only on a venue that has never sent a mark.
-        return self._mark or self._candle or (None if self._sends_marks else self._trades)
-
-    def _bar(
-        self,
-        first_minute: int,
-        end_ns: int,
-        watermark_ns: int,
-        sample: int | None,
-        trigger: PriceRange | None = None,
-        traded: TradedRows | None = None,
-    ) -> Bar:
-        return Bar(
-            instrument_id=self.instrument.instrument_id,
-            symbol=self.instrument.symbol,
-            first_minute=first_minute,
-            minute=last_minute_before(end_ns),
-            trigger=trigger,
-            traded=traded,
-            open_interest_lots=None if sample is None else sample // self._quantity_units_of_one(),
-            watermark_ns=watermark_ns,
-        )
-
-    def _units(self, price: int) -> int:
-        return self._known_scale().price_units(price, self.instrument.price_decimals)
-
-    def _lots(self, quantity: int) -> int:
-        """Return whole lots (contracts) of a quantity; the fraction left over is carried into the next one."""
-        self._quantity_seen += quantity
-        seen = self._quantity_seen // self._quantity_units_of_one()
-        lots = seen - self._lots_seen
-        self._lots_seen = seen
-        return lots
-
-    def _quantity_units_of_one(self) -> int:
-        """Return the units of events in a lot, or in a contract of an inverse instrument."""
-        if self.instrument.is_inverse:
-            return int(10**QUANTITY_DECIMALS)
-        return int(10 ** (QUANTITY_DECIMALS - self._known_scale().lot_decimals))
-
-    def _known_scale(self) -> SymbolScale:
-        if self.scale is None:
-            raise ModelError(f"units of {self.instrument.symbol} are used before its first price")
-        return self.scale
-
-
-def _extended(known: PriceRange | None, opened: int, high: int, low: int, close: int) -> PriceRange:
-    if known is None:
-        return PriceRange(opened, high, low, close)
-    return PriceRange(known.open, max(known.high, high), min(known.low, low), close)

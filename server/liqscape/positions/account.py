@@ -24,6 +24,7 @@ from liqscape.positions.flow import Flow
 from liqscape.positions.inflow import Inflow, Opening, inflow_mix
 from liqscape.positions.ladder import LadderSplit, ladders
 from liqscape.positions.margin import RowMap
+from liqscape.positions.snapshots import AccountSnapshot
 from liqscape.positions.weights import KEY_TIER_SIDE_MASK
 
 
@@ -85,6 +86,24 @@ class InstrumentAccount:
     def group(self, side: PositionSide) -> int:
         """Return the group number of one side."""
         return 2 * self._number + side
+
+    def snapshot(self) -> AccountSnapshot:
+        """Return everything that outlives a tick."""
+        return AccountSnapshot(
+            live=_pair(self.live),
+            uncovered=_pair(self.uncovered),
+            swept=_pair(self._swept),
+            model_error_lots=self.model_error_lots,
+            watermark_ns=self.watermark_ns,
+            inflow=self._inflow.snapshot(),
+        )
+
+    def restore(self, snapshot: AccountSnapshot) -> None:
+        """Be as when a snapshot was taken."""
+        self.live, self.uncovered, self._swept = list(snapshot.live), list(snapshot.uncovered), list(snapshot.swept)
+        self.model_error_lots = snapshot.model_error_lots
+        self.watermark_ns = snapshot.watermark_ns
+        self._inflow.restore(snapshot.inflow)
 
     def add_traded(self, bar: Bar) -> None:
         """Take the trades of a bar; those before the first sample belong to no interval and are left out."""
@@ -155,3 +174,8 @@ class InstrumentAccount:
         start = hazards[2 * self._number + (tier_side & 1).astype(np.int64)]
         clocks: NDArray[np.int64] = start + (wait * reciprocal >> 16)
         return clocks
+
+
+def _pair(of_sides: Sequence[int]) -> tuple[int, int]:
+    long, short = of_sides
+    return long, short

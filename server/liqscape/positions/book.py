@@ -16,6 +16,7 @@ import numpy as np
 
 from liqscape.axes import SymbolScale
 from liqscape.device.backend import Backend, CloseRequest, CohortBatch
+from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
@@ -25,6 +26,7 @@ from liqscape.positions.contracts import Restatement
 from liqscape.positions.flow import Flow, solve_flow
 from liqscape.positions.inflow import Opening
 from liqscape.positions.lockstep import Stages, closed, run_together
+from liqscape.positions.snapshots import BookSnapshot
 
 
 class Cause(enum.IntEnum):
@@ -113,6 +115,27 @@ class PositionBook(CohortBook):
     def account(self, instrument_id: str) -> InstrumentAccount:
         """Return the account of an instrument; to be read, not changed."""
         return self._accounts[self._numbers[instrument_id]]
+
+    def snapshot(self) -> BookSnapshot:
+        """Return everything that outlives a tick."""
+        return BookSnapshot(
+            cohorts=self._cohorts_snapshot(),
+            accounts={account.instrument.instrument_id: account.snapshot() for account in self._accounts},
+            hazard=self._hazard.copy(),
+        )
+
+    def restore(self, snapshot: BookSnapshot) -> None:
+        """Be as when a snapshot was taken. On the units of then.
+
+        Raises:
+            ModelError: it is of other instruments or mixes.
+        """
+        if sorted(snapshot.accounts) != sorted(self._numbers):
+            raise ModelError(f"accounts of {', '.join(snapshot.accounts)} are not those of {', '.join(self._numbers)}")
+        self._restore_cohorts(snapshot.cohorts)
+        for account in self._accounts:
+            account.restore(snapshot.accounts[account.instrument.instrument_id])
+        self._hazard = snapshot.hazard.copy()
 
     def apply(self, bars: Sequence[Bar]) -> BookStep:
         """Take the bars of one tick, at most one for each instrument, all ending in the same minute.

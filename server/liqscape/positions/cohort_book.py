@@ -17,6 +17,7 @@ from liqscape.market.bars import Bar
 from liqscape.positions.contracts import ContractLots, Restatement
 from liqscape.positions.inflow import Opening
 from liqscape.positions.lockstep import Stages, appended, swept
+from liqscape.positions.snapshots import CohortsSnapshot
 from liqscape.positions.weights import group_of
 
 
@@ -82,6 +83,18 @@ class CohortBook:
             self._last_row_of_any //= multiple
         before = replace(before, row=before.row // np.int32(multiple))
         return Restatement.between(before, self.cohorts_in_lots())
+
+    def _cohorts_snapshot(self) -> CohortsSnapshot:
+        return CohortsSnapshot(
+            live=self._live.snapshot(), last_rows=dict(self._last_rows), last_row_of_any=self._last_row_of_any
+        )
+
+    def _restore_cohorts(self, snapshot: CohortsSnapshot) -> None:
+        if len(snapshot.live.hazard) != self._groups:
+            raise ModelError(f"a snapshot of {len(snapshot.live.hazard)} groups is not of the {self._groups} here")
+        self._live = self._backend.live_table(self._groups, snapshot.live)
+        self._last_rows = dict(snapshot.last_rows)
+        self._last_row_of_any = snapshot.last_row_of_any
 
     def _numbered(self, bars: Sequence[Bar]) -> list[tuple[int, Bar]]:
         """Return the bars of one tick with their instruments' numbers, ascending: the order given decides nothing.

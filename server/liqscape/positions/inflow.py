@@ -18,6 +18,7 @@ from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar, TradedRows
 from liqscape.positions.margin import MAX_BASE_ROW, RowMap
 from liqscape.positions.mix import prior_inflow_mix, spread_over_rows
+from liqscape.positions.snapshots import InflowSnapshot
 from liqscape.positions.weights import make_key
 
 Placed: TypeAlias = tuple[NDArray[np.int32], NDArray[np.uint16], NDArray[np.int64]]
@@ -35,7 +36,15 @@ class Opening:
 
 
 class Split(Protocol):
-    """Divides lots into parts that sum to them, one a slot of a row map, and remembers what each is owed."""
+    """Divides lots into parts that sum to them, one a slot of a row map, and remembers what each is owed: credits."""
+
+    @property
+    def credits(self) -> tuple[int, ...]:
+        """Return what is remembered."""
+        ...
+
+    @credits.setter
+    def credits(self, owed: tuple[int, ...]) -> None: ...
 
     def split(self, lots: int) -> list[int]:
         """Return the parts."""
@@ -101,6 +110,25 @@ class Inflow:
         rows = self._row_map.liquidation_rows(entry_rows)
         keys = np.broadcast_to(self._keys[:, :, None], lots.shape)
         return _merged(rows.reshape(-1), keys.reshape(-1), lots.reshape(-1))
+
+    def snapshot(self) -> InflowSnapshot:
+        """Return what is remembered."""
+        return InflowSnapshot(
+            last_sample=self.last_sample, traded=self._traded, credits=tuple(split.credits for split in self._splits)
+        )
+
+    def restore(self, snapshot: InflowSnapshot) -> None:
+        """Remember what was remembered then.
+
+        Raises:
+            ModelError: it was split otherwise.
+        """
+        self.last_sample = snapshot.last_sample
+        self._traded = snapshot.traded
+        if len(snapshot.credits) != len(self._splits):
+            raise ModelError(f"{len(snapshot.credits)} sides of {self._instrument.instrument_id} are not its two")
+        for split, owed in zip(self._splits, snapshot.credits, strict=True):
+            split.credits = owed
 
     def coarsen_rows(self, multiple: int) -> None:
         """Put what was traded on rows multiple times as high."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from liqscape.errors import ConfigError
+from liqscape.errors import ConfigError, ModelError
 from liqscape.instruments import Instrument
 from liqscape.positions.mix import SHARE_ONE, TierSplit, apportion
 
@@ -71,6 +71,23 @@ class LadderSplit:
         self._tiers = TierSplit(mix)
         single = all(len(ladder) == 1 for ladder in of_tiers)
         self._steps = None if single else [TierSplit([step.share for step in ladder]) for ladder in of_tiers]
+
+    @property
+    def credits(self) -> tuple[int, ...]:
+        """Return what each tier is owed, then what each step of each ladder is, in millionths of a lot."""
+        return tuple(owed for split in self._splits for owed in split.credits)
+
+    @credits.setter
+    def credits(self, owed: tuple[int, ...]) -> None:
+        if len(owed) != len(self.credits):
+            raise ModelError(f"{len(owed)} credits are not those of {len(self.credits)} tiers and steps")
+        for split in self._splits:
+            mine = len(split.credits)
+            split.credits, owed = owed[:mine], owed[mine:]
+
+    @property
+    def _splits(self) -> list[TierSplit]:
+        return [self._tiers, *(self._steps or ())]
 
     def split(self, lots: int) -> list[int]:
         """Return the parts by slot; they sum to the lots, and over time each gets its share to within a lot or two."""

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqscape.errors import ConfigError
+from liqscape.errors import ConfigError, ModelError
 from liqscape.instruments import LEVERAGE_TIERS
 
 SHARE_ONE: Final = 1_000_000
@@ -89,6 +89,12 @@ class TierSplit:
     def credits(self) -> tuple[int, ...]:
         """Return what each tier is owed, in millionths of a lot; they sum to zero between splits."""
         return tuple(self._credits)
+
+    @credits.setter
+    def credits(self, owed: tuple[int, ...]) -> None:
+        if len(owed) != len(self._shares):
+            raise ModelError(f"{len(owed)} credits are not those of {len(self._shares)} shares")
+        self._credits = list(owed)
 
     def split(self, lots: int) -> list[int]:
         """Return lots by tier: floors of lots x share, one more to those with the largest credit (ties: lower tier)."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from liqscape.axes import SymbolScale
 from liqscape.device.backend import Backend
+from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
@@ -24,6 +25,7 @@ from liqscape.positions.inflow import Inflow, Opening, inflow_mix
 from liqscape.positions.lockstep import Stages, run_together
 from liqscape.positions.margin import RowMap
 from liqscape.positions.mix import TierSplit
+from liqscape.positions.snapshots import OpenOnlySnapshot
 
 
 class OpenOnlyBook(CohortBook):
@@ -57,6 +59,25 @@ class OpenOnlyBook(CohortBook):
         for inflow in self._inflows:
             inflow.coarsen_rows(multiple)
         return super().coarsen_rows(scale, multiple)
+
+    def snapshot(self) -> OpenOnlySnapshot:
+        """Return everything that outlives a tick."""
+        return OpenOnlySnapshot(
+            cohorts=self._cohorts_snapshot(),
+            inflows={i.instrument_id: self._inflows[number].snapshot() for number, i in enumerate(self.instruments)},
+        )
+
+    def restore(self, snapshot: OpenOnlySnapshot) -> None:
+        """Be as when a snapshot was taken. On the units of then.
+
+        Raises:
+            ModelError: it is of other instruments or mixes.
+        """
+        if sorted(snapshot.inflows) != sorted(self._numbers):
+            raise ModelError(f"inflows of {', '.join(snapshot.inflows)} are not those of {', '.join(self._numbers)}")
+        self._restore_cohorts(snapshot.cohorts)
+        for name, number in self._numbers.items():
+            self._inflows[number].restore(snapshot.inflows[name])
 
     def apply(self, bars: Sequence[Bar]) -> BookStep:
         """Take the bars of one tick, at most one for each instrument, all ending in the same minute.

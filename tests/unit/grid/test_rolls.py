@@ -47,6 +47,20 @@ def test_who_waits_longer_goes_first() -> None:
     assert queue.take(named("BTC 12h"), MINUTE_BEGIN_NS + 3 * SECOND_NS) == ids("BTC 12h")
 
 
+def test_queue_that_is_restored_knows_who_waits_longer_and_how_long_a_tick_is() -> None:
+    queue, restored = RollQueue(1), RollQueue(1)
+    queue.take(named("ETH 1w", "ETH 1y"), MINUTE_BEGIN_NS + SECOND_NS)
+
+    restored.restore(queue.snapshot())
+
+    # In ticks of a second one is enough; who does not know how long they are would take one as well, but another.
+    assert restored.take(named("ETH 1y", "BTC 12h"), MINUTE_BEGIN_NS + 2 * SECOND_NS) == ids("ETH 1y")
+    slow = RollQueue(1)
+    slow.take([], MINUTE_BEGIN_NS - 9 * SECOND_NS)
+    restored.restore(slow.snapshot())
+    assert len(restored.take(CHANNELS, MINUTE_BEGIN_NS + 9 * SECOND_NS)) == len(CHANNELS) // 2
+
+
 def test_who_is_no_longer_due_loses_its_turn() -> None:
     queue = RollQueue(1)
     queue.take(named("BTC 12h", "BTC 24h"), MINUTE_BEGIN_NS + SECOND_NS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from benchmarks.gpu.equal_payloads import same
 from liqscape.errors import ModelError
 from liqscape.events import Event, Funding, Gap, Liquidation, PositionSide
 from liqscape.market.bars import Bar, PriceRange
@@ -258,3 +261,43 @@ def test_time_that_does_not_move_forward_is_refused(later: int) -> None:
 
     with pytest.raises(ModelError, match="is not after the one before"):
         market.close_tick(at(MINUTE) + later)
+
+
+def test_market_that_follows_ticks_goes_on_as_the_one_that_closed_them() -> None:
+    """What is carried: half a lot, a sample held before any price, a mark sent, inputs rejected, units, counters."""
+    events: list[list[Event]] = [
+        [open_interest(at(MINUTE), "7", instrument=ETH), Gap(BTC.instrument_id, 0, 1, "made up", rejected=2)],
+        [mark(at(MINUTE), 908_000), trade(at(MINUTE), 908_000, "0.000015")],
+        [Funding(BTC.instrument_id, at(MINUTE + 2), 1, 8)],
+        [trade(at(MINUTE + 3), 908_000, "0.000015"), mark(at(MINUTE + 3), 300_000, instrument=ETH)],
+        [trade(at(MINUTE + 4), 908_000, "1"), trade(at(MINUTE + 4), 300_000, "1", instrument=ETH)],
+    ]
+    for killed_after in range(1, len(events)):
+        lived, followed, restored = (MarketState([BTC, OTHER, ETH]) for _ in range(3))
+        for number, said in enumerate(events):
+            for event in said:
+                lived.apply(event)
+            closed = lived.close(tick_end(MINUTE + number))
+            if number < killed_after:
+                followed.follow(closed)
+                restored = MarketState([BTC, OTHER, ETH])
+                restored.restore(lived.snapshot())
+                continue
+            for market in (followed, restored):
+                for event in said:
+                    market.apply(event)
+                assert same(market.close(tick_end(MINUTE + number)), closed)
+        assert lived.snapshot() == followed.snapshot() == restored.snapshot()
+
+
+def test_tick_of_other_instruments_or_units_or_time_is_not_followed() -> None:
+    market, other = MarketState([BTC]), MarketState([ETH])
+    market.apply(mark(at(MINUTE), 908_000))
+    closed = market.close(tick_end(MINUTE))
+
+    with pytest.raises(ModelError, match="units"):
+        other.follow(closed)
+    with pytest.raises(ModelError, match="unannounced instrument 'venue:BTCUSDT'"):
+        MarketState([ETH]).follow(replace(closed, scales=()))
+    with pytest.raises(ModelError, match="is not after the one before"):
+        market.follow(closed)

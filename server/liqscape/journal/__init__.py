@@ -1,0 +1,1 @@
+"""What outlives a process: a journal of ticks, and snapshots. Stores bytes and plain values; knows no domain."""

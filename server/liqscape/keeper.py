@@ -1,0 +1,260 @@
+"""What lets an engine end at any moment: each tick goes to the journal before it is taken, snapshots beside the ticks.
+
+When nothing can be written the engine goes on from memory. Ticks wait until there is room again; when too many wait,
+they are let go, and the journal goes on behind the next snapshot, which holds what they did.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+from liqscape.config import DEFAULT_SNAPSHOT_SECONDS
+from liqscape.device.runtime import OutOfDeviceMemory
+from liqscape.errors import LiqscapeError
+from liqscape.grid.shard import Shard, ShardSnapshot
+from liqscape.grid.updates import TickOutput
+from liqscape.journal.data_folder import DataFolder
+from liqscape.journal.store import JournalStore, Record, StoreUnavailable
+from liqscape.market.closed_tick import ClosedTick
+from liqscape.market.tick_codec import encode_tick
+from liqscape.recovery import recover, stored_snapshot
+
+_LOG = logging.getLogger(__name__)
+
+GROUP_TICKS: Final = 256
+"""Ticks of history, which nobody sees, that are committed together."""
+
+MAX_WAITING_BYTES: Final = 64 << 20
+"""Of ticks while nothing can be written: hours of twenty instruments."""
+
+RETRY_SECONDS: Final = 1.0
+
+MAINTAIN_SECONDS: Final = 1.0
+"""The policy \"second\" is named for it."""
+
+REPLAYED_WORTH_A_SNAPSHOT: Final = 1000
+"""After so many ticks were replayed, the next tick is snapshot: who falls again and again must not replay ever more."""
+
+
+class Keeper:
+    """The durable side of one shard. Everything is called on the engine's thread, but for maintain.
+
+    Args:
+        folder: where it is kept; closed by stop.
+        settings: what decides the state beside the ticks, kept with each snapshot.
+        sync: see journal.sqlite_store.SYNC_POLICIES.
+        snapshot_seconds: between two snapshots.
+        maintain_seconds: between two calls of maintain.
+        monotonic: seconds; decides when snapshots are made and failures tried again.
+
+    Attributes:
+        counters: for people; see api.exposition.
+        message: what is wrong at present, in words; empty while nothing is.
+        committed_tick: the newest tick that would outlive this process if it were killed now.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        settings: Mapping[str, Any],
+        sync: str,
+        snapshot_seconds: float = DEFAULT_SNAPSHOT_SECONDS,
+        maintain_seconds: float = MAINTAIN_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counters: Counter[str] = Counter(
+            journal_ticks=0,
+            journal_bytes=0,
+            journal_failures=0,
+            journal_ticks_waiting=0,
+            journal_ticks_let_go=0,
+            journal_ticks_lost=0,
+            journal_ticks_replayed=0,
+            snapshots=0,
+            snapshot_bytes=0,
+            snapshot_failures=0,
+            damaged_files=0,
+        )
+        self.message = ""
+        self.committed_tick = 0
+        self._folder = folder
+        self._settings = settings
+        self._sync = sync
+        self._snapshot_seconds = snapshot_seconds
+        self._maintain_seconds = maintain_seconds
+        self._monotonic = monotonic
+        self._journal: JournalStore | None = None
+        self._waiting: list[Record] = []
+        self._waiting_bytes = 0
+        self._retry_at: float | None = None  # while nothing can be written
+        self._let_go_until = 0  # the last tick let go, while no snapshot holds what it did
+        self._snapshot_due = monotonic()
+        self._snapshotting: tuple[int, Future[int]] | None = None
+        self._snapshot_failed = False
+        self._maintenance_failed = False
+        self._truncate_before = 0
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
+        self._stopping = threading.Event()
+        self._maintainer = threading.Thread(target=self._maintain_until_stopped, name="journal", daemon=True)
+
+    @property
+    def is_snapshotting(self) -> bool:
+        """Return whether a snapshot is being written, or waits to be taken over."""
+        return self._snapshotting is not None
+
+    def restore(self, shard: Shard, report: Callable[[str], None]) -> TickOutput | None:
+        """Bring a new shard to where an earlier one ended; return what its stream begins with, if it was rendered.
+
+        Args:
+            shard: new; its on_closed is record.
+            report: hears in words how far it is; what it raises ends the work.
+
+        Raises:
+            StoreUnavailable, ConfigError, ModelError: see recover.
+        """
+        found = recover(self._folder, self._sync, shard, report)
+        self._journal = found.journal
+        self.committed_tick = shard.tick
+        self._truncate_before = self._first_needed()
+        self.counters["journal_ticks_replayed"] = found.replayed
+        self.counters["journal_ticks_lost"] = found.lost
+        self.counters["damaged_files"] = found.damaged
+        is_as_kept = found.snapshot_tick and found.replayed < REPLAYED_WORTH_A_SNAPSHOT and not found.damaged
+        if is_as_kept:
+            self._snapshot_due = self._monotonic() + self._snapshot_seconds
+        if shard.tick:
+            _LOG.info("restored tick %d: snapshot %d and %d ticks", shard.tick, found.snapshot_tick, found.replayed)
+        self._maintainer.start()
+        return shard.restate()
+
+    def record(self, tick: int, closed: ClosedTick) -> None:
+        """Commit a tick before it is taken; where that cannot be done, keep it for later. Never raises for a disk."""
+        body = encode_tick(closed)
+        self._waiting.append((tick, body))
+        self._waiting_bytes += len(body)
+        if closed.render or len(self._waiting) >= GROUP_TICKS:
+            self._commit()
+
+    def after_tick(self, shard: Shard) -> None:
+        """Take over a snapshot that is done, and begin one that is due. Between ticks."""
+        if self._snapshotting is not None:
+            if not self._snapshotting[1].done():
+                return
+            self._take_over(*self._snapshotting)
+            self._snapshotting = None
+        if self._monotonic() >= self._snapshot_due and shard.may_be_snapshot:
+            self._snapshot_due = self._monotonic() + self._snapshot_seconds
+            try:
+                copy = shard.snapshot()
+            except OutOfDeviceMemory as error:
+                self._snapshot_fails(error)
+            else:
+                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy)
+
+    def maintain(self) -> None:
+        """Do what waits for the disk; on a thread of its own, about each second."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.maintain()
+            while self._journal.truncate_before(self._truncate_before) and not self._stopping.wait(0.01):
+                pass
+        except StoreUnavailable as error:
+            self.counters["journal_failures"] += 1
+            if not self._maintenance_failed:
+                _LOG.error("a loss of power may take more than it should: %s", error)
+            self._maintenance_failed = True
+        else:
+            self._maintenance_failed = False
+
+    def stop(self) -> None:
+        """Commit what waits, and let go of the folder."""
+        self._stopping.set()
+        if self._maintainer.is_alive():
+            self._maintainer.join()
+        self._writer.shutdown(wait=True, cancel_futures=True)
+        if self._journal is not None:
+            self._retry_at = None
+            self._commit()
+            self._journal.close()
+            self._journal = None
+        self._folder.close()
+
+    def _write_snapshot(self, copy: Callable[[], ShardSnapshot]) -> int:
+        return self._folder.snapshots.write(stored_snapshot(copy(), self._settings))
+
+    def _commit(self) -> None:
+        may_try = self._retry_at is None or self._monotonic() >= self._retry_at
+        if self._journal is None or self._let_go_until or not self._waiting or not may_try:
+            self._bound_waiting()
+            return
+        try:
+            self._journal.append(self._waiting)
+        except StoreUnavailable as error:
+            self._fail(error)
+            self._bound_waiting()
+            return
+        self.counters["journal_ticks"] += len(self._waiting)
+        self.counters["journal_bytes"] += self._waiting_bytes
+        self.committed_tick = self._waiting[-1][0]
+        if self._retry_at is not None:
+            _LOG.warning("the journal is written again; %d ticks that waited are in it", len(self._waiting))
+        self._retry_at, self.message = None, ""
+        self._forget_waiting()
+
+    def _fail(self, error: StoreUnavailable) -> None:
+        self.counters["journal_failures"] += 1
+        if self._retry_at is None:
+            _LOG.error("the journal cannot be written, ticks go on from memory: %s", error)
+        self._retry_at = self._monotonic() + RETRY_SECONDS
+        self.message = f"not durable: {error}"
+
+    def _bound_waiting(self) -> None:
+        self.counters["journal_ticks_waiting"] = len(self._waiting)
+        if self._waiting_bytes <= MAX_WAITING_BYTES:
+            return
+        _LOG.error("%d ticks are let go; the journal goes on behind the next snapshot", len(self._waiting))
+        self.counters["journal_ticks_let_go"] += len(self._waiting)
+        self._let_go_until, self._snapshot_due = self._waiting[-1][0], self._monotonic()
+        self._forget_waiting()
+
+    def _forget_waiting(self) -> None:
+        self._waiting, self._waiting_bytes = [], 0
+        self.counters["journal_ticks_waiting"] = 0
+
+    def _take_over(self, tick: int, written: Future[int]) -> None:
+        try:
+            self.counters["snapshot_bytes"] = written.result()
+        except Exception as error:  # a defect of snapshots must not end the ticks, which the journal has
+            self._snapshot_fails(error)
+            return
+        self.counters["snapshots"] += 1
+        self._snapshot_failed = False
+        self._truncate_before = self._first_needed()
+        if 0 < self._let_go_until <= tick:
+            self._let_go_until = 0
+            self._commit()
+
+    def _snapshot_fails(self, error: Exception) -> None:
+        self.counters["snapshot_failures"] += 1
+        if not self._snapshot_failed:
+            known = isinstance(error, LiqscapeError)
+            _LOG.error("snapshots cannot be written: %s", error, exc_info=None if known else error)
+        self._snapshot_failed = True
+        if self._let_go_until:
+            self._snapshot_due = self._monotonic() + RETRY_SECONDS
+
+    def _first_needed(self) -> int:
+        """Return the first tick of the journal that leads from a snapshot to now."""
+        kept = self._folder.snapshots.ticks()
+        return kept[0] + 1 if kept else 0
+
+    def _maintain_until_stopped(self) -> None:
+        while not self._stopping.wait(self._maintain_seconds):
+            self.maintain()

@@ -1,0 +1,160 @@
+"""What one instrument says in a tick, gathered into its bar."""
+
+from __future__ import annotations
+
+from liqscape.axes import SymbolScale, last_minute_before, minute_of
+from liqscape.errors import ModelError
+from liqscape.events import QUANTITY_DECIMALS, Candle, MarkPrice, OpenInterest, Trade
+from liqscape.instruments import Instrument
+from liqscape.market.bars import Bar, PriceRange, TradedRows
+from liqscape.market.closed_tick import HeldSample, InstrumentCarry
+
+
+class BarBuilder:
+    """What one instrument has said in the present tick."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.scale: SymbolScale | None = None
+        self.rejected = 0
+        self._held: HeldSample | None = None
+        self._sends_marks = False
+        self._quantity_left = 0  # of trades, below a lot
+        self._watermark_ns = 0
+        self._reset()
+
+    @property
+    def carry(self) -> InstrumentCarry:
+        """Return what the next tick needs to know of those before it. Between ticks."""
+        return InstrumentCarry(
+            quantity_left=self._quantity_left,
+            sends_marks=self._sends_marks,
+            watermark_ns=self._watermark_ns,
+            rejected=self.rejected,
+            held=self._held,
+        )
+
+    @carry.setter
+    def carry(self, carry: InstrumentCarry) -> None:
+        self._quantity_left = carry.quantity_left
+        self._sends_marks = carry.sends_marks
+        self._watermark_ns = carry.watermark_ns
+        self.rejected = carry.rejected
+        self._held = carry.held
+
+    def _reset(self) -> None:
+        self._mark: PriceRange | None = None
+        self._candle: PriceRange | None = None
+        self._trades: PriceRange | None = None
+        self._first_minute: int | None = None
+        self._traded: TradedRows | None = None
+        self._traded_by_row: dict[int, int] = {}
+        self._sample: int | None = None
+        self._touched = False
+
+    def see_time(self, time_ns: int) -> None:
+        """Note that the instrument has said something."""
+        self._touched = True
+        self._watermark_ns = max(self._watermark_ns, time_ns)
+
+    def add_candle(self, candle: Candle) -> None:
+        self.see_time(candle.close_time_ns)
+        low, high = self._units(candle.low), self._units(candle.high)
+        self._candle = _extended(self._candle, self._units(candle.open), high, low, self._units(candle.close))
+        opened = minute_of(candle.open_time_ns)
+        self._first_minute = opened if self._first_minute is None else min(self._first_minute, opened)
+        scale = self._known_scale()
+        rows = TradedRows.evenly(self._lots(candle.quantity), scale.base_row(low), scale.base_row(high))
+        self._traded = rows if self._traded is None else self._traded.plus(rows)
+
+    def add_trade(self, trade: Trade) -> None:
+        self.see_time(trade.time_ns)
+        price = self._units(trade.price)
+        self._trades = _extended(self._trades, price, price, price, price)
+        row = self._known_scale().base_row(price)
+        self._traded_by_row[row] = self._traded_by_row.get(row, 0) + self._lots(trade.quantity)
+
+    def add_mark(self, mark: MarkPrice) -> None:
+        self.see_time(mark.time_ns)
+        price = self._units(mark.price)
+        self._mark = _extended(self._mark, price, price, price, price)
+        self._sends_marks = True
+
+    def add_open_interest(self, sample: OpenInterest) -> None:
+        self.see_time(sample.time_ns)
+        self._sample = sample.quantity
+
+    def close(self, begin_ns: int, end_ns: int, scale: SymbolScale | None) -> list[Bar]:
+        """Return the tick's bar, if anything was said, after any that was held back."""
+        if not self._touched:
+            return []
+        self.scale = scale
+        if scale is None:
+            if self._sample is not None:
+                self._held = HeldSample(end_ns, self._watermark_ns, self._sample)
+            self._reset()
+            return []
+        bars: list[Bar] = []
+        if self._held is not None:
+            held = self._held
+            bars.append(self._bar(last_minute_before(held.end_ns), held.end_ns, held.watermark_ns, held.quantity))
+            self._held = None
+        if self._traded_by_row:
+            rows = TradedRows.from_mapping(self._traded_by_row)
+            self._traded = rows if self._traded is None else self._traded.plus(rows)
+        first = self._first_minute if self._first_minute is not None else minute_of(begin_ns)
+        bars.append(self._bar(first, end_ns, self._watermark_ns, self._sample, self._trigger(), self._traded))
+        self._reset()
+        return bars
+
+    def _trigger(self) -> PriceRange | None:
+        """Return the path of the price that liquidates at this venue, as well as it is known."""
+        if self.instrument.trigger == "last":
+            return self._trades or self._candle
+        # A trade off the mark liquidates nobody: trades trigger only on a venue that has never sent a mark.
+        return self._mark or self._candle or (None if self._sends_marks else self._trades)
+
+    def _bar(
+        self,
+        first_minute: int,
+        end_ns: int,
+        watermark_ns: int,
+        sample: int | None,
+        trigger: PriceRange | None = None,
+        traded: TradedRows | None = None,
+    ) -> Bar:
+        return Bar(
+            instrument_id=self.instrument.instrument_id,
+            symbol=self.instrument.symbol,
+            first_minute=first_minute,
+            minute=last_minute_before(end_ns),
+            trigger=trigger,
+            traded=traded,
+            open_interest_lots=None if sample is None else sample // self._quantity_units_of_one(),
+            watermark_ns=watermark_ns,
+        )
+
+    def _units(self, price: int) -> int:
+        return self._known_scale().price_units(price, self.instrument.price_decimals)
+
+    def _lots(self, quantity: int) -> int:
+        """Return whole lots (contracts) of a quantity; the fraction left over is carried into the next one."""
+        lots, self._quantity_left = divmod(self._quantity_left + quantity, self._quantity_units_of_one())
+        return lots
+
+    def _quantity_units_of_one(self) -> int:
+        """Return the units of events in a lot, or in a contract of an inverse instrument."""
+        if self.instrument.is_inverse:
+            return int(10**QUANTITY_DECIMALS)
+        return int(10 ** (QUANTITY_DECIMALS - self._known_scale().lot_decimals))
+
+    def _known_scale(self) -> SymbolScale:
+        if self.scale is None:
+            raise ModelError(f"units of {self.instrument.symbol} are used before its first price")
+        return self.scale
+
+
+def _extended(known: PriceRange | None, opened: int, high: int, low: int, close: int) -> PriceRange:
+    if known is None:
+        return PriceRange(opened, high, low, close)
+    return PriceRange(known.open, max(known.high, high), min(known.low, low), close)

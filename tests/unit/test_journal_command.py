@@ -1,0 +1,172 @@
+"""The journal command says what is in a folder and what is wrong with it, and changes only what it is told to."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from liqscape.__main__ import main
+from liqscape.axes import MINUTE_NS
+from liqscape.config import ServeConfig, SourceConfig
+from liqscape.durability import keeper_of, open_data_folder
+from liqscape.errors import ConfigError
+from liqscape.feeds.source import SourceDescription
+from liqscape.model_file import ModelFile
+from tests.crash.small_market import INSTRUMENTS
+from tests.kept_shard import KeptShard, market_ticks
+
+LAST = 40
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with snapshots of ticks 9, 19 and 30, say, and a journal to tick 40."""
+    folder = tmp_path_factory.mktemp("made") / "data"
+    kept, ticks = KeptShard(folder, snapshot_seconds=10), market_ticks(LAST)
+    kept.folder.keep_settings({"made": "up"})
+    for second in range(LAST + 1):
+        kept.now = second
+        kept.take(ticks, second)
+        kept.let_snapshots_end()
+    kept.stop()
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "data"))
+
+
+def snapshots(folder: Path) -> list[Path]:
+    return sorted((folder / "snapshots").glob("*.snapshot"))
+
+
+def tick_of(snapshot: Path) -> int:
+    return int(snapshot.name.split("-")[1].split(".")[0])
+
+
+def break_tick(folder: Path, tick: int) -> None:
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as connection, connection:
+        connection.execute("UPDATE ticks SET crc = crc + 1 WHERE tick = ?", (tick,))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files if not p.name.endswith(("-shm", "-wal"))}
+
+
+def run(action: str, folder: Path, *more: str) -> int:
+    return main(["journal", action, "--data", str(folder), *more])
+
+
+def test_whole_folder_is_said_to_be_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(folder)
+
+    assert run("check", folder) == 0
+    assert run("repair", folder, "--dry-run") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    newest = tick_of(snapshots(folder)[-1])
+    assert [line.split("  ")[-1] for line in lines[:3]] == ["good"] * 3
+    assert lines[3].startswith("journal   1 to 40  ")
+    assert lines[3].endswith(f"after the newest good snapshot: {newest + 1} to 40")
+    assert lines[4:] == ["everything is as it was written", "nothing is damaged"]
+    assert contents(folder) == before
+
+
+def test_damage_is_named_and_repaired_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    *_, bad = snapshots(folder)
+    bad.write_bytes(bad.read_bytes()[:-1])
+    base = tick_of(snapshots(folder)[-2])
+    break_tick(folder, base + 5)
+    before = contents(folder)
+
+    assert run("check", folder) == 1
+    said = capsys.readouterr().out
+    assert f"DAMAGED: {bad}: its arrays are cut off" in said
+    assert f"tick {base + 5} fails its checksum" in said
+    assert run("repair", folder, "--dry-run") == 1
+    said = capsys.readouterr().out
+    assert f"snapshot of tick {tick_of(bad)} would be set aside" in said
+    assert f"journal would be set aside, ticks {base + 1} to {base + 4} would be kept" in said
+    assert contents(folder) == before
+
+    assert run("repair", folder) == 1
+
+    assert run("check", folder) == 0
+    assert bad.with_name(bad.name + ".bad").exists()
+    assert (folder / "journal.sqlite.bad").exists()
+    again = KeptShard(folder)
+    assert (again.shard.tick, again.keeper.counters["damaged_files"]) == (base + 4, 0)
+    again.stop()
+
+
+def test_damage_that_no_start_would_meet_is_told_as_such(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = tick_of(snapshots(folder)[-1])
+    break_tick(folder, 3)
+
+    assert run("check", folder) == 1
+
+    said = capsys.readouterr().out
+    assert f"tick 3 fails its checksum; nothing needs that tick while the snapshot of tick {base} is good" in said
+
+
+def test_missing_journal_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "journal.sqlite").unlink()
+
+    assert run("check", folder) == 1
+    assert "journal.sqlite is missing, and ticks up to 40 were committed to it" in capsys.readouterr().out
+
+
+def test_compaction_drops_what_no_snapshot_needs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    oldest = tick_of(snapshots(folder)[0])
+
+    assert run("compact", folder) == 0
+
+    assert f"dropped {oldest} ticks and 0 files" in capsys.readouterr().out
+    assert run("check", folder) == 0
+    assert f"journal   {oldest + 1} to 40" in capsys.readouterr().out
+
+
+def test_damaged_folder_is_not_compacted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    break_tick(folder, 40)
+
+    assert run("compact", folder) == 1
+    assert "repair it first" in capsys.readouterr().out
+
+
+def test_folder_that_does_not_exist_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", tmp_path / "none") == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_settings_of_a_folder_are_those_of_its_first_server(tmp_path: Path) -> None:
+    def start(seed: int, start_minute: int, mixes: dict[str, tuple[int, ...]] | None = None) -> int | None:
+        config = ServeConfig(source=SourceConfig(seed=seed), data=tmp_path)
+        folder, start_ns = open_data_folder(config)
+        assert folder is not None
+        # A simulation that goes on begins when it began; one that is new, now.
+        began = start_minute * MINUTE_NS if start_ns is None else start_ns
+        about = SourceDescription(
+            name="a simulation", instruments=INSTRUMENTS, tick_ms=1000, simulated=True, start_ns=began
+        )
+        try:
+            keeper_of(folder, config, about, ModelFile(inflow_mixes=mixes or {}), 4)
+        finally:
+            folder.close()
+        return start_ns
+
+    assert start(1, 1_000) is None
+    assert start(1, 2_000) == 1_000 * MINUTE_NS
+    with pytest.raises(ConfigError, match="other settings of seed; start with those, or with another folder"):
+        start(2, 2_000)
+    with pytest.raises(ConfigError, match="other settings of inflow_mixes;"):
+        start(1, 2_000, {INSTRUMENTS[0].instrument_id: (1_000_000,)})
+
+
+def test_server_without_a_folder_keeps_nothing() -> None:
+    assert open_data_folder(ServeConfig(source=SourceConfig())) == (None, None)
