@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "took": f"{seconds:.0f} s",
         }
         details = {"seed": options.seed, "kills": dict(found.kills), "committed": found.committed}
-        report.store("kills", "Is anything lost when an engine is killed?", figures, details)
+        report.store("engine_kills", "Is anything lost when an engine is killed?", figures, details)
     return 0
 
 

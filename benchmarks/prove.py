@@ -94,7 +94,7 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.fuzz_inputs"),
     ),
     Step(
-        "kills",
+        "engine_kills",
         "of 500 engines killed at random moments none has lost a committed tick, and all go on as one that lived",
         (PYTHON, "-m", "benchmarks.kill_engines"),
     ),
