@@ -112,7 +112,7 @@ async def test_channel_that_keyframes_do_not_mend_needs_a_new_stream_without_a_r
         await until(lambda: len(server.requests) == 2)
         await in_sync_with(stream, server)
 
-        assert len(rejected(server)) in (3, 4)  # the last one may go down with its stream
+        assert 1 <= len(rejected(server)) <= 4  # the last ones may go down with their stream
         assert rejected(server)[0].reason == stream_pb2.Reject.REASON_CHECKSUM_DIFFERS
         assert list(server.requests[1].resume) == []
         assert stream.totals.mending_failed == 1
