@@ -94,6 +94,12 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.fuzz_inputs"),
     ),
     Step(
+        "random_readers",
+        "of ten readers over sockets, in 50,000 ticks of 30 lives of an engine, none has held what was not emitted",
+        (PYTHON, "-m", "pytest", "tests/integration/test_random_readers.py", "-n", "0"),
+        {"LIQSCAPE_READER_TICKS": "5000", "LIQSCAPE_READER_SEEDS": "10"},
+    ),
+    Step(
         "engine_kills",
         "of 500 engines killed at random moments none has lost a committed tick, and all go on as one that lived",
         (PYTHON, "-m", "benchmarks.kill_engines"),
