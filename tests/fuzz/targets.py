@@ -134,6 +134,18 @@ class Frames:
             self._lines += ["new", "connecting"]
         is_golden = random.randrange(3) > 0
         data = self._rest.pop(0) if is_golden else message_bytes(random, stream_pb2.Frame, self._rest or self._frames)
+        return self._take(data, is_golden=is_golden)
+
+    def play(self, frames: Sequence[bytes]) -> None:
+        """Apply whole messages to a new client, and hold every conclusion against Node's."""
+        self._replicas = ReplicaSet(lambda: 0.0)
+        self._replicas.connecting()
+        self._lines += ["new", "connecting"]
+        for frame in frames:
+            self._take(frame, is_golden=True)
+        self.finish()
+
+    def _take(self, data: bytes, *, is_golden: bool) -> str:
         try:
             frame = stream_pb2.Frame.FromString(data)
         except ProtobufDecodeError:

@@ -58,12 +58,21 @@ function decodeCandles(candles, newestColumn) {
   return found;
 }
 
+/** Return what a channel is, of everything that its description says: the same text for the same channel. */
+function identity({ symbol, timeframe, rows, positions }) {
+  const tile = rows === undefined ? "" : String(rows.first >> 7n); // of 128 rows
+  const { venues = [], leverages = [], side = 0, leverageShares = [] } = positions ?? {};
+  const shares = leverageShares.map(({ leverage, sharePpm }) => [leverage, sharePpm]);
+  return JSON.stringify([symbol, timeframe, tile, venues, leverages, side === 1 || side === 2 ? side : 0, shares]);
+}
+
 /** One channel in one epoch. why: the reason that it is not in sync; empty where it is. */
 export class ChannelReplica {
   constructor(description) {
     this.channelId = description.channelId;
     this.symbol = description.symbol;
     this.timeframe = description.timeframe;
+    this.identity = identity(description);
     this.why = "no keyframe yet";
     this.generation = 0;
     this.tick = 0n;
@@ -225,7 +234,7 @@ export class StreamState {
       }
       const old = before.get(description.sourceId);
       let replica = old?.epoch === source.epoch ? old.channels.get(description.channelId) : undefined;
-      if (replica?.symbol !== description.symbol || replica?.timeframe !== description.timeframe) {
+      if (replica?.identity !== identity(description)) {
         replica = new ChannelReplica(description);
       } else if (!hello.resumed) {
         replica.why = "no keyframe since the last join";

@@ -5,12 +5,13 @@ A sample of what `python -m benchmarks.fuzz_inputs` runs a million of.
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +21,7 @@ from liqscape.v1 import stream_pb2
 from liqscape_client import decoding
 from liqscape_client.errors import DecodeError
 from tests.fuzz.inputs import BOMBS, payload, varint
-from tests.fuzz.targets import Answers, Frames, Payloads, Requests, Target, client_answer, tally
+from tests.fuzz.targets import WIRE, Answers, Frames, Payloads, Requests, Target, client_answer, tally
 from tests.node.packages import node_program, web_program
 
 MEMORY_FOR_OBJECTS: Final = 300_000
@@ -89,6 +90,38 @@ def test_inputs_are_read_alike_by_node(
     kind: Callable[[list[str]], Target], program: str, command: Callable[[str], list[str]]
 ) -> None:
     tally(kind(command(program)), Random(SEED + 1), SAMPLE)
+
+
+def hello_of(frame: bytes, **described: Any) -> bytes:
+    """Return a Hello whose last channel is described in another way."""
+    changed = stream_pb2.Frame.FromString(frame)
+    changed.hello.channels[-1].MergeFrom(stream_pb2.ChannelDescription(**described))
+    return changed.SerializeToString()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [node_program, web_program])
+def test_id_that_names_another_channel_is_another_channel(command: Callable[[str], list[str]]) -> None:
+    """An id that comes to mean a tile or other positions keeps nothing of what it meant before.
+
+    Seen to fail while the clients in JavaScript looked at symbol and timeframe alone.
+    """
+    steps = json.loads((WIRE / "stream.json").read_text("utf-8"))["steps"]
+    frames = [bytes.fromhex(step["frame"]) for step in steps]
+    described: list[dict[str, Any]] = [
+        {"positions": {"side": stream_pb2.PositionFilter.SIDE_LONG}},
+        {"positions": {"venues": ["binance"]}},
+        {"positions": {"leverages": [10, 25]}},
+        {"positions": {"leverage_shares": [{"leverage": 10, "share_ppm": 1_000_000}]}},
+        {"rows": {"first": -1, "last": 126}},
+        {"rows": {"first": 128, "last": 255}},
+        {"rows": {"first": 0, "last": 127}, "positions": {"venues": ["okx"]}},
+    ]
+
+    for fields in described:
+        Frames(command("frames.mjs")).play([*frames, hello_of(frames[0], **fields)])
+    # The same words once more are the same channel.
+    Frames(command("frames.mjs")).play([*frames, hello_of(frames[0])])
 
 
 def peak_bytes(read: Callable[[], object], *expected: type[Exception]) -> int:

@@ -1,6 +1,6 @@
 // What is held of one channel in one epoch, and whether it is the server's state. No sockets: chunks in, levels out.
 
-import { ChunkKind } from "../protocol/liqscape/v1/stream_pb.js";
+import { ChunkKind, PositionFilter_Side } from "../protocol/liqscape/v1/stream_pb.js";
 import { GridAxes, checkedColumn } from "./axes.js";
 import { BadPayload } from "./bad_payload.js";
 import { decodeCandles } from "./candles.js";
@@ -12,12 +12,35 @@ import { checksumOf, decodeDelta, decodeKeyframe } from "./decoding.js";
  * @typedef {"applied" | "repeat" | "waiting" | "gap" | "checksum" | "malformed"} Outcome
  */
 
+/**
+ * What a server says that a channel is; rows and positions are absent where it has all of them.
+ * @typedef {{channelId: number, symbol: string, timeframe: string,
+ *   rows?: import("../protocol/liqscape/v1/stream_pb.js").RowSpan | undefined,
+ *   positions?: import("../protocol/liqscape/v1/stream_pb.js").PositionFilter | undefined}} Description
+ */
+
+const TILE_BITS = 7n; // of 128 rows
+
+/**
+ * Return what a channel is as a text, the same for the same channel.
+ * @param {Description} description
+ */
+export function identityOf({ symbol, timeframe, rows, positions }) {
+  const tile = rows === undefined ? "" : String(rows.first >> TILE_BITS);
+  const { venues = [], leverages = [], side = 0, leverageShares = [] } = positions ?? {};
+  const knownSide = side === PositionFilter_Side.LONG || side === PositionFilter_Side.SHORT ? side : 0;
+  const shares = leverageShares.map(({ leverage, sharePpm }) => [leverage, sharePpm]);
+  return JSON.stringify([symbol, timeframe, tile, venues, leverages, knownSide, shares]);
+}
+
 export class ChannelReplica {
-  /** @param {{channelId: number, symbol: string, timeframe: string}} description */
+  /** @param {Description} description */
   constructor(description) {
     this.channelId = description.channelId;
     this.symbol = description.symbol;
     this.timeframe = description.timeframe;
+    /** See identityOf. */
+    this.identity = identityOf(description);
     /** Why it is not in sync; empty where it is. */
     this.why = "no keyframe yet";
     this.generation = 0;

@@ -2,7 +2,7 @@
 // sections 2 to 4 and 10. No sockets and no clock: frames in, state out.
 
 import { ChunkKind, Lagged_Reason } from "../protocol/liqscape/v1/stream_pb.js";
-import { ChannelReplica } from "./channel_replica.js";
+import { ChannelReplica, identityOf } from "./channel_replica.js";
 import { MarketState } from "./market_state.js";
 
 const DEFAULT_HEARTBEAT_MS = 1000;
@@ -160,7 +160,7 @@ export class StreamState {
       if (source === undefined) continue;
       const old = before.get(description.sourceId);
       let replica = old?.epoch === source.epoch ? old.channels.get(description.channelId) : undefined;
-      if (replica === undefined || !isOf(replica, description)) replica = new ChannelReplica(description);
+      if (replica === undefined || replica.identity !== identityOf(description)) replica = new ChannelReplica(description);
       else if (!hello.resumed) replica.why = "no keyframe since the last join";
       source.channels.set(description.channelId, replica);
     }
@@ -290,14 +290,6 @@ export class StreamState {
     source.tick = undefined;
     effect.fatal ||= "the engine has started anew";
   }
-}
-
-/**
- * @param {ChannelReplica} replica
- * @param {ChannelDescription} description
- */
-function isOf(replica, description) {
-  return replica.symbol === description.symbol && replica.timeframe === description.timeframe;
 }
 
 /**
