@@ -1,14 +1,15 @@
 """Whatever happens to a file, a restart gives what was there or says what is missing, and never another state.
 
 Seen to fail when broken on purpose, one at a time: in sqlite_store.py the checksum of a tick not looked at, the head
-not looked at; in snapshot_file.py the checksum of an array not looked at; in recovery.py the ticks after a damaged one
-taken all the same.
+not looked at; in snapshot_file.py the checksum of an array not looked at.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -127,6 +128,16 @@ def test_damaged_file_is_found_or_harmless(
     if said:
         assert damaged_files(folder) == 0, f"{what}: found again, though it was set aside"
     shutil.rmtree(folder)
+
+
+def test_tick_that_is_not_what_was_committed_is_found(originals: dict[str, Original], tmp_path: Path) -> None:
+    folder, wrong = tmp_path / "data", TICKS - 3
+    shutil.copytree(originals["whole"].folder, folder)
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as journal, journal:
+        (other,) = journal.execute("SELECT body FROM ticks WHERE tick = ?", (wrong + 1,)).fetchone()
+        journal.execute("UPDATE ticks SET body = ? WHERE tick = ?", (other, wrong))  # it can be read like any
+
+    assert judge(originals["whole"], folder, "the body of another tick") is True
 
 
 @pytest.mark.parametrize(
