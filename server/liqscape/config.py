@@ -189,13 +189,7 @@ def parse_drain(text: str) -> float:
     Raises:
         ConfigError: it is not.
     """
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 3600:
-        raise ConfigError(f"drain {text!r} is invalid; use seconds from 0 to 3600")
-    return seconds
+    return _seconds("drain", text, 0, 3600)
 
 
 def parse_snapshot_seconds(text: str) -> float:
@@ -204,12 +198,16 @@ def parse_snapshot_seconds(text: str) -> float:
     Raises:
         ConfigError: it is not.
     """
+    return _seconds("snapshot-seconds", text, 1, 86_400)
+
+
+def _seconds(flag: str, text: str, least: int, most: int) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 1 <= seconds <= 86_400:
-        raise ConfigError(f"snapshot seconds {text!r} are invalid; use 1 to 86400")
+    if not least <= seconds <= most:
+        raise ConfigError(f"{flag} {text!r} is invalid; use seconds from {least} to {most}")
     return seconds
 
 

@@ -17,8 +17,6 @@ from grpc_health.v1 import health_pb2
 
 from liqscape.api.grpc_service import serve_grpc
 from liqscape.api.limits import ADDRESS_LIMITS, DEFAULT_LIMITS, CallerLimits, ServiceLimits
-from liqscape.api.token_file import changing_tokens, read_tokens
-from liqscape.api.tokens import TokenList, check_limits
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
@@ -30,6 +28,7 @@ from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client import Client, NotAllowed, ServerError, Tls, Unreachable
 from tests.certificates import Authority
 from tests.fake_engine import FakeEngine, FakeQueries
+from tests.token_files import add_token, revoke_token
 
 SUBSCRIBE = "/liqscape.v1.StreamService/Subscribe"
 SESSION = "/liqscape.v1.StreamService/Session"
@@ -49,17 +48,10 @@ class Secured:
     tokens: Path
 
     def add(self, name: str, *scopes: str, expires_in_s: int | None = None, **limits: int) -> str:
-        with changing_tokens(self.tokens) as write:
-            known = read_tokens(self.tokens) if self.tokens.exists() else TokenList.empty()
-            known, text = known.added(
-                name, scopes, now_unix_s=time.time(), expires_in_s=expires_in_s, limits=check_limits(dict(limits))
-            )
-            write(known)
-        return text
+        return add_token(self.tokens, name, *scopes, expires_in_s=expires_in_s, **limits)
 
     def revoke(self, name: str) -> None:
-        with changing_tokens(self.tokens) as write:
-            write(read_tokens(self.tokens).revoked(name))
+        revoke_token(self.tokens, name)
 
 
 @contextlib.asynccontextmanager

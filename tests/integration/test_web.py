@@ -9,7 +9,6 @@ import asyncio
 import base64
 import contextlib
 import ssl
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +23,6 @@ from liqscape.api.grpc_service import RunningGrpcServer, serve_grpc
 from liqscape.api.health import PublicHealth
 from liqscape.api.http_door import DoorLimits
 from liqscape.api.tls import HttpTls
-from liqscape.api.token_file import changing_tokens, read_tokens
-from liqscape.api.tokens import TokenList, check_limits
 from liqscape.api.web_assets import WebAssets
 from liqscape.api.web_service import serving_web
 from liqscape.broadcast.encoder import StreamEncoder
@@ -36,6 +33,7 @@ from liqscape.errors import ConfigError, NotReady
 from liqscape.v1 import stream_pb2
 from tests.certificates import Authority
 from tests.fake_engine import FakeEngine, FakeQueries, grid_answer, map_answer
+from tests.token_files import add_token, revoke_token
 from tests.wire_decoder import Replica
 
 Request = stream_pb2.SessionRequest
@@ -67,17 +65,10 @@ class Web:
         return self.http.ws_connect(f"{self.url}v1/stream{query}", protocols=PROTOCOLS, **options)
 
     def add(self, name: str, *scopes: str, **limits: int) -> str:
-        with changing_tokens(self.tokens) as write:
-            known = read_tokens(self.tokens) if self.tokens.exists() else TokenList.empty()
-            known, text = known.added(
-                name, scopes, now_unix_s=time.time(), expires_in_s=None, limits=check_limits(dict(limits))
-            )
-            write(known)
-        return text
+        return add_token(self.tokens, name, *scopes, **limits)
 
     def revoke(self, name: str) -> None:
-        with changing_tokens(self.tokens) as write:
-            write(read_tokens(self.tokens).revoked(name))
+        revoke_token(self.tokens, name)
 
 
 @contextlib.asynccontextmanager
