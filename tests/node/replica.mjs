@@ -232,9 +232,14 @@ export class StreamState {
         effect.broken ||= `channel ${description.channelId} of the unknown source ${description.sourceId}`;
         continue;
       }
+      const name = identity(description);
+      if (source.channels.has(description.channelId) || this.channels().some((channel) => channel.identity === name)) {
+        effect.broken ||= `channel ${description.channelId} is named twice`;
+        continue;
+      }
       const old = before.get(description.sourceId);
       let replica = old?.epoch === source.epoch ? old.channels.get(description.channelId) : undefined;
-      if (replica?.identity !== identity(description)) {
+      if (replica?.identity !== name) {
         replica = new ChannelReplica(description);
       } else if (!hello.resumed) {
         replica.why = "no keyframe since the last join";

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from liqscape.v1 import stream_pb2
 from liqscape_client import decoding
 from liqscape_client.errors import DecodeError
+from liqscape_client.replica_set import ReplicaSet
 from tests.fuzz.inputs import BOMBS, payload, varint
 from tests.fuzz.targets import WIRE, Answers, Frames, Payloads, Requests, Target, client_answer, tally
 from tests.node.packages import node_program, web_program
@@ -97,6 +98,27 @@ def hello_of(frame: bytes, **described: Any) -> bytes:
     changed = stream_pb2.Frame.FromString(frame)
     changed.hello.channels[-1].MergeFrom(stream_pb2.ChannelDescription(**described))
     return changed.SerializeToString()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [node_program, web_program])
+def test_channels_named_twice_are_no_stream(command: Callable[[str], list[str]]) -> None:
+    """Two ids of one channel, or one id of two: every client says that the stream is broken.
+
+    Seen to fail while each made of it what it liked.
+    """
+    steps = json.loads((WIRE / "stream.json").read_text("utf-8"))["steps"]
+    first = bytes.fromhex(steps[0]["frame"])
+    one, _ = stream_pb2.Frame.FromString(first).hello.channels
+    for fields in ({"channel_id": one.channel_id}, {"timeframe": one.timeframe}):
+        replicas = ReplicaSet(lambda: 0.0)
+        replicas.connecting()
+
+        effect = replicas.apply(stream_pb2.Frame.FromString(hello_of(first, **fields)))
+
+        assert "is named twice" in (effect.fatal or "")
+        assert replicas.channels() == ((one.symbol, one.timeframe),)
+        Frames(command("frames.mjs")).play([hello_of(first, **fields)])
 
 
 @pytest.mark.slow

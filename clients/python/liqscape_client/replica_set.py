@@ -236,11 +236,10 @@ class ReplicaSet:
         for source in self._sources.values():
             source.replicas = {}
         for channel in hello.channels:
-            if channel.source_id not in held:
-                effect.fatal = f"channel {channel.channel_id} names the unknown source {channel.source_id!r}"
+            described = _replica_of(channel)
+            if not self._may_take(channel, described, effect):
                 continue
             replica = held[channel.source_id].get(channel.channel_id)
-            described = _replica_of(channel)
             if replica is None or replica.key != described.key:
                 replica = described
             elif not hello.resumed:
@@ -330,16 +329,27 @@ class ReplicaSet:
         starting = {(channel.source_id, channel.channel_id) for channel in changed.starting}
         for channel in (*changed.continuing, *changed.starting):
             key = (channel.source_id, channel.channel_id)
-            if channel.source_id not in held:
-                effect.fatal = f"channel {channel.channel_id} names the unknown source {channel.source_id!r}"
+            described = _replica_of(channel)
+            if not self._may_take(channel, described, effect):
                 continue
             replica = held[channel.source_id].get(channel.channel_id)
             if replica is None or key in starting:
-                replica = _replica_of(channel)
+                replica = described
             if key not in starting and channel.channel_id not in held[channel.source_id]:
                 effect.damage[key] = Damage(Outcome.WAITING, replica.reason)
             self._sources[channel.source_id].replicas[channel.channel_id] = replica
             self._replicas[replica.key] = replica
+
+    def _may_take(self, channel: stream_pb2.ChannelDescription, described: Replica, effect: FrameEffect) -> bool:
+        """Return whether a description makes sense beside those before it; else the stream is of no use."""
+        source = self._sources.get(channel.source_id)
+        if source is None:
+            effect.fatal = f"channel {channel.channel_id} names the unknown source {channel.source_id!r}"
+        elif channel.channel_id in source.replicas or described.key in self._replicas:
+            effect.fatal = f"channel {channel.channel_id}, {described.name}, is named twice"
+        else:
+            return True
+        return False
 
     def _move(self, source: _Source, tick: int) -> None:
         """Move the resume point. Only forward: a fragment of a join may be older than what is held."""

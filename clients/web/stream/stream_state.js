@@ -190,12 +190,23 @@ export class StreamState {
   }
 
   /**
+   * Return the source of a channel; undefined where the description makes no sense beside those before it.
    * @param {ChannelDescription} description
    * @param {FrameEffect} effect
    */
-  #sourceOf({ channelId, sourceId }, effect) {
+  #sourceOf(description, effect) {
+    const { channelId, sourceId } = description;
     const source = this.sources.get(sourceId);
-    if (source === undefined) effect.fatal ||= `channel ${channelId} of the unknown source ${sourceId}`;
+    if (source === undefined) {
+      effect.fatal ||= `channel ${channelId} of the unknown source ${sourceId}`;
+      return undefined;
+    }
+    const identity = identityOf(description);
+    const taken = [...this.sources.values()].flatMap(({ channels }) => [...channels.values()]);
+    if (source.channels.has(channelId) || taken.some((replica) => replica.identity === identity)) {
+      effect.fatal ||= `channel ${channelId} is named twice`;
+      return undefined;
+    }
     return source;
   }
 
