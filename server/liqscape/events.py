@@ -84,15 +84,32 @@ class Funding:
     interval_hours: int
 
 
+class PrintPrice(enum.Enum):
+    """What the price of a printed liquidation is."""
+
+    FILL = "fill"
+    """What was paid."""
+    BANKRUPTCY = "bankruptcy"
+    """Where the margin of the position is gone; the fill may be elsewhere."""
+    ORDER = "order"
+    """The limit of the venue's closing order."""
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Liquidation:
-    """A printed forced close. position_side is the side of the position closed."""
+    """A printed forced close. position_side is the side of the position closed.
+
+    complete: the venue prints all of them; else a sample, and nothing can be concluded from one that is missing.
+    """
 
     instrument_id: str
     time_ns: int
     price: int
     quantity: int
     position_side: PositionSide
+    price_kind: PrintPrice = PrintPrice.FILL
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class Instrument:
         contract_value: quote that one contract is worth; of inverse contracts alone.
         ladder_step: maintenance tiers by which a partial liquidation brings a position down; 0: closed at once.
         tier_unit: what the bounds of the margin table count: quote, base or contracts.
+        contract_size: base coins in one contract of a linear instrument, as the venue counts orders; 1 where it counts
+            coins. Of an inverse one: contracts in one of what it counts orders in.
     """
 
     venue: str
@@ -68,6 +70,7 @@ class Instrument:
     contract_value: Fraction | None = None
     ladder_step: int = 0
     tier_unit: str = "quote"
+    contract_size: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         """Refuse a contract the model cannot count.
@@ -153,6 +156,7 @@ def _read_table(table: dict[str, Any]) -> list[Instrument]:
             contract_value=Fraction(row["contract_value"]) if "contract_value" in row else None,
             ladder_step=table["ladder_step"],
             tier_unit=row.get("tier_unit", "quote"),
+            contract_size=Fraction(row.get("contract_size", 1)),
         )
         for row in table["instruments"]
     ]
