@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import orjson
 
@@ -20,6 +20,9 @@ from liqscape.errors import LiqscapeError
 from liqscape.events import Event
 from liqscape.feeds.venues.numbers import UnreadableNumber
 from liqscape.instruments import Instrument
+
+if TYPE_CHECKING:  # it knows this file
+    from liqscape.feeds.venues.history import VenueHistory
 
 MAX_MESSAGE_BYTES: Final = 8 << 20
 """Of one message, unpacked. The largest real one, a venue's whole list of instruments, is 700 KB."""
@@ -281,6 +284,7 @@ class Venue:
         dialect: makes one for the listings wanted.
         liquidations: how much of them it prints.
         provenance: recorded, if its parser is tested against real recordings, else documented.
+        history: makes the VenueHistory of a listing; None: the venue keeps no past that it shows.
         regions: where it is known to refuse connections, in words; empty: nowhere.
     """
 
@@ -290,6 +294,7 @@ class Venue:
     dialect: Callable[[Sequence[Listing]], Dialect]
     liquidations: Completeness
     provenance: str
+    history: Callable[[Listing], VenueHistory] | None = None
     regions: str = ""
 
 
