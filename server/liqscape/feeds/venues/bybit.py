@@ -169,7 +169,7 @@ class BybitDialect:
                 OpenInterest(scale.instrument_id, time_ns, scale.open_interest(said["openInterest"], SIDES))
             )
         if said.get("fundingIntervalHour"):
-            self._hours[name] = max(1, floored(said["fundingIntervalHour"], 0))
+            self._hours[name] = min(max(1, floored(said["fundingIntervalHour"], 0)), 24)
         if rate:  # contracts with a date pay none
             into.events.append(
                 Funding(scale.instrument_id, time_ns, rate_ppb(rate), self._hours.get(name, FUNDING_HOURS))

@@ -14,7 +14,7 @@ import orjson
 from liqscape.events import OpenInterest
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.scale import MINUTE_NS, from_ms, paid_fundings, put_ascending, rate_ppb, scale_of
+from liqscape.feeds.venues.scale import MINUTE_NS, add_fundings, from_ms, put_ascending, rate_ppb, scale_of
 
 REST: Final = "https://api.bybit.com/v5/market"
 
@@ -58,13 +58,13 @@ class BybitHistory:
         if series.channel is Channel.OPEN_INTEREST:
             read_rows(rows, lambda row: self._open_interest(row, into), into)
         elif series.channel is Channel.FUNDING:
-            paid: list[tuple[int, int]] = []
-            read_rows(
+            add_fundings(
                 rows,
-                lambda row: paid.append((from_ms(row["fundingRateTimestamp"]), rate_ppb(row["fundingRate"]))),
+                lambda row: (from_ms(row["fundingRateTimestamp"]), rate_ppb(row["fundingRate"])),
+                self._scale,
+                FUNDING_HOURS,
                 into,
             )
-            into.events += paid_fundings(self._scale.instrument_id, sorted(paid), FUNDING_HOURS)
         else:
             now_ns = from_ms(said["time"])
             read_rows(rows, lambda row: self._candle(row, series, now_ns, into), into)

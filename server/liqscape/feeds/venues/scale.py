@@ -6,15 +6,15 @@ times are of this century, candles are not crossed. Nothing here knows a venue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from liqscape.events import Candle, Event, Funding
-from liqscape.feeds.venues.dialect import Listing, Reading, Unreadable
+from liqscape.feeds.venues.dialect import Listing, Reading, Unreadable, read_rows
 from liqscape.feeds.venues.numbers import QUANTITY_UNIT, as_fraction, exact, exact_quantity, floored, floored_quantity
 
 SECOND_NS: Final = 1_000_000_000
@@ -46,11 +46,13 @@ class Scale:
         instrument_id: for events.
         decimals: of a price.
         unit: as Listing.unit.
+        is_inverse: whether events count contracts.
     """
 
     instrument_id: str
     decimals: int
     unit: Fraction
+    is_inverse: bool
 
     def price(self, value: object) -> int:
         """Return the price of a trade, which is a whole number of ticks.
@@ -87,6 +89,17 @@ class Scale:
             raise Unreadable("absurd open interest", value)
         return units
 
+    def open_interest_in_coins(self, coins: object, counted: object) -> int:
+        """Return open interest told twice, in coins and as the venue counts trades.
+
+        Raises:
+            Unreadable: they tell another contract size than the listing's: then every trade is read wrongly too.
+        """
+        by_coins, by_count = floored_quantity(coins, Fraction(1)), self.open_interest(counted)
+        if abs(by_coins - by_count) * _SIZE_TOLERANCE > max(by_coins, by_count):
+            raise Unreadable("another contract size", f"{counted} counted, {coins} coins, {self.unit} believed")
+        return by_coins
+
     def candle(self, open_ns: int, step_ns: int, prices: Sequence[object], quantity: object) -> Candle:
         """Return a candle; quantity 0 is one of a mark price, or of a quiet minute.
 
@@ -109,9 +122,7 @@ class Scales:
     """The listings wanted, by the venue's names."""
 
     def __init__(self, listings: Iterable[Listing]) -> None:
-        self._scales = {
-            each.name: Scale(each.instrument_id, each.instrument.price_decimals, each.unit) for each in listings
-        }
+        self._scales = {each.name: scale_of(each) for each in listings}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,7 +145,8 @@ class Scales:
 
 def scale_of(listing: Listing) -> Scale:
     """Return the scale of one listing."""
-    return Scale(listing.instrument_id, listing.instrument.price_decimals, listing.unit)
+    instrument = listing.instrument
+    return Scale(listing.instrument_id, instrument.price_decimals, listing.unit, instrument.is_inverse)
 
 
 def from_ms(value: object) -> int:
@@ -186,6 +198,23 @@ def paid_fundings(instrument_id: str, paid: Sequence[tuple[int, int]], usual_hou
     ]
 
 
+def add_fundings(
+    rows: Sequence[Any], read: Callable[[Any], tuple[int, int]], scale: Scale, usual_hours: int, into: Reading
+) -> None:
+    """Read rows of a page of paid funding, in any order.
+
+    Args:
+        rows: of the page.
+        read: time of the payment and rate in ppb, of a row.
+        scale: of the instrument.
+        usual_hours: see paid_fundings.
+        into: where they are put.
+    """
+    paid: list[tuple[int, int]] = []
+    read_rows(rows, lambda row: paid.append(read(row)), into)
+    into.events += paid_fundings(scale.instrument_id, sorted(paid), usual_hours)
+
+
 def put_ascending(into: Reading, first: int) -> None:
     """Sort the events from an index on by time: a page that came newest first."""
     into.events[first:] = sorted(into.events[first:], key=_time_of)
@@ -222,3 +251,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _TIME_DIGITS: Final = 20
+
+_SIZE_TOLERANCE: Final = 50
+"""Two counts may be of two moments: they have been seen to differ by 0.01 %. Wrong sizes are wrong tenfold."""
