@@ -9,7 +9,6 @@ after the subscription replays recent orders and is dropped.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
@@ -37,6 +36,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.okx_history import OkxHistory
 from liqscape.feeds.venues.okx_v3 import OkxV3
+from liqscape.feeds.venues.repeats import Repeats
 from liqscape.feeds.venues.scale import HOUR_NS, Scale, Scales, from_ms, rate_ppb
 
 REST: Final = "https://www.okx.com/api/v5"
@@ -46,9 +46,6 @@ NAMES_PER_CONNECTION: Final = 80
 
 ARGUMENTS_PER_MESSAGE: Final = 100
 """Of 60 bytes each; the venue takes 64 KB."""
-
-REMEMBERED_PRINTS: Final = 4096
-"""Liquidations that a repeated one is known by: an hour at one a second."""
 
 FUNDING_HOURS: Final = 8
 """Between payments, where the message does not tell the next but one."""
@@ -64,8 +61,7 @@ class OkxDialect:
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = Scales(listings)
         self._awaits_replay = False
-        self._seen: set[tuple[Any, ...]] = set()
-        self._order: deque[tuple[Any, ...]] = deque()
+        self._repeats = Repeats()
         self._old = OkxV3(self._scales)
         self._rows: Mapping[str, Callable[[Any, int, Reading], None]] = {
             "trades": self._trade,
@@ -202,15 +198,10 @@ class OkxDialect:
         if scale is None:
             return
         event = _closed(row, scale)
-        key = (event.instrument_id, event.time_ns, event.quantity, event.price, event.position_side)
-        if key in self._seen:
+        if self._repeats.is_new(event):
+            into.events.append(event)
+        else:
             into.ignored["repeated liquidation"] += 1
-            return
-        self._seen.add(key)
-        self._order.append(key)
-        if len(self._order) > REMEMBERED_PRINTS:
-            self._seen.discard(self._order.popleft())
-        into.events.append(event)
 
     def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
         """Read public/instruments."""
