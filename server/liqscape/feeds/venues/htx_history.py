@@ -1,0 +1,96 @@
+"""What HTX tells of the past: candles, and the latest 200 hours of open interest.
+
+Volumes of candles count both sides, as trades do (see htx.py), and are halved. Candles of the mark price and paid
+funding are asked for by number, not by time, and are not taken; open interest is as well, and its one page is told
+whatever span is asked for. Its stamp is taken as the instant (UNVERIFIED). The answer's ts settles what is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from liqscape.events import OpenInterest
+from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, read_rows
+from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.scale import (
+    HOUR_NS,
+    MINUTE_NS,
+    SECOND_NS,
+    from_ms,
+    from_seconds,
+    put_ascending,
+    scale_of,
+)
+
+REST: Final = "https://api.hbdm.com"
+
+SIDES: Final = 2
+
+OPEN_INTEREST_ROWS: Final = 200
+"""What the venue keeps of each period."""
+
+
+class HtxHistory:
+    """See VenueHistory.
+
+    Args:
+        listing: of the kind.
+        kind: linear-swap or swap.
+    """
+
+    def __init__(self, listing: Listing, kind: str) -> None:
+        self._scale = scale_of(listing)
+        self._traded = replace(self._scale, unit=self._scale.unit / SIDES)
+        self._asked = {"contract_code": listing.name}
+        self._kind = kind
+        self.series: Sequence[PastSeries] = SERIES
+        self.budgets: Sequence[Budget] = (Budget("history", 60, 3.0),)
+
+    def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
+        """Return the request for a page."""
+        if series.channel is Channel.OPEN_INTEREST:
+            asked = {"period": "60min", "amount_type": "1", "size": str(OPEN_INTEREST_ROWS)}
+            return Request(f"{REST}/{self._kind}-api/v1/swap_his_open_interest", self._asked | asked)
+        span = {"from": str(from_ns // SECOND_NS), "to": str((until_ns - 1) // SECOND_NS)}
+        return Request(f"{REST}/{self._kind}-ex/market/history/kline", self._asked | {"period": "1min"} | span)
+
+    def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:
+        """Read a page."""
+        said, first = orjson.loads(body), len(into.events)
+        if said["status"] != "ok":
+            into.refused.append(str(said))
+            return
+        if series.channel is Channel.OPEN_INTEREST:
+            read_rows(said["data"]["tick"], lambda row: self._open_interest(row, into), into)
+        else:
+            now_ns = from_ms(said["ts"])
+            read_rows(said["data"], lambda row: self._candle(row, series, now_ns, into), into)
+        put_ascending(into, first)
+
+    def _open_interest(self, row: dict[str, Any], into: Reading) -> None:
+        quantity = self._scale.open_interest(row["volume"])
+        into.events.append(OpenInterest(self._scale.instrument_id, from_ms(row["ts"]), quantity))
+
+    def _candle(self, row: dict[str, Any], series: PastSeries, now_ns: int, into: Reading) -> None:
+        open_ns = from_seconds(row["id"])
+        if open_ns + series.step_ns > now_ns:
+            into.ignored["unfinished candle"] += 1
+            return
+        prices = (row["open"], row["high"], row["low"], row["close"])
+        into.events.append(self._traded.candle(open_ns, series.step_ns, prices, row["vol"]))
+
+
+SERIES: Final = (
+    PastSeries(name="candles 1m", channel=Channel.TRADES, step_ns=MINUTE_NS, page=2000),
+    PastSeries(
+        name="open interest 1h",
+        channel=Channel.OPEN_INTEREST,
+        step_ns=HOUR_NS,
+        page=OPEN_INTEREST_ROWS,
+        depth_ns=OPEN_INTEREST_ROWS * HOUR_NS,
+    ),
+)
