@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from random import Random
+from typing import Any, Final
 
 import orjson
 from hypothesis import strategies as st
@@ -40,9 +41,18 @@ HOSTILE: Sequence[object] = (
 )
 
 
-def mutations(messages: Sequence[object]) -> st.SearchStrategy[bytes]:
-    """Return a strategy of the messages with parts replaced, dropped, doubled or cut, or with bytes changed."""
-    return st.builds(_mutated, st.sampled_from(list(messages)), st.randoms(use_true_random=False))
+MESSAGES: Final = 40
+"""Mutated messages in an example: enough that in fifty of them every part meets every hostile value."""
+
+
+def mutations(messages: Sequence[object]) -> st.SearchStrategy[list[bytes]]:
+    """Return a strategy of lists of the messages with parts replaced or dropped, or with bytes changed or cut."""
+
+    def mutated(seed: int) -> list[bytes]:
+        random = Random(seed)
+        return [_mutated(random.choice(messages), random) for _ in range(MESSAGES)]
+
+    return st.integers(0, 2**32).map(mutated)
 
 
 def check_hostile(make: Callable[[], Dialect], sent: Sequence[bytes]) -> None:
@@ -74,7 +84,7 @@ def check_event(event: Event) -> None:
         assert abs(event.rate_ppb) <= 10**9
 
 
-def _mutated(message: Any, random: Any) -> bytes:
+def _mutated(message: Any, random: Random) -> bytes:
     if isinstance(message, bytes):
         message = orjson.loads(message)
     kind = random.randrange(5)
@@ -89,7 +99,7 @@ def _mutated(message: Any, random: Any) -> bytes:
     return orjson.dumps(changed)
 
 
-def _changed(value: Any, random: Any) -> Any:
+def _changed(value: Any, random: Random) -> Any:
     """Return JSON with one part of it changed, at a depth left to chance."""
     if isinstance(value, dict) and value and random.random() < 0.9:
         key = random.choice(sorted(value))
