@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Liquidation, PositionSide, PrintPrice, Trade
+from liqscape.events import Liquidation, PositionSide, PrintPrice
 from liqscape.feeds.venues.bitget_history import BitgetHistory
 from liqscape.feeds.venues.bitget_v1 import TAKER, BitgetV1, add_ticker
 from liqscape.feeds.venues.dialect import (
@@ -37,7 +37,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.repeats import Repeats
-from liqscape.feeds.venues.scale import Scales, from_ms
+from liqscape.feeds.venues.wanted import Wanted, from_ms, quantity_of_worth
 
 REST: Final = "https://api.bitget.com/api/v2/mix/market"
 
@@ -56,7 +56,7 @@ class BitgetDialect:
     """
 
     def __init__(self, listings: Sequence[Listing]) -> None:
-        self._scales = Scales(listings)
+        self._scales = Wanted(listings)
         self._repeats = Repeats()
         self._old = BitgetV1(self._scales)
         self._products = sorted({product_of(name) for name in self._scales.names})
@@ -142,9 +142,7 @@ class BitgetDialect:
             time_ms, price, size, side = row["T"], row["p"], row["v"], row["S"]
         else:  # v2
             time_ms, price, size, side = row["ts"], row["price"], row["size"], row["side"]
-        into.events.append(
-            Trade(scale.instrument_id, from_ms(time_ms), scale.price(price), scale.quantity(size), TAKER[side])
-        )
+        scale.trade(into, from_ms(time_ms), price, size, TAKER[side])
 
     def _ticker(self, name: str, row: dict[str, Any], time_ms: object, into: Reading) -> None:
         scale = self._scales.find(name, into)
@@ -161,7 +159,7 @@ class BitgetDialect:
             scale.instrument_id,
             from_ms(row["ts"]),
             scale.floored_price(row["price"]),
-            scale.quantity_of_quote(row["amount"], row["price"]),
+            quantity_of_worth(row["amount"], row["price"]),
             _CLOSED[row["side"]],
             PrintPrice.UNKNOWN,
             complete=False,

@@ -13,7 +13,8 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.scale import DAY_NS, MINUTE_NS, from_ms, put_ascending, scale_of
+from liqscape.feeds.venues.scale import Scale
+from liqscape.feeds.venues.wanted import DAY_NS, MINUTE_NS, from_ms, put_ascending
 
 REST: Final = "https://api.bitget.com/api/v2/mix/market"
 
@@ -27,7 +28,7 @@ class BitgetHistory:
     """
 
     def __init__(self, listing: Listing, product: str) -> None:
-        self._scale = scale_of(listing)
+        self._scale = Scale(listing)
         self._asked = {"symbol": listing.name, "productType": product, "granularity": "1m"}
         self.series: Sequence[PastSeries] = SERIES
         self.budgets: Sequence[Budget] = (Budget("history", 10, 1.0),)
@@ -56,7 +57,7 @@ class BitgetHistory:
             into.ignored["unfinished candle"] += 1
             return
         volume = 0 if series.channel is Channel.MARK else row[5]
-        into.events.append(self._scale.candle(open_ns, series.step_ns, row[1:5], volume))
+        self._scale.candle(into, open_ns, series.step_ns, row[1:5], volume)
 
 
 SERIES: Final = (

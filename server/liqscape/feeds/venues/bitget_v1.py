@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from liqscape.events import Funding, MarkPrice, OpenInterest, TakerSide, Trade
+from liqscape.events import TakerSide
 from liqscape.feeds.venues.dialect import Reading, Unreadable, read_rows
-from liqscape.feeds.venues.scale import Scale, Scales, from_ms, rate_ppb
+from liqscape.feeds.venues.scale import Scale
+from liqscape.feeds.venues.wanted import Wanted, from_ms
 
 FUNDING_HOURS: Final = 8
 """Between payments: no ticker says; that of every large pair."""
@@ -24,7 +25,7 @@ class BitgetV1:
         scales: of the listings wanted.
     """
 
-    def __init__(self, scales: Scales) -> None:
+    def __init__(self, scales: Wanted) -> None:
         self._scales = scales
 
     def read(self, channel: str, name: object, said: dict[str, Any], into: Reading) -> None:
@@ -57,9 +58,7 @@ class BitgetV1:
         scale = self._scales.find(name, into)
         if scale is not None:
             time_ms, price, size, side = row
-            into.events.append(
-                Trade(scale.instrument_id, from_ms(time_ms), scale.price(price), scale.quantity(size), TAKER[side])
-            )
+            scale.trade(into, from_ms(time_ms), price, size, TAKER[side])
 
     def _ticker(self, name: object, row: dict[str, Any], into: Reading) -> None:
         scale = self._scales.find(name, into)
@@ -70,24 +69,20 @@ class BitgetV1:
     def _old_trade(self, row: dict[str, Any], into: Reading) -> None:
         scale = self._scales.find(row["instrument_id"], into)
         if scale is not None:
-            price, size = scale.price(row["price"]), scale.quantity(row["size"])
-            into.events.append(Trade(scale.instrument_id, from_ms(row["timestamp"]), price, size, TAKER[row["side"]]))
+            scale.trade(into, from_ms(row["timestamp"]), row["price"], row["size"], TAKER[row["side"]])
 
     def _old_funding(self, row: dict[str, Any], into: Reading) -> None:
         scale = self._scales.find(row["instrument_id"], into)
         if scale is not None:
-            time_ns, rate = from_ms(row["funding_time"]), rate_ppb(row["funding_rate"])
-            into.events.append(Funding(scale.instrument_id, time_ns, rate, FUNDING_HOURS))
+            scale.funding(into, from_ms(row["funding_time"]), row["funding_rate"], FUNDING_HOURS)
 
 
 def add_ticker(scale: Scale, time_ns: int, mark: object, interest: object, rate: object, into: Reading) -> None:
     """Add what a ticker says; the rate is None or empty where no funding is paid."""
-    instrument_id = scale.instrument_id
-    price, quantity = scale.floored_price(mark), scale.open_interest(interest)
-    into.events.append(MarkPrice(instrument_id, time_ns, price))
-    into.events.append(OpenInterest(instrument_id, time_ns, quantity))
+    scale.mark(into, time_ns, mark)
+    scale.open_interest(into, time_ns, interest)
     if rate:
-        into.events.append(Funding(instrument_id, time_ns, rate_ppb(rate), FUNDING_HOURS))
+        scale.funding(into, time_ns, rate, FUNDING_HOURS)
 
 
 _NOT_NEEDED: Final = ("books", "candle")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.bybit_history import BybitHistory
 from liqscape.feeds.venues.bybit_v2 import BybitV2
 from liqscape.feeds.venues.dialect import (
@@ -35,7 +35,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.numbers import as_fraction, floored
-from liqscape.feeds.venues.scale import Scales, from_ms, rate_ppb
+from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, note_both_sides
 
 REST: Final = "https://api.bybit.com"
 
@@ -44,9 +44,6 @@ TOPICS_PER_CONNECTION: Final = 480
 
 TOPICS_PER_MESSAGE: Final = 120
 """Frames of 200 have been seen to work."""
-
-SIDES: Final = 2
-"""Longs and shorts are added up in openInterest."""
 
 FUNDING_HOURS: Final = 8
 """Between payments, where the ticker does not say."""
@@ -61,7 +58,7 @@ class BybitDialect:
     """
 
     def __init__(self, listings: Sequence[Listing], category: str) -> None:
-        self._scales = Scales(listings)
+        self._scales = Wanted(listings)
         self._category = category
         self._says_single: set[str] = set()
         self._hours: dict[str, int] = {}
@@ -141,15 +138,7 @@ class BybitDialect:
             return
         scale = self._scales.find(row["s"], into)
         if scale is not None:
-            into.events.append(
-                Trade(
-                    scale.instrument_id,
-                    from_ms(row["T"]),
-                    scale.price(row["p"]),
-                    scale.quantity(row["v"]),
-                    _TAKER[row["S"]],
-                )
-            )
+            scale.trade(into, from_ms(row["T"]), row["p"], row["v"], _TAKER[row["S"]])
 
     def _ticker(self, said: dict[str, Any], time_ms: object, into: Reading) -> None:
         name = said["symbol"]
@@ -159,21 +148,16 @@ class BybitDialect:
         time_ns = from_ms(time_ms)
         mark, single, rate = said.get("markPrice"), said.get("singleOpenInterest"), said.get("fundingRate")
         if mark:
-            into.events.append(MarkPrice(scale.instrument_id, time_ns, scale.floored_price(mark)))
+            scale.mark(into, time_ns, mark)
         if single:
-            quantity = scale.open_interest(single)
+            scale.open_interest(into, time_ns, single)
             self._says_single.add(name)
-            into.events.append(OpenInterest(scale.instrument_id, time_ns, quantity))
         elif said.get("openInterest") and name not in self._says_single:
-            into.events.append(
-                OpenInterest(scale.instrument_id, time_ns, scale.open_interest(said["openInterest"], SIDES))
-            )
+            note_both_sides(scale, into, time_ns, said["openInterest"])
         if said.get("fundingIntervalHour"):
-            self._hours[name] = min(max(1, floored(said["fundingIntervalHour"], 0)), 24)
+            self._hours[name] = hours_of(floored(said["fundingIntervalHour"], 0), 1)
         if rate:  # contracts with a date pay none
-            into.events.append(
-                Funding(scale.instrument_id, time_ns, rate_ppb(rate), self._hours.get(name, FUNDING_HOURS))
-            )
+            scale.funding(into, time_ns, rate, self._hours.get(name, FUNDING_HOURS))
         if not (mark or rate or said.get("openInterest") or single):
             into.ignored["other change" if "usdIndexPrice" not in said else "spot ticker"] += 1
 

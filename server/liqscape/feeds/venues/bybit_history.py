@@ -11,14 +11,12 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import OpenInterest
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.scale import MINUTE_NS, add_fundings, from_ms, put_ascending, rate_ppb, scale_of
+from liqscape.feeds.venues.scale import Scale, funding_ppb
+from liqscape.feeds.venues.wanted import MINUTE_NS, from_ms, note_both_sides, note_paid, put_ascending
 
 REST: Final = "https://api.bybit.com/v5/market"
-
-SIDES: Final = 2
 
 FUNDING_HOURS: Final = 8
 
@@ -32,7 +30,7 @@ class BybitHistory:
     """
 
     def __init__(self, listing: Listing, category: str) -> None:
-        self._scale = scale_of(listing)
+        self._scale = Scale(listing)
         self._asked = {"category": category, "symbol": listing.name}
         self.series: Sequence[PastSeries] = SERIES
         self.budgets: Sequence[Budget] = (Budget("history", 300, 5.0),)
@@ -58,9 +56,9 @@ class BybitHistory:
         if series.channel is Channel.OPEN_INTEREST:
             read_rows(rows, lambda row: self._open_interest(row, into), into)
         elif series.channel is Channel.FUNDING:
-            add_fundings(
+            note_paid(
                 rows,
-                lambda row: (from_ms(row["fundingRateTimestamp"]), rate_ppb(row["fundingRate"])),
+                lambda row: (from_ms(row["fundingRateTimestamp"]), funding_ppb(row["fundingRate"])),
                 self._scale,
                 FUNDING_HOURS,
                 into,
@@ -71,11 +69,11 @@ class BybitHistory:
         put_ascending(into, first)
 
     def _open_interest(self, row: dict[str, Any], into: Reading) -> None:
-        single = row.get("singleOpenInterest")
-        quantity = (
-            self._scale.open_interest(single) if single else self._scale.open_interest(row["openInterest"], SIDES)
-        )
-        into.events.append(OpenInterest(self._scale.instrument_id, from_ms(row["timestamp"]), quantity))
+        time_ns, single = from_ms(row["timestamp"]), row.get("singleOpenInterest")
+        if single:
+            self._scale.open_interest(into, time_ns, single)
+        else:
+            note_both_sides(self._scale, into, time_ns, row["openInterest"])
 
     def _candle(self, row: list[Any], series: PastSeries, now_ns: int, into: Reading) -> None:
         if len(row) < _CANDLE_FIELDS:
@@ -85,7 +83,7 @@ class BybitHistory:
             into.ignored["unfinished candle"] += 1
             return
         volume = row[5] if series.channel is Channel.TRADES else 0
-        into.events.append(self._scale.candle(open_ns, series.step_ns, row[1:5], volume))
+        self._scale.candle(into, open_ns, series.step_ns, row[1:5], volume)
 
 
 SERIES: Final = (

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import Reading, Unreadable, read_rows
 from liqscape.feeds.venues.numbers import as_fraction
-from liqscape.feeds.venues.scale import Scale, Scales, from_ms, rate_ppb
-
-SIDES: Final = 2
+from liqscape.feeds.venues.scale import Scale
+from liqscape.feeds.venues.wanted import Wanted, from_ms, note_both_sides
 
 FUNDING_HOURS: Final = 8
 
@@ -27,7 +26,7 @@ class BybitV2:
         scales: of the listings wanted.
     """
 
-    def __init__(self, scales: Scales) -> None:
+    def __init__(self, scales: Wanted) -> None:
         self._scales = scales
 
     def read(self, kind: str, name: str, said: dict[str, Any], into: Reading) -> bool:
@@ -63,15 +62,7 @@ class BybitV2:
         scale = self._scales.find(row["symbol"], into)
         if scale is not None:
             time = row["trade_time_ms"] if "trade_time_ms" in row else row["tradeTimeMs"]
-            into.events.append(
-                Trade(
-                    scale.instrument_id,
-                    from_ms(time),
-                    scale.price(row["price"]),
-                    scale.quantity(row["size"]),
-                    _TAKER[row["side"]],
-                )
-            )
+            scale.trade(into, from_ms(time), row["price"], row["size"], _TAKER[row["side"]])
 
     def _info(self, said: dict[str, Any], into: Reading) -> None:
         time_e6 = said["timestamp_e6"] if "timestamp_e6" in said else said["timestampE6"]
@@ -88,11 +79,11 @@ class BybitV2:
         interest = _told(row, ("open_interest", 0), ("open_interest_e8", 8), ("openInterestE8", 8))
         rate = _told(row, ("funding_rate_e6", 6), ("fundingRateE6", 6))
         if mark is not None:
-            into.events.append(MarkPrice(scale.instrument_id, time_ns, scale.floored_price(mark)))
+            scale.mark(into, time_ns, mark)
         if interest is not None:
-            into.events.append(OpenInterest(scale.instrument_id, time_ns, scale.open_interest(interest, SIDES)))
+            note_both_sides(scale, into, time_ns, interest)
         if rate is not None:
-            into.events.append(Funding(scale.instrument_id, time_ns, rate_ppb(rate), FUNDING_HOURS))
+            scale.funding(into, time_ns, rate, FUNDING_HOURS)
         if mark is None and interest is None and rate is None:
             into.ignored["other change"] += 1
 

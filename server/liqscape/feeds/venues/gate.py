@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import (
     Budget,
     Channel,
@@ -40,7 +40,8 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.gate_history import GateHistory
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text, floored
-from liqscape.feeds.venues.scale import Scale, Scales, from_ms, from_seconds, rate_ppb
+from liqscape.feeds.venues.scale import Scale
+from liqscape.feeds.venues.wanted import Wanted, from_ms, from_seconds, hours_of
 from liqscape.instruments import Instrument
 
 REST: Final = "https://api.gateio.ws/api/v4/futures"
@@ -70,7 +71,7 @@ class GateDialect:
     """
 
     def __init__(self, listings: Sequence[Listing], settle: str) -> None:
-        self._scales = Scales(listings)
+        self._scales = Wanted(listings)
         self._settle = settle
         self._hours: dict[str, int] = {}
         self._marks: dict[str, int] = {}
@@ -144,15 +145,7 @@ class GateDialect:
             return
         size, is_sold = _size_of(row["size"])
         time_ns = from_ms(row["create_time_ms"]) if "create_time_ms" in row else from_seconds(row["create_time"])
-        into.events.append(
-            Trade(
-                scale.instrument_id,
-                time_ns,
-                scale.price(row["price"]),
-                scale.quantity(size),
-                TakerSide.SELL if is_sold else TakerSide.BUY,
-            )
-        )
+        scale.trade(into, time_ns, row["price"], size, TakerSide.SELL if is_sold else TakerSide.BUY)
 
     def _ticker(self, row: dict[str, Any], time_ns: int, into: Reading) -> None:
         name = row["contract"]
@@ -161,12 +154,12 @@ class GateDialect:
             return
         price = scale.floored_price(row["mark_price"])
         self._marks[name] = price
-        into.events.append(MarkPrice(scale.instrument_id, time_ns, price))
-        into.events.append(OpenInterest(scale.instrument_id, time_ns, scale.open_interest(row["total_size"])))
+        scale.mark(into, time_ns, row["mark_price"])
+        scale.open_interest(into, time_ns, row["total_size"])
         rate = row.get("funding_rate")
         if rate:  # contracts with a date have none
             hours = self._hours.get(name, FUNDING_HOURS)
-            into.events.append(Funding(scale.instrument_id, time_ns, rate_ppb(rate), hours))
+            scale.funding(into, time_ns, rate, hours)
 
     def _liquidation(self, row: dict[str, Any], into: Reading) -> None:
         name, time = row["contract"], row["time"]
@@ -213,7 +206,7 @@ class GateDialect:
     def _listing(self, row: dict[str, Any], into: Reading) -> None:
         seconds = row.get("funding_interval")
         if seconds:
-            self._hours[row["name"]] = min(max(floored(seconds, 0) // 3600, 1), 24)
+            self._hours[row["name"]] = hours_of(floored(seconds, 0), 3600)
         is_inverse = row["type"] == "inverse"
         into.listings.append(
             VenueListing(

@@ -1,8 +1,7 @@
 """What Gate tells of the past: candles, candles of the mark price, open interest, funding.
 
 How far open interest reaches is UNVERIFIED, and so is whether its stamp is the start of a period; it is taken as the
-instant. Funding reaches 180 days. No answer tells the venue's time: a row is final because nothing is asked for that
-is not over.
+instant. Funding reaches 180 days. No answer tells the venue's time: rows outside the span asked for are left out.
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import OpenInterest
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, read_rows
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.scale import (
+from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.scale import funding_ppb
+from liqscape.feeds.venues.wanted import (
     DAY_NS,
     HOUR_NS,
     MINUTE_NS,
     SECOND_NS,
-    add_fundings,
     from_seconds,
+    note_paid,
     put_ascending,
-    rate_ppb,
-    scale_of,
 )
 
 REST: Final = "https://api.gateio.ws/api/v4/futures"
@@ -41,7 +39,7 @@ class GateHistory:
     """
 
     def __init__(self, listing: Listing, settle: str) -> None:
-        self._scale = scale_of(listing)
+        self._pages = Pages(listing)
         self._name = listing.name
         self._base = f"{REST}/{settle}"
         self.series: Sequence[PastSeries] = SERIES
@@ -49,6 +47,7 @@ class GateHistory:
 
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """Return the request for a page, both ends of whose span are asked for."""
+        self._pages.ask(from_ns, until_ns)
         first, last = from_ns // SECOND_NS, (until_ns - 1) // SECOND_NS
         span = {"from": str(first), "to": str(last)}
         if series.channel is Channel.OPEN_INTEREST:
@@ -67,8 +66,12 @@ class GateHistory:
             into.refused.append(str(rows))
             return
         if series.channel is Channel.FUNDING:
-            add_fundings(
-                rows, lambda row: (from_seconds(row["t"]), rate_ppb(row["r"])), self._scale, FUNDING_HOURS, into
+            note_paid(
+                rows,
+                lambda row: (from_seconds(row["t"]), funding_ppb(row["r"])),
+                self._pages.scale,
+                FUNDING_HOURS,
+                into,
             )
         elif series.channel is Channel.OPEN_INTEREST:
             read_rows(rows, lambda row: self._open_interest(row, into), into)
@@ -77,13 +80,12 @@ class GateHistory:
         put_ascending(into, first)
 
     def _open_interest(self, row: dict[str, Any], into: Reading) -> None:
-        quantity = self._scale.open_interest(row["open_interest"])
-        into.events.append(OpenInterest(self._scale.instrument_id, from_seconds(row["time"]), quantity))
+        self._pages.open_interest(into, from_seconds(row["time"]), row["open_interest"])
 
     def _candle(self, row: dict[str, Any], series: PastSeries, into: Reading) -> None:
         volume = 0 if series.channel is Channel.MARK else row["v"]
         prices = (row["o"], row["h"], row["l"], row["c"])
-        into.events.append(self._scale.candle(from_seconds(row["t"]), series.step_ns, prices, volume))
+        self._pages.candle(into, series, from_seconds(row["t"]), prices, volume)
 
 
 SERIES: Final = (

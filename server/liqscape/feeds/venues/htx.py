@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import (
     MAX_MESSAGE_BYTES,
     Budget,
@@ -39,7 +39,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.htx_history import HtxHistory
 from liqscape.feeds.venues.numbers import as_fraction
-from liqscape.feeds.venues.scale import SECOND_NS, Scales, from_ms, rate_ppb
+from liqscape.feeds.venues.wanted import SECOND_NS, Wanted, from_ms, note_told_twice
 
 HOST: Final = "api.hbdm.com"
 
@@ -70,7 +70,7 @@ class HtxDialect:
     """
 
     def __init__(self, listings: Sequence[Listing], kind: str) -> None:
-        self._scales = Scales(listings)
+        self._scales = Wanted(listings)
         self._kind = kind
         self._heard: set[str] = set()
         self._counts_both_sides = True
@@ -169,8 +169,7 @@ class HtxDialect:
         elif kind.startswith("mark_price."):
             scale = self._scales.find(name, into)
             if scale is not None:
-                price = scale.floored_price(said["tick"]["close"])
-                into.events.append(MarkPrice(scale.instrument_id, from_ms(said["ts"]), price))
+                scale.mark(into, from_ms(said["ts"]), said["tick"]["close"])
         elif kind == "open_interest":  # a wrapper that a recorder put around what it had polled
             read_rows(said["data"], lambda row: self._open_interest(row, said["ts"], into), into)
         elif kind.startswith(_NOT_NEEDED):
@@ -189,8 +188,7 @@ class HtxDialect:
         side = row["direction"]
         if not side:  # some rows of 2022
             raise Unreadable("no taker side", row)
-        quantity = scale.quantity(self._one_sided(row["amount"]))
-        into.events.append(Trade(scale.instrument_id, time_ns, scale.price(row["price"]), quantity, _TAKER[side]))
+        scale.trade(into, time_ns, row["price"], self._one_sided(row["amount"]), _TAKER[side])
 
     def _one_sided(self, amount: object) -> object:
         if self._counts_both_sides:
@@ -239,17 +237,12 @@ class HtxDialect:
     def _funding(self, row: dict[str, Any], time_ns: int, into: Reading) -> None:
         scale = self._scales.find(row["contract_code"], into)
         if scale is not None:
-            into.events.append(Funding(scale.instrument_id, time_ns, rate_ppb(row["funding_rate"]), FUNDING_HOURS))
+            scale.funding(into, time_ns, row["funding_rate"], FUNDING_HOURS)
 
     def _open_interest(self, row: dict[str, Any], time_ms: object, into: Reading) -> None:
         scale = self._scales.find(row["contract_code"], into)
-        if scale is None:
-            return
-        if scale.is_inverse:
-            quantity = scale.open_interest(row["volume"])
-        else:
-            quantity = scale.open_interest_in_coins(row["amount"], row["volume"])
-        into.events.append(OpenInterest(scale.instrument_id, from_ms(time_ms), quantity))
+        if scale is not None:
+            note_told_twice(scale, into, from_ms(time_ms), row["volume"], row["amount"])
 
     def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
         """Read open_interest of v5 and of before, or swap_contract_info."""

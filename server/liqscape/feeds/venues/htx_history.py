@@ -1,30 +1,23 @@
 """What HTX tells of the past: candles, and the latest 200 hours of open interest.
 
 Volumes of candles count both sides, as trades do (see htx.py), and are halved. Candles of the mark price and paid
-funding are asked for by number, not by time, and are not taken; open interest is as well, and its one page is told
-whatever span is asked for. Its stamp is taken as the instant (UNVERIFIED). The answer's ts settles what is final.
+funding are asked for by number, not by time, and are not taken. Of open interest there is one page, of which what lies
+outside the span asked for is left out; its stamp is taken as the instant (UNVERIFIED). The answer's ts settles which
+candles are final.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
-from liqscape.events import OpenInterest
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, read_rows
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.scale import (
-    HOUR_NS,
-    MINUTE_NS,
-    SECOND_NS,
-    from_ms,
-    from_seconds,
-    put_ascending,
-    scale_of,
-)
+from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.scale import Scale
+from liqscape.feeds.venues.wanted import HOUR_NS, MINUTE_NS, SECOND_NS, from_ms, from_seconds, put_ascending
 
 REST: Final = "https://api.hbdm.com"
 
@@ -43,8 +36,8 @@ class HtxHistory:
     """
 
     def __init__(self, listing: Listing, kind: str) -> None:
-        self._scale = scale_of(listing)
-        self._traded = replace(self._scale, unit=self._scale.unit / SIDES)
+        self._pages = Pages(listing)
+        self._traded = Scale(listing, listing.unit / SIDES)
         self._asked = {"contract_code": listing.name}
         self._kind = kind
         self.series: Sequence[PastSeries] = SERIES
@@ -52,6 +45,7 @@ class HtxHistory:
 
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """Return the request for a page."""
+        self._pages.ask(from_ns, until_ns)
         if series.channel is Channel.OPEN_INTEREST:
             asked = {"period": "60min", "amount_type": "1", "size": str(OPEN_INTEREST_ROWS)}
             return Request(f"{REST}/{self._kind}-api/v1/swap_his_open_interest", self._asked | asked)
@@ -72,8 +66,7 @@ class HtxHistory:
         put_ascending(into, first)
 
     def _open_interest(self, row: dict[str, Any], into: Reading) -> None:
-        quantity = self._scale.open_interest(row["volume"])
-        into.events.append(OpenInterest(self._scale.instrument_id, from_ms(row["ts"]), quantity))
+        self._pages.open_interest(into, from_ms(row["ts"]), row["volume"])
 
     def _candle(self, row: dict[str, Any], series: PastSeries, now_ns: int, into: Reading) -> None:
         open_ns = from_seconds(row["id"])
@@ -81,7 +74,7 @@ class HtxHistory:
             into.ignored["unfinished candle"] += 1
             return
         prices = (row["open"], row["high"], row["low"], row["close"])
-        into.events.append(self._traded.candle(open_ns, series.step_ns, prices, row["vol"]))
+        self._traded.candle(into, open_ns, series.step_ns, prices, row["vol"])
 
 
 SERIES: Final = (

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import (
     Budget,
     Channel,
@@ -37,7 +37,8 @@ from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.okx_history import OkxHistory
 from liqscape.feeds.venues.okx_v3 import OkxV3
 from liqscape.feeds.venues.repeats import Repeats
-from liqscape.feeds.venues.scale import HOUR_NS, Scale, Scales, from_ms, rate_ppb
+from liqscape.feeds.venues.scale import Scale
+from liqscape.feeds.venues.wanted import HOUR_NS, Wanted, from_ms, hours_of, note_told_twice
 
 REST: Final = "https://www.okx.com/api/v5"
 
@@ -59,7 +60,7 @@ class OkxDialect:
     """
 
     def __init__(self, listings: Sequence[Listing]) -> None:
-        self._scales = Scales(listings)
+        self._scales = Wanted(listings)
         self._awaits_replay = False
         self._repeats = Repeats()
         self._old = OkxV3(self._scales)
@@ -145,31 +146,17 @@ class OkxDialect:
     def _trade(self, row: dict[str, Any], _: int, into: Reading) -> None:
         scale = self._scales.find(row["instId"], into)
         if scale is not None:
-            into.events.append(
-                Trade(
-                    scale.instrument_id,
-                    from_ms(row["ts"]),
-                    scale.price(row["px"]),
-                    scale.quantity(row["sz"]),
-                    _TAKER[row["side"]],
-                )
-            )
+            scale.trade(into, from_ms(row["ts"]), row["px"], row["sz"], _TAKER[row["side"]])
 
     def _mark(self, row: dict[str, Any], _: int, into: Reading) -> None:
         scale = self._scales.find(row["instId"], into)
         if scale is not None:
-            price = scale.floored_price(row["markPx"])
-            into.events.append(MarkPrice(scale.instrument_id, from_ms(row["ts"]), price))
+            scale.mark(into, from_ms(row["ts"]), row["markPx"])
 
     def _open_interest(self, row: dict[str, Any], _: int, into: Reading) -> None:
         scale = self._scales.find(row["instId"], into)
-        if scale is None:
-            return
-        if scale.is_inverse:
-            quantity = scale.open_interest(row["oi"])
-        else:
-            quantity = scale.open_interest_in_coins(row["oiCcy"], row["oi"])
-        into.events.append(OpenInterest(scale.instrument_id, from_ms(row["ts"]), quantity))
+        if scale is not None:
+            note_told_twice(scale, into, from_ms(row["ts"]), row["oi"], row["oiCcy"])
 
     def _funding(self, row: dict[str, Any], receive_ns: int, into: Reading) -> None:
         scale = self._scales.find(row["instId"], into)
@@ -181,8 +168,8 @@ class OkxDialect:
             into.ignored["no funding rate yet"] += 1
             return
         time_ns = from_ms(told) if told else receive_ns  # none before 2024
-        hours = (from_ms(after) - from_ms(due)) // HOUR_NS if due and after else FUNDING_HOURS
-        into.events.append(Funding(scale.instrument_id, time_ns, rate_ppb(rate), min(max(1, hours), 24)))
+        hours = hours_of(from_ms(after) - from_ms(due), HOUR_NS) if due and after else FUNDING_HOURS
+        scale.funding(into, time_ns, rate, hours)
 
     def _orders(self, rows: list[Any], into: Reading) -> None:
         if self._awaits_replay:

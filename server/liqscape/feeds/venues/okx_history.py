@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import OpenInterest
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.scale import HOUR_NS, MINUTE_NS, add_fundings, from_ms, put_ascending, rate_ppb, scale_of
+from liqscape.feeds.venues.scale import Scale, funding_ppb
+from liqscape.feeds.venues.wanted import HOUR_NS, MINUTE_NS, from_ms, note_paid, note_told_twice, put_ascending
 
 REST: Final = "https://www.okx.com/api/v5"
 
@@ -31,7 +31,7 @@ class OkxHistory:
     """
 
     def __init__(self, listing: Listing) -> None:
-        self._scale = scale_of(listing)
+        self._scale = Scale(listing)
         self._name = listing.name
         self.series: Sequence[PastSeries] = SERIES
         self.budgets: Sequence[Budget] = BUDGETS
@@ -56,7 +56,7 @@ class OkxHistory:
             return
         rows, first = said["data"], len(into.events)
         if series.channel is Channel.FUNDING:
-            add_fundings(rows, _paid, self._scale, FUNDING_HOURS, into)
+            note_paid(rows, _paid, self._scale, FUNDING_HOURS, into)
         elif series.channel is Channel.OPEN_INTEREST:
             read_rows(rows, lambda row: self._open_interest(row, into), into)
         else:
@@ -64,9 +64,7 @@ class OkxHistory:
         put_ascending(into, first)
 
     def _open_interest(self, row: list[Any], into: Reading) -> None:
-        scale = self._scale
-        quantity = scale.open_interest(row[1]) if scale.is_inverse else scale.open_interest_in_coins(row[2], row[1])
-        into.events.append(OpenInterest(scale.instrument_id, from_ms(row[0]), quantity))
+        note_told_twice(self._scale, into, from_ms(row[0]), row[1], row[2])
 
     def _candle(self, row: list[Any], series: PastSeries, into: Reading) -> None:
         is_mark = series.channel is Channel.MARK
@@ -76,11 +74,11 @@ class OkxHistory:
             into.ignored["unfinished candle"] += 1
             return
         volume = 0 if is_mark else row[5]
-        into.events.append(self._scale.candle(from_ms(row[0]), series.step_ns, row[1:5], volume))
+        self._scale.candle(into, from_ms(row[0]), series.step_ns, row[1:5], volume)
 
 
 def _paid(row: dict[str, Any]) -> tuple[int, int]:
-    return from_ms(row["fundingTime"]), rate_ppb(row.get("realizedRate") or row["fundingRate"])
+    return from_ms(row["fundingTime"]), funding_ppb(row.get("realizedRate") or row["fundingRate"])
 
 
 SERIES: Final = (

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import Reading, Unreadable, read_rows
-from liqscape.feeds.venues.scale import Scale, Scales, from_iso, rate_ppb
+from liqscape.feeds.venues.scale import Scale, time_of_text
+from liqscape.feeds.venues.wanted import Wanted
 
 FUNDING_HOURS: Final = 8
 
@@ -24,7 +25,7 @@ class OkxV3:
         scales: of the listings wanted.
     """
 
-    def __init__(self, scales: Scales) -> None:
+    def __init__(self, scales: Wanted) -> None:
         self._scales = scales
 
     def read(self, said: dict[str, Any], receive_ns: int, into: Reading) -> None:
@@ -51,20 +52,17 @@ class OkxV3:
 
 
 def _trade(row: dict[str, Any], scale: Scale, _: int, into: Reading) -> None:
-    into.events.append(
-        Trade(
-            scale.instrument_id,
-            from_iso(row["timestamp"]),
-            scale.price(row["price"]),
-            scale.quantity(row["size"] if "size" in row else row["qty"]),
-            _TAKER[row["side"]],
-        )
+    scale.trade(
+        into,
+        time_of_text(row["timestamp"]),
+        row["price"],
+        row["size"] if "size" in row else row["qty"],
+        _TAKER[row["side"]],
     )
 
 
 def _mark(row: dict[str, Any], scale: Scale, _: int, into: Reading) -> None:
-    price = scale.floored_price(row["mark_price"])
-    into.events.append(MarkPrice(scale.instrument_id, from_iso(row["timestamp"]), price))
+    scale.mark(into, time_of_text(row["timestamp"]), row["mark_price"])
 
 
 def _ticker(row: dict[str, Any], scale: Scale, _: int, into: Reading) -> None:
@@ -72,19 +70,18 @@ def _ticker(row: dict[str, Any], scale: Scale, _: int, into: Reading) -> None:
     if interest is None:
         into.ignored["ticker without open interest"] += 1
     else:
-        quantity = scale.open_interest(interest)
-        into.events.append(OpenInterest(scale.instrument_id, from_iso(row["timestamp"]), quantity))
+        scale.open_interest(into, time_of_text(row["timestamp"]), interest)
 
 
 def _funding(row: dict[str, Any], scale: Scale, receive_ns: int, into: Reading) -> None:
-    into.events.append(Funding(scale.instrument_id, receive_ns, rate_ppb(row["funding_rate"]), FUNDING_HOURS))
+    scale.funding(into, receive_ns, row["funding_rate"], FUNDING_HOURS)
 
 
 def _liquidation(row: dict[str, Any], scale: Scale, _: int, into: Reading) -> None:
     into.events.append(
         Liquidation(
             scale.instrument_id,
-            from_iso(row["created_at"]),
+            time_of_text(row["created_at"]),
             scale.floored_price(row["price"]),
             scale.quantity(row["size"]),
             _CLOSED[row["type"]],
