@@ -106,8 +106,10 @@ def facts_agreed(
             for e in prints
         ]
         facts += len(found)
-        state = next((each for each in expected if each["type"] == "derivative_ticker"), None)
+        states = {each["symbol"]: each for each in expected if each["type"] == "derivative_ticker"}
         for event in into.events:
+            name = getattr(event, "instrument_id", "").partition(":")[2]
+            state = states.get(name, next(iter(states.values()), None))
             if isinstance(event, MarkPrice):
                 assert state is not None
                 assert event.price == round(state["markPrice"] * 10**8)
