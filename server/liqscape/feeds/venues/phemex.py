@@ -295,7 +295,7 @@ class PhemexHistory:
     def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:
         """See VenueHistory."""
         said = orjson.loads(body)
-        if said.get("code") not in (0, "0"):
+        if said["code"] not in (0, "0"):
             into.refused.append(str(said))
         elif series.channel is Channel.FUNDING:
             rows = sorted(said["data"]["rows"], key=lambda row: int(row["fundingTime"]))
