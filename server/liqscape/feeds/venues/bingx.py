@@ -36,6 +36,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import QUANTITY_UNIT, as_fraction
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import MS, SECOND, Scale, scales, time_of
@@ -135,7 +136,7 @@ class BingxDialect:
             into.heartbeats += 1
             into.replies.append(to_json({"pong": str(said["ping"])[:64], "time": str(said.get("time", ""))[:64]}))
         elif said.get("code", 0) != 0:
-            into.refused.append(str(said))
+            refuse(into, said)
         elif said.get("dataType"):
             self._data(said, receive_ns, into)
         elif "id" in said:
@@ -148,7 +149,7 @@ class BingxDialect:
         read = self._streams.get(stream)
         scale = self._scales.get(name)
         if read is None:
-            into.ignored[stream[:32]] += 1
+            ignore(into, stream)
         elif scale is None:
             into.ignored["other instrument"] += 1
         else:
@@ -167,7 +168,7 @@ class BingxDialect:
         """Read contracts, premiumIndex or openInterest."""
         said = orjson.loads(body)
         if said["code"] != 0:
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         data = said["data"]
         rows = data if isinstance(data, list) else (data,)
@@ -284,7 +285,7 @@ class BingxHistory:
         said = orjson.loads(body)
         stamp = {Channel.FUNDING: "fundingTime", Channel.MARK: "openTime"}.get(series.channel, "time")
         if said["code"] != 0:
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         rows = sorted(said["data"], key=lambda row: int(row[stamp]))
         read_rows(rows, lambda row: self._row(series, row, time_of(row[stamp]), into), into)

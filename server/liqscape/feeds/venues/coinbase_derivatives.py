@@ -28,6 +28,7 @@ from liqscape.feeds.venues.dialect import (
     VenueListing,
     read_rows,
 )
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.scale import scales
 
@@ -70,7 +71,7 @@ class CoinbaseDerivativesDialect:
         """Read the list of products."""
         said = orjson.loads(body)
         if "products" not in said:
-            into.refused.append(str(said))
+            refuse(into, said)
         elif poll.channels:
             read_rows(said["products"], lambda row: self._product(row, receive_ns, into), into)
         else:

@@ -34,6 +34,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, time_of
 
@@ -94,7 +95,7 @@ class LighterDialect:
         """Read a message of the stream."""
         said = orjson.loads(message)
         if "error" in said:
-            into.refused.append(str(said["error"]))
+            refuse(into, said["error"])
             return
         action, _, kind = said["type"].partition("/")
         if action == "ping":
@@ -110,7 +111,7 @@ class LighterDialect:
             elif kind == "trade":
                 self._trades(said, action == "subscribed", into)
             else:
-                into.ignored[kind[:32]] += 1
+                ignore(into, kind)
         else:
             raise Unreadable("unknown message", said)
 
@@ -151,11 +152,13 @@ class LighterDialect:
 
     def _trades(self, said: dict[str, Any], is_old: bool, into: Reading) -> None:
         rows, closed = said.get("trades") or (), said.get("liquidation_trades") or ()
-        if is_old:
+        if not rows and not closed:
+            into.heartbeats += 1
+        elif is_old:
             into.ignored["trade before the subscription"] += len(rows) + len(closed)
-            return
-        read_rows(rows, lambda row: self._trade(row, into), into)
-        read_rows(closed, lambda row: self._trade(row, into), into)
+        else:
+            read_rows(rows, lambda row: self._trade(row, into), into)
+            read_rows(closed, lambda row: self._trade(row, into), into)
 
     def _trade(self, row: dict[str, Any], into: Reading) -> None:
         kind = row["type"]
@@ -164,7 +167,7 @@ class LighterDialect:
             into.ignored["other instrument"] += 1
             return
         if kind not in ("trade", "liquidation"):
-            into.ignored[f"trade of type {str(kind)[:32]}"] += 1
+            ignore(into, f"trade of type {kind}")
             return
         side = _SIDES[row["is_maker_ask"]]
         time_ns = time_of(row["timestamp"])
@@ -176,7 +179,7 @@ class LighterDialect:
         """Read the list of markets."""
         said = orjson.loads(body)
         if str(said["code"]) != "200":
-            into.refused.append(str(said))
+            refuse(into, said)
         else:
             read_rows(said["order_book_details"], lambda row: _listing(row, into), into)
 
@@ -239,7 +242,7 @@ class LighterHistory:
         """See VenueHistory."""
         said = orjson.loads(body)
         if said["code"] != 200:
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         rows = sorted(said["c"], key=lambda row: int(row["t"]))
         read_rows(rows, lambda row: self._candle(series, row, into), into)

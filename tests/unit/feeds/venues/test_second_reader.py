@@ -23,14 +23,14 @@ from liqscape.events import Event, Funding, Liquidation, MarkPrice, OpenInterest
 from liqscape.feeds.venues.coinbase_intl import COINBASE_INTL
 from liqscape.feeds.venues.cryptocom import CRYPTOCOM
 from liqscape.feeds.venues.deribit import DERIBIT
-from liqscape.feeds.venues.dialect import Listing, Reading, Venue, read_message
+from liqscape.feeds.venues.dialect import Listing, Reading, Venue, read_answer, read_message
 from liqscape.feeds.venues.dydx import DYDX
 from liqscape.feeds.venues.hyperliquid import HYPERLIQUID
 from liqscape.feeds.venues.kraken import KRAKEN
 from liqscape.feeds.venues.lighter import LIGHTER
 from liqscape.feeds.venues.phemex import PHEMEX
 from liqscape.feeds.venues.woox import WOOX
-from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, messages, read_all
+from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, messages, read_all, replayed
 from tests.unit.feeds.venues.hostile import check_event, mutations
 
 DECIMALS = 8
@@ -201,6 +201,28 @@ def test_real_messages_made_hostile_raise_nothing_and_make_no_absurd_event(reade
             check_event(event)
 
     check()
+
+
+@pytest.mark.recorded
+@EACH
+def test_every_real_message_leaves_a_trace(reader: Reader) -> None:
+    dialect = reader.venue.dialect([listed(reader, "BTC")])
+    for file in captured(reader.folder).glob("*.jsonl"):
+        if file.name == "INDEX.jsonl" or file.name.endswith(".node.jsonl"):
+            continue
+        said = (
+            (message for _, message in replayed(reader.folder, file.name))
+            if file.name.startswith("replay")
+            else messages(reader.folder, file.name)
+        )
+        for message in said:
+            into = Reading()
+            if file.name.endswith(".rest.jsonl"):
+                read_answer(dialect, dialect.polls[0], message, RECEIVE_NS, into)
+            else:
+                read_message(dialect, message, RECEIVE_NS, into)
+            traces = (into.events, into.rejected, into.ignored, into.acknowledged, into.refused, into.listings)
+            assert any(traces) or into.heartbeats, (file.name, message[:200])
 
 
 def _names(said: object) -> set[str]:
