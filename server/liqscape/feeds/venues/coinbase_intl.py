@@ -18,6 +18,7 @@ import orjson
 from liqscape.events import TakerSide
 from liqscape.feeds.venues.deribit import DeribitDialect, DeribitHistory
 from liqscape.feeds.venues.dialect import Completeness, Listing, Ping, Reading, Unreadable, Venue, to_json
+from liqscape.feeds.venues.notes import ignore
 from liqscape.feeds.venues.scale import Scale, scales, time_of_text
 
 SOCKET: Final = "wss://streams.drb.coinbase.com/ws/api/v2"
@@ -52,7 +53,7 @@ class CoinbaseIntlDialect(DeribitDialect):
         if channel not in ("MATCH", "RISK", "FUNDING"):
             if channel is None:
                 raise Unreadable("unknown message", said)
-            into.ignored[str(channel)[:32]] += 1
+            ignore(into, channel)
             return
         scale = self._old.get(said["product_id"])
         if scale is None:

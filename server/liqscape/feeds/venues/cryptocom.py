@@ -32,6 +32,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import MS, SECOND, scales, time_of
@@ -89,11 +90,11 @@ class CryptocomDialect:
             into.heartbeats += 1
             into.replies.append(_alive(said["id"]))
         elif said.get("code", 0) != 0:
-            into.refused.append(str(said))
+            refuse(into, said)
         elif method != "subscribe":
             if method is None:
                 raise Unreadable("unknown message", said)
-            into.ignored[str(method)[:32]] += 1
+            ignore(into, method)
         elif "result" in said:
             self._data(said["result"], into)
         else:
@@ -102,7 +103,7 @@ class CryptocomDialect:
     def _data(self, result: dict[str, Any], into: Reading) -> None:
         read = self._streams.get(result["channel"])
         if read is None:
-            into.ignored[str(result["channel"])[:32]] += 1
+            ignore(into, result["channel"])
         elif result["instrument_name"] not in self._scales:
             into.ignored["other instrument"] += 1
         else:
@@ -125,7 +126,7 @@ class CryptocomDialect:
         """Read the list of instruments."""
         said = orjson.loads(body)
         if said["code"] != 0:
-            into.refused.append(str(said))
+            refuse(into, said)
         else:
             read_rows(said["result"]["data"], lambda row: _listing(row, into), into)
 
@@ -155,7 +156,7 @@ def _alive(number: object) -> str:
 
 def _listing(row: dict[str, Any], into: Reading) -> None:
     if row["inst_type"] != "PERPETUAL_SWAP":
-        into.ignored[str(row["inst_type"])[:32]] += 1
+        ignore(into, row["inst_type"])
         return
     size = row.get("contract_size")
     into.listings.append(
@@ -198,7 +199,7 @@ class CryptocomHistory:
         """See VenueHistory."""
         said = orjson.loads(body)
         if said["code"] != 0:
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         rows = sorted(said["result"]["data"], key=lambda row: int(row["t"]))
         if series.channel is Channel.FUNDING:

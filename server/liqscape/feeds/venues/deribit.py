@@ -34,6 +34,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, OPPOSITE, SECOND, Scale, quote_unit, scales, time_of
 
@@ -135,7 +136,7 @@ class DeribitDialect:
             kind = about["channel"].partition(".")[0]
             read = self._streams.get(kind)
             if read is None:
-                into.ignored[kind[:32]] += 1
+                ignore(into, kind)
             else:
                 read(about["data"], into)
         elif method == "heartbeat":
@@ -143,7 +144,7 @@ class DeribitDialect:
             if said["params"]["type"] == "test_request":
                 into.replies.append(_ALIVE)
         elif "error" in said:
-            into.refused.append(str(said["error"]))
+            refuse(into, said["error"])
         elif "result" in said:
             self._answer(said["result"], into)
         else:
@@ -193,7 +194,7 @@ class DeribitDialect:
         """Read the list of instruments."""
         said = orjson.loads(body)
         if "error" in said:
-            into.refused.append(str(said["error"]))
+            refuse(into, said["error"])
         else:
             read_rows(said["result"], lambda row: _listing(row, into), into)
 
@@ -204,7 +205,7 @@ def _call(number: int, method: str, parameters: dict[str, Any]) -> str:
 
 def _listing(row: dict[str, Any], into: Reading) -> None:
     if row["kind"] != "future":
-        into.ignored[str(row["kind"])[:32]] += 1
+        ignore(into, row["kind"])
         return
     leverage = row.get("max_leverage")
     into.listings.append(
@@ -251,7 +252,7 @@ class DeribitHistory:
         """See VenueHistory."""
         said = orjson.loads(body)
         if "error" in said:
-            into.refused.append(str(said["error"]))
+            refuse(into, said["error"])
         elif series.channel is Channel.FUNDING:
             read_rows(said["result"], lambda row: self._funding(row, into), into)
         else:

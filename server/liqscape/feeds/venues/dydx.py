@@ -33,6 +33,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, text_of_time, time_of_text
 
@@ -82,16 +83,16 @@ class DydxDialect:
         said = orjson.loads(message)
         kind = said["type"]
         if kind == "error":
-            into.refused.append(str(said.get("message")))
+            refuse(into, said.get("message"))
         elif kind in ("connected", "unsubscribed"):
-            into.ignored[kind] += 1
+            ignore(into, kind)
         elif kind in ("subscribed", "channel_data", "channel_batch_data"):
             channel = said["channel"]
             if kind == "subscribed":
                 into.acknowledged.append(f"{channel}:{said.get('id', '')}")
             read = self._channels.get(channel)
             if read is None:
-                into.ignored[str(channel)[:32]] += 1
+                ignore(into, channel)
             elif kind == "channel_batch_data":
                 read_rows(said["contents"], lambda each: read(said, each, receive_ns, into), into)
             else:
@@ -128,7 +129,7 @@ class DydxDialect:
         """Read the list of markets."""
         said = orjson.loads(body)
         if "errors" in said:
-            into.refused.append(str(said["errors"]))
+            refuse(into, said["errors"])
         else:
             read_rows(said["markets"].values(), lambda row: into.listings.append(_listing(row)), into)
 
@@ -229,7 +230,7 @@ class DydxHistory:
         """See VenueHistory."""
         said = orjson.loads(body)
         if "errors" in said:
-            into.refused.append(str(said["errors"]))
+            refuse(into, said["errors"])
         elif series.channel is Channel.FUNDING:
             read_rows(reversed(said["historicalFunding"]), lambda row: self._funding(row, into), into)
         else:

@@ -33,6 +33,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.hyperliquid_accounts import INFO, closed_by_fill
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.scale import MS, SECOND, Scale, scales, time_of
 
 SOCKET: Final = "wss://api.hyperliquid.xyz/ws"
@@ -124,7 +125,7 @@ class HyperliquidDialect:
         said = orjson.loads(message)
         read = self._channels.get(said["channel"])
         if read is None:
-            into.ignored[str(said["channel"])[:32]] += 1
+            ignore(into, said["channel"])
         else:
             read(said.get("data"), receive_ns, into)
 
@@ -199,7 +200,7 @@ def _confirmed(data: dict[str, Any], receive_ns: int, into: Reading) -> None:
 
 
 def _refused(data: object, receive_ns: int, into: Reading) -> None:
-    into.refused.append(str(data))
+    refuse(into, data)
 
 
 def _pong(data: object, receive_ns: int, into: Reading) -> None:
@@ -262,7 +263,7 @@ class HyperliquidHistory:
         """See VenueHistory."""
         rows = orjson.loads(body)
         if not isinstance(rows, list):
-            into.refused.append(str(rows))
+            refuse(into, rows)
         elif series.channel is Channel.FUNDING:
             read_rows(rows, lambda row: self._funding(row, into), into)
         else:

@@ -34,6 +34,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, time_of, time_of_text
 
@@ -108,16 +109,16 @@ class KrakenDialect:
             elif feed is None:
                 raise Unreadable("unknown message", said)
             else:
-                into.ignored[str(feed)[:32]] += 1
+                ignore(into, feed)
 
     def _control(self, said: dict[str, Any], into: Reading) -> None:
         event = said["event"]
         if event == "subscribed":
             into.acknowledged.extend(f"{said['feed']}:{name}" for name in said.get("product_ids", ()))
         elif event in ("error", "alert"):
-            into.refused.append(str(said))
+            refuse(into, said)
         else:
-            into.ignored[f"event {str(event)[:32]}"] += 1
+            ignore(into, f"event {event}")
 
     def _trade(self, said: dict[str, Any], into: Reading) -> None:
         scale = self._scales.get(said["product_id"])
@@ -126,7 +127,7 @@ class KrakenDialect:
             return
         kind = said["type"]
         if kind not in ("fill", "liquidation"):
-            into.ignored[f"trade of type {str(kind)[:32]}"] += 1
+            ignore(into, f"trade of type {kind}")
             return
         side = _SIDES[said["side"]]
         time_ns = time_of(said["time"])
@@ -153,7 +154,7 @@ class KrakenDialect:
         """Read the list of instruments."""
         said = orjson.loads(body)
         if said.get("result") != "success":
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         read_rows(said["instruments"], lambda row: _listing(row, into), into)
 

@@ -35,6 +35,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import MS, SECOND, scales, time_of
@@ -182,7 +183,7 @@ class PhemexDialect:
 
     def _pack(self, said: dict[str, Any], into: Reading) -> None:
         if said["method"] != "perp_market24h_pack_p.update":
-            into.ignored[str(said["method"])[:32]] += 1
+            ignore(into, said["method"])
             return
         if "fields" in said:
             self._name_fields(said["fields"])
@@ -214,7 +215,7 @@ class PhemexDialect:
         """Read the list of products."""
         said = orjson.loads(body)
         if said.get("code") != 0:
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         data = said["data"]
         rows = [*(data.get("products") or ()), *(data.get("perpProductsV2") or ())]
@@ -235,13 +236,13 @@ def _book(said: dict[str, Any], into: Reading) -> None:
 
 def _answer(said: dict[str, Any], into: Reading) -> None:
     if said["error"] is not None:
-        into.refused.append(str(said))
+        refuse(into, said)
     elif said["result"] == "pong":
         into.heartbeats += 1
     elif said["result"]["status"] == "success":
         into.acknowledged.append(str(said["id"]))
     else:
-        into.refused.append(str(said))
+        refuse(into, said)
 
 
 def _listing(row: dict[str, Any], into: Reading) -> None:
@@ -295,8 +296,8 @@ class PhemexHistory:
     def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:
         """See VenueHistory."""
         said = orjson.loads(body)
-        if said.get("code") not in (0, "0"):
-            into.refused.append(str(said))
+        if said["code"] not in (0, "0"):
+            refuse(into, said)
         elif series.channel is Channel.FUNDING:
             rows = sorted(said["data"]["rows"], key=lambda row: int(row["fundingTime"]))
             read_rows(rows, lambda row: self._funding(row, into), into)

@@ -110,9 +110,9 @@ class Scale:
         """Note a mark price."""
         into.events.append(MarkPrice(self.instrument_id, time_ns, self.floored_price(price)))
 
-    def funding(self, into: Reading, time_ns: int, rate: object, interval_hours: int) -> None:
-        """Note a funding rate, a fraction for the interval."""
-        into.events.append(Funding(self.instrument_id, time_ns, funding_ppb(rate), interval_hours))
+    def funding(self, into: Reading, time_ns: int, rate: object, interval_hours: int, decimals: int = 9) -> None:
+        """Note a funding rate for an interval: a fraction, or per cent where decimals is 7."""
+        into.events.append(Funding(self.instrument_id, time_ns, funding_ppb(rate, decimals), interval_hours))
 
     def liquidation(
         self,
@@ -200,9 +200,9 @@ def quote_unit(listing: Listing) -> Fraction:
     return listing.unit if worth is None else listing.unit / worth
 
 
-def funding_ppb(rate: object) -> int:
-    """Return a funding rate in parts per billion, floored."""
-    ppb = floored(rate, 9)
+def funding_ppb(rate: object, decimals: int = 9) -> int:
+    """Return a funding rate in parts per billion, floored; decimals: those of the rate that are one of them."""
+    ppb = floored(rate, decimals)
     if abs(ppb) > MAX_FUNDING_PPB:
         raise Unreadable("funding rate", rate)
     return ppb

@@ -31,6 +31,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import MS, SECOND, Scale, scales, time_of
@@ -110,7 +111,7 @@ class WooxDialect:
         read = kinds.get(topic)
         scale = self._scales.get(name)
         if read is None:
-            into.ignored[topic[:32]] += 1
+            ignore(into, topic)
         elif scale is None:
             into.ignored["other instrument"] += 1
         else:
@@ -120,7 +121,7 @@ class WooxDialect:
         """Read the list of instruments."""
         said = orjson.loads(body)
         if said["success"] is not True:
-            into.refused.append(str(said))
+            refuse(into, said)
         else:
             read_rows(said["data"]["rows"], lambda row: _listing(row, into), into)
 
@@ -136,12 +137,12 @@ def _control(said: dict[str, Any], into: Reading) -> None:
         into.heartbeats += 1
         into.replies.append(to_json({"event": "pong", "ts": time_of(said["ts"]) // MS}))
     elif said.get("success") is False:
-        into.refused.append(str(said))
+        refuse(into, said)
     elif said.get("success") is True:
         if kind.lower() == "subscribe":
             into.acknowledged.append(str(said["id"]))
         else:
-            into.ignored[kind] += 1
+            ignore(into, kind)
     else:
         raise Unreadable("unknown message", said)
 
@@ -236,7 +237,7 @@ class WooxHistory:
         """See VenueHistory."""
         said = orjson.loads(body)
         if said["success"] is not True:
-            into.refused.append(str(said))
+            refuse(into, said)
         elif series.channel is Channel.FUNDING:
             rows = sorted(said["data"]["rows"], key=lambda row: int(row["fundingRateTimestamp"]))
             read_rows(rows, lambda row: self._funding(series, row, into), into)
