@@ -37,6 +37,7 @@ from liqscape.feeds.venues.dialect import (
     read_rows,
     to_json,
 )
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text
 from liqscape.feeds.venues.wanted import Wanted, from_ms
 
@@ -95,7 +96,7 @@ class BitfinexDialect:
         elif channel == "status":
             self._status(_name_of(key.removeprefix("deriv:")), told, into)
         elif channel in _NOT_NEEDED:
-            into.ignored[channel] += 1
+            ignore(into, channel)
         else:
             raise Unreadable("unknown channel", channel)
 
@@ -111,11 +112,11 @@ class BitfinexDialect:
                 into.heartbeats += 1
             case "conf":
                 if said.get("status") != "OK":
-                    into.refused.append(str(said))
+                    refuse(into, said)
                 else:
                     into.ignored["conf"] += 1
             case "error":
-                into.refused.append(str(said))
+                refuse(into, said)
             case other:
                 raise Unreadable("unknown event", other)
 
@@ -191,7 +192,7 @@ class BitfinexDialect:
         """Read conf/pub:info:pair:futures."""
         said = orjson.loads(body)
         if said[0] == "error":
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         read_rows(said[0], lambda row: into.listings.append(_listing_of(row)), into)
 

@@ -14,6 +14,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.wanted import MINUTE_NS, from_ms, put_ascending
 
@@ -45,7 +46,7 @@ class BitfinexHistory:
         """Read a page."""
         rows, first = orjson.loads(body), len(into.events)
         if rows and rows[0] == "error":
-            into.refused.append(str(rows))
+            refuse(into, rows)
             return
         if series.channel is Channel.TRADES:
             read_rows(rows, lambda row: self._candle(row, series, into), into)

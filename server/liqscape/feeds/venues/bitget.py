@@ -35,7 +35,8 @@ from liqscape.feeds.venues.dialect import (
     read_rows,
     to_json,
 )
-from liqscape.feeds.venues.numbers import as_fraction, floored
+from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbers import MAX_DIGITS, as_fraction, floored
 from liqscape.feeds.venues.repeats import Repeats
 from liqscape.feeds.venues.wanted import Wanted, from_ms, quantity_of_worth
 
@@ -130,7 +131,7 @@ class BitgetDialect:
             else:
                 into.ignored["replayed liquidations"] += 1
         elif topic.startswith(_NOT_NEEDED):
-            into.ignored[topic] += 1
+            ignore(into, topic)
         else:
             raise Unreadable("unknown topic", topic)
 
@@ -173,7 +174,7 @@ class BitgetDialect:
         """Read contracts."""
         said = orjson.loads(body)
         if said["code"] != "00000":
-            into.refused.append(f"{said['code']} {said.get('msg')}")
+            refuse(into, f"{said['code']} {said.get('msg')}")
             return
         read_rows(said["data"], lambda row: into.listings.append(_listing_of(row)), into)
 
@@ -193,7 +194,7 @@ def _control(said: dict[str, Any], into: Reading) -> None:
         case "subscribe":
             into.acknowledged.append(_id_of(said["arg"]))
         case "error":
-            into.refused.append(str(said))
+            refuse(into, said)
         case "unsubscribe":
             into.ignored["unsubscribe"] += 1
         case other:
@@ -212,11 +213,13 @@ _CLOSED: Final = {"buy": PositionSide.LONG, "sell": PositionSide.SHORT}
 
 
 def _listing_of(row: dict[str, Any]) -> VenueListing:
-    leverage = row.get("maxLever")
+    leverage, decimals = row.get("maxLever"), floored(row["pricePlace"], 0)
+    if not 0 <= decimals <= MAX_DIGITS:
+        raise Unreadable("decimals of a price", row["pricePlace"])
     return VenueListing(
         name=row["symbol"],
         unit=Fraction(1),
-        price_tick=as_fraction(row["priceEndStep"]) / 10 ** floored(row["pricePlace"], 0),
+        price_tick=as_fraction(row["priceEndStep"]) / 10**decimals,
         max_leverage=floored(leverage, 0) if leverage else None,
         is_trading=row.get("symbolStatus", "normal") == "normal",
     )

@@ -13,6 +13,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import DAY_NS, MINUTE_NS, from_ms, put_ascending
 
@@ -43,7 +44,7 @@ class BitgetHistory:
         """Read a page."""
         said = orjson.loads(body)
         if said["code"] != "00000":
-            into.refused.append(f"{said['code']} {said.get('msg')}")
+            refuse(into, f"{said['code']} {said.get('msg')}")
             return
         now_ns, first = from_ms(said["requestTime"]), len(into.events)
         read_rows(said["data"], lambda row: self._candle(row, series, now_ns, into), into)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from liqscape.events import TakerSide
 from liqscape.feeds.venues.dialect import Reading, Unreadable, read_rows
+from liqscape.feeds.venues.notes import ignore
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import Wanted, from_ms
 
@@ -38,7 +39,7 @@ class BitgetV1:
         elif channel == "ticker":
             read_rows(said["data"], lambda row: self._ticker(name, row, into), into)
         elif channel.startswith(_NOT_NEEDED):
-            into.ignored[channel] += 1
+            ignore(into, channel)
         else:
             raise Unreadable("unknown channel", channel)
 

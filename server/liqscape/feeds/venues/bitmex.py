@@ -26,6 +26,7 @@ from liqscape.feeds.venues.dialect import (
     Venue,
     read_rows,
 )
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.scale import time_of_text
 from liqscape.feeds.venues.wanted import Wanted, hours_of
 
@@ -67,9 +68,9 @@ class BitmexDialect:
         if read is None:
             if not table.startswith(_NOT_NEEDED):
                 raise Unreadable("unknown table", table)
-            into.ignored[table] += 1
+            ignore(into, table)
         elif action not in _READ[table]:
-            into.ignored[f"{action} of {table}" if action in _ACTIONS else "other action"] += 1
+            ignore(into, f"{action} of {table}" if action in _ACTIONS else "other action")
         else:
             read_rows(said["data"], lambda row: read(row, receive_ns, into), into)
 
@@ -126,7 +127,7 @@ def _control(said: dict[str, Any], into: Reading) -> None:
     if said.get("success") is True:
         into.acknowledged.append(str(said["subscribe"]))
     elif "error" in said:
-        into.refused.append(str(said))
+        refuse(into, said)
     elif "info" in said:
         into.heartbeats += 1
     else:

@@ -34,6 +34,7 @@ from liqscape.feeds.venues.dialect import (
     read_rows,
     to_json,
 )
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, note_both_sides
 
@@ -113,7 +114,7 @@ class BybitDialect:
         elif kind == "allLiquidation":
             read_rows(said["data"], lambda row: self._liquidation(row, into), into)
         elif kind in _NOT_NEEDED:
-            into.ignored[kind] += 1
+            ignore(into, kind)
         elif not self._old.read(kind, name, said, into):
             raise Unreadable("unknown topic", topic)
 
@@ -122,7 +123,7 @@ class BybitDialect:
         if said.get("ret_msg") == "pong" or answered == "pong":
             into.heartbeats += 1
         elif said.get("success") is False:
-            into.refused.append(str(said))
+            refuse(into, said)
         elif said.get("success") is True:
             name = said.get("req_id")
             if name:
@@ -179,7 +180,7 @@ class BybitDialect:
         """Read instruments-info."""
         said = orjson.loads(body)
         if said["retCode"] != 0:
-            into.refused.append(f"{said['retCode']} {said.get('retMsg')}")
+            refuse(into, f"{said['retCode']} {said.get('retMsg')}")
             return
         read_rows(said["result"]["list"], lambda row: into.listings.append(_listing_of(row)), into)
 

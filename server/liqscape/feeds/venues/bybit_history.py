@@ -13,6 +13,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.scale import Scale, funding_ppb
 from liqscape.feeds.venues.wanted import MINUTE_NS, from_ms, note_both_sides, note_paid, put_ascending
 
@@ -49,7 +50,7 @@ class BybitHistory:
         """Read a page."""
         said = orjson.loads(body)
         if said["retCode"] != 0:
-            into.refused.append(f"{said['retCode']} {said.get('retMsg')}")
+            refuse(into, f"{said['retCode']} {said.get('retMsg')}")
             return
         rows = said["result"]["list"]
         first = len(into.events)

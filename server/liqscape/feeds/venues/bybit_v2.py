@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import Reading, Unreadable, read_rows
+from liqscape.feeds.venues.notes import ignore
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import Wanted, from_ms, note_both_sides
@@ -53,7 +54,7 @@ class BybitV2:
                 into,
             )
         elif kind in _NOT_NEEDED:
-            into.ignored[kind] += 1
+            ignore(into, kind)
         else:
             return False
         return True

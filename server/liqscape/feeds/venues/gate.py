@@ -39,6 +39,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.gate_history import GateHistory
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text, floored
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import Wanted, from_ms, from_seconds, hours_of
@@ -119,11 +120,11 @@ class GateDialect:
         if channel == "futures.pong":
             into.heartbeats += 1
         elif said.get("error"):
-            into.refused.append(str(said))
+            refuse(into, said)
         elif event == "subscribe" or event == "unsubscribe":
             _confirmed(said, into)
         elif channel in _NOT_NEEDED or channel.startswith("spot."):
-            into.ignored[channel] += 1
+            ignore(into, channel)
         elif channel == "futures.trades":
             read_rows(_rows(said), lambda row: self._trade(row, into), into)
         elif channel == "futures.tickers":
@@ -199,7 +200,7 @@ class GateDialect:
         """Read contracts."""
         said = orjson.loads(body)
         if isinstance(said, dict):
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         read_rows(said, lambda row: self._listing(row, into), into)
 
@@ -221,7 +222,7 @@ class GateDialect:
 
 def _confirmed(said: dict[str, Any], into: Reading) -> None:
     if said["result"]["status"] != "success":
-        into.refused.append(str(said))
+        refuse(into, said)
     elif said.get("id") is not None:
         into.acknowledged.append(str(said["id"]))
     else:  # of a recording whose client gave none

@@ -13,6 +13,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import funding_ppb
 from liqscape.feeds.venues.wanted import (
@@ -63,7 +64,7 @@ class GateHistory:
         """Read a page."""
         rows, first = orjson.loads(body), len(into.events)
         if isinstance(rows, dict):
-            into.refused.append(str(rows))
+            refuse(into, rows)
             return
         if series.channel is Channel.FUNDING:
             note_paid(

@@ -38,6 +38,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.htx_history import HtxHistory
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.wanted import SECOND_NS, Wanted, from_ms, note_told_twice
 
@@ -154,7 +155,7 @@ class HtxDialect:
         elif said.get("status") == "ok" and "subbed" in said:
             into.acknowledged.append(str(said["id"]))
         elif said.get("status") == "error":
-            into.refused.append(str(said))
+            refuse(into, said)
         else:
             raise Unreadable("unknown message", said)
 
@@ -173,7 +174,7 @@ class HtxDialect:
         elif kind == "open_interest":  # a wrapper that a recorder put around what it had polled
             read_rows(said["data"], lambda row: self._open_interest(row, said["ts"], into), into)
         elif kind.startswith(_NOT_NEEDED):
-            into.ignored[kind.partition(".")[0]] += 1
+            ignore(into, kind.partition(".")[0])
         else:
             raise Unreadable("unknown channel", topic)
 
@@ -209,13 +210,13 @@ class HtxDialect:
             if read is not None:
                 read_rows(said["data"], lambda row: read(row, from_ms(said["ts"]), into), into)
             elif topic == "contract_info":
-                into.ignored[topic] += 1
+                ignore(into, topic)
             else:
                 raise Unreadable("unknown topic", said["topic"])
         elif kind == "sub" and said["err-code"] in (0, _COVERED):
             into.acknowledged.append(str(said["cid"]))
         elif kind in ("sub", "error", "close"):
-            into.refused.append(str(said))
+            refuse(into, said)
         else:
             raise Unreadable("unknown message", said)
 
@@ -248,7 +249,7 @@ class HtxDialect:
         """Read open_interest of v5 and of before, or swap_contract_info."""
         said = orjson.loads(body)
         if said.get("code", 200) != 200 or said.get("status", "ok") != "ok":
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         rows = said["data"] if isinstance(said["data"], list) else [said["data"]]
         if poll.channels:

@@ -15,6 +15,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import HOUR_NS, MINUTE_NS, SECOND_NS, from_ms, from_seconds, put_ascending
@@ -56,7 +57,7 @@ class HtxHistory:
         """Read a page."""
         said, first = orjson.loads(body), len(into.events)
         if said["status"] != "ok":
-            into.refused.append(str(said))
+            refuse(into, said)
             return
         if series.channel is Channel.OPEN_INTEREST:
             read_rows(said["data"]["tick"], lambda row: self._open_interest(row, into), into)

@@ -35,6 +35,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.kucoin_history import KucoinHistory
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.wanted import Wanted, from_ms, from_ns, hours_of
 
@@ -90,7 +91,7 @@ class KucoinDialect:
             case "welcome" | "pong":
                 into.heartbeats += 1
             case "error":
-                into.refused.append(str(said))
+                refuse(into, said)
             case other:
                 raise Unreadable("unknown message", other)
 
@@ -98,13 +99,13 @@ class KucoinDialect:
         topic, subject, row = said["topic"], said["subject"], said["data"]
         read = self._subjects.get(subject)
         if topic.startswith(_NOT_NEEDED):
-            into.ignored[topic.partition(":")[0]] += 1
+            ignore(into, topic.partition(":")[0])
         elif read is not None:
             read(topic.rpartition(":")[2], row, into)
         elif subject == "contractDetails":  # a wrapper that a recorder put around what it had polled
             self._open_interest(row, receive_ns, into)
         elif subject in ("funding.begin", "funding.end"):
-            into.ignored[subject] += 1
+            ignore(into, subject)
         else:
             raise Unreadable("unknown subject", subject)
 
@@ -137,7 +138,7 @@ class KucoinDialect:
         """Read contracts/active, for open interest or for listings."""
         said = orjson.loads(body)
         if said["code"] != "200000":
-            into.refused.append(f"{said['code']} {said.get('msg')}")
+            refuse(into, f"{said['code']} {said.get('msg')}")
         elif poll.channels:
             read_rows(said["data"], lambda row: self._open_interest(row, receive_ns, into), into)
         else:
@@ -148,7 +149,7 @@ def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
     topics = [f"{topic}:{','.join(names)}" for topic in ("/contractMarket/execution", "/contract/instrument")]
     return Endpoint(
         name=f"public-{number}",
-        url="",
+        url="wss://ws-api-futures.kucoin.com",
         door=Door(Request(f"{REST}/bullet-public", json=b"{}"), url_of),
         subscribe=tuple(
             to_json({"id": str(index + 1), "type": "subscribe", "topic": topic, "response": True})

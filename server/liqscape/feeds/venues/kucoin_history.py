@@ -14,6 +14,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import funding_ppb
 from liqscape.feeds.venues.wanted import HOUR_NS, MINUTE_NS, from_ms, note_paid, put_ascending
@@ -53,7 +54,7 @@ class KucoinHistory:
         """Read a page."""
         said, first = orjson.loads(body), len(into.events)
         if said["code"] != "200000":
-            into.refused.append(f"{said['code']} {said.get('msg')}")
+            refuse(into, f"{said['code']} {said.get('msg')}")
             return
         rows = said["data"]
         if series.channel is Channel.OPEN_INTEREST:

@@ -33,6 +33,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.mexc_history import MexcHistory
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.wanted import Wanted, from_ms
 
@@ -80,14 +81,14 @@ class MexcDialect:
         elif channel == "pong":
             into.heartbeats += 1
         elif channel == "rs.error":
-            into.refused.append(str(said))
+            refuse(into, said)
         elif channel.startswith("rs.sub."):
             if said.get("data") == "success":
                 into.acknowledged.append(channel[3:])
             else:
-                into.refused.append(str(said))
+                refuse(into, said)
         elif channel.startswith(_NOT_NEEDED):
-            into.ignored[channel] += 1
+            ignore(into, channel)
         else:
             raise Unreadable("unknown channel", channel)
 
@@ -129,7 +130,7 @@ class MexcDialect:
         """Read detail."""
         said = orjson.loads(body)
         if said["success"] is not True:
-            into.refused.append(f"{said.get('code')} {said.get('message')}")
+            refuse(into, f"{said.get('code')} {said.get('message')}")
             return
         read_rows(said["data"], lambda row: into.listings.append(_listing_of(row)), into)
 

@@ -13,6 +13,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.wanted import MINUTE_NS, SECOND_NS, from_seconds, put_ascending
 
@@ -43,7 +44,7 @@ class MexcHistory:
         """Read a page."""
         said, first = orjson.loads(body), len(into.events)
         if said["success"] is not True:
-            into.refused.append(f"{said.get('code')} {said.get('message')}")
+            refuse(into, f"{said.get('code')} {said.get('message')}")
             return
         columns = [said["data"][name] for name in ("time", "open", "high", "low", "close")]
         volumes = [0] * len(columns[0]) if series.channel is Channel.MARK else said["data"]["vol"]

@@ -33,6 +33,7 @@ from liqscape.feeds.venues.dialect import (
     read_rows,
     to_json,
 )
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.okx_history import OkxHistory
 from liqscape.feeds.venues.okx_v3 import OkxV3
@@ -126,7 +127,7 @@ class OkxDialect:
         elif channel == "liquidations":  # a wrapper that a recorder put around what it had polled
             read_rows(said["data"], lambda row: self._liquidation(argument["instId"], row, into), into)
         elif channel in _NOT_NEEDED or channel.startswith(_NOT_NEEDED_FAMILIES):
-            into.ignored[channel] += 1
+            ignore(into, channel)
         else:
             raise Unreadable("unknown channel", channel)
 
@@ -137,9 +138,9 @@ class OkxDialect:
                 self._awaits_replay |= name.startswith("liquidation-orders")
                 into.acknowledged.append(name)
             case "error":
-                into.refused.append(str(said))
+                refuse(into, said)
             case "notice" | "unsubscribe" | "channel-conn-count" as other:
-                into.ignored[other] += 1
+                ignore(into, other)
             case other:
                 raise Unreadable("unknown event", other)
 
@@ -194,7 +195,7 @@ class OkxDialect:
         """Read public/instruments."""
         said = orjson.loads(body)
         if said["code"] != "0":
-            into.refused.append(f"{said['code']} {said.get('msg')}")
+            refuse(into, f"{said['code']} {said.get('msg')}")
             return
         read_rows(said["data"], lambda row: into.listings.append(_listing_of(row)), into)
 

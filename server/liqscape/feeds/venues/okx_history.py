@@ -15,6 +15,7 @@ import orjson
 
 from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Request, Unreadable, read_rows
 from liqscape.feeds.venues.history import PastSeries
+from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.scale import Scale, funding_ppb
 from liqscape.feeds.venues.wanted import HOUR_NS, MINUTE_NS, from_ms, note_paid, note_told_twice, put_ascending
 
@@ -52,7 +53,7 @@ class OkxHistory:
         """Read a page."""
         said = orjson.loads(body)
         if said["code"] != "0":
-            into.refused.append(f"{said['code']} {said.get('msg')}")
+            refuse(into, f"{said['code']} {said.get('msg')}")
             return
         rows, first = said["data"], len(into.events)
         if series.channel is Channel.FUNDING:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import Reading, Unreadable, read_rows
+from liqscape.feeds.venues.notes import ignore
 from liqscape.feeds.venues.scale import Scale, time_of_text
 from liqscape.feeds.venues.wanted import Wanted
 
@@ -35,7 +36,7 @@ class OkxV3:
         if read is not None:
             read_rows(said["data"], lambda row: self._row(row, read, receive_ns, into), into)
         elif market in _MARKETS:
-            into.ignored[f"{market} table"] += 1
+            ignore(into, f"{market} table")
         else:
             raise Unreadable("unknown table", said["table"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 import orjson
@@ -21,7 +20,6 @@ from liqscape.feeds.venues.dialect import (
     Listing,
     Reading,
     Unreadable,
-    Venue,
     read_answer,
 )
 from liqscape.feeds.venues.dydx import DYDX
@@ -33,6 +31,8 @@ from liqscape.feeds.venues.phemex import PHEMEX
 from liqscape.feeds.venues.woox import WOOX
 from tests.unit.feeds.venues.captured import RECEIVE_NS, listing
 from tests.unit.feeds.venues.hostile import check_event, mutations
+from tests.unit.feeds.venues.seam_cases import CASES as OTHER_CASES
+from tests.unit.feeds.venues.seam_cases import Case
 
 CANDLE = {"open": "10.5", "high": "11", "low": "10", "close": "10.6", "volume": "3"}
 
@@ -44,23 +44,6 @@ INVERSE = {"contract": "inverse", "contract_value": Fraction(10)}
 
 MAY_BE_RAISED = (Unreadable, UnreadableNumber, KeyError, ValueError, TypeError, IndexError)
 """By read_page, as the seam says."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A venue, its instruments, and answers in the documented form.
-
-    Attributes:
-        venue: under test.
-        listings: of it.
-        listed: an answer to the request for listings.
-        pages: an answer to each series of the past of the first listing.
-    """
-
-    venue: Venue
-    listings: tuple[Listing, ...]
-    listed: object
-    pages: tuple[object, ...] = field(default=())
 
 
 def instruments(venue: str, *names: str, **changes: object) -> tuple[Listing, ...]:
@@ -226,6 +209,7 @@ CASES = (
         instruments("coinbase-derivatives", "BIP-20DEC30-CDE", unit=Fraction(1, 100)),
         {"products": [{"product_id": "X"}]},
     ),
+    *OTHER_CASES,
 )
 
 EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.venue.name)
