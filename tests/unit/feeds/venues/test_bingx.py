@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from fractions import Fraction
 
 import orjson
@@ -73,11 +74,15 @@ def test_ping_is_answered_packed_or_not() -> None:
 
 
 def test_frame_that_unpacks_to_more_than_a_message_is_refused_before_it_does() -> None:
-    bomb = gzip.compress(b"0" * (64 << 20))
+    bomb = gzip.compress(b"0" * (64 << 20), 1)
+    tracemalloc.start()
 
     read = read_all(dialect(), [bomb, gzip.compress(b"Ping")[:-9], b"\x1f\x8bxx"])
 
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert len(bomb) < MAX_MESSAGE_BYTES
+    assert peak < 4 * MAX_MESSAGE_BYTES
     assert [each.reason for each in read.rejected] == ["too large", "gzip", "gzip"]
 
 

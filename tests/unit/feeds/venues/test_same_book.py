@@ -36,9 +36,10 @@ def test_open_interest_that_differs_is_of_two_books() -> None:
 
 
 def test_equal_values_at_other_times_are_no_agreement() -> None:
-    values = [1000 + n for n in range(3 * ENOUGH)]
+    values = [1000 + n for n in range(6 * ENOUGH)]
 
-    assert watched(values, 5_000_000_000, values).verdict is Verdict.DIFFERENT
+    for lag_ns in (-5_000_000_000, 5_000_000_000):
+        assert watched(values, lag_ns, values).verdict is Verdict.DIFFERENT
 
 
 def test_nothing_is_said_of_values_that_stand_still_or_of_one_venue_alone() -> None:
