@@ -88,7 +88,7 @@ def gateway_name(name: str) -> str:
 
 COINBASE_INTL: Final = Venue(
     name="coinbase-intl",
-    instruments_of="coinbase-intl",
+    instruments_of="coinbase_intl",
     dialect=CoinbaseIntlDialect,
     liquidations=Completeness.SAMPLED,
     provenance="documented",

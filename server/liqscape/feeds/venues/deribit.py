@@ -239,14 +239,10 @@ class DeribitHistory:
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
         query = {"instrument_name": self._name}
-        if series.channel is Channel.FUNDING:  # stamped with the end
-            span = {"start_timestamp": from_ns + HOUR_NS, "end_timestamp": until_ns + HOUR_NS - MS}
-            called = "get_funding_rate_history"
-        else:
-            span = {"start_timestamp": from_ns, "end_timestamp": until_ns - MS}
-            query["resolution"] = "1"
-            called = "get_tradingview_chart_data"
-        return Request(f"{self._rest}/public/{called}", {**query, **{k: str(v // MS) for k, v in span.items()}})
+        query |= {"start_timestamp": str(from_ns // MS), "end_timestamp": str(until_ns // MS - 1)}
+        if series.channel is Channel.FUNDING:
+            return Request(f"{self._rest}/public/get_funding_rate_history", query)
+        return Request(f"{self._rest}/public/get_tradingview_chart_data", query | {"resolution": "1"})
 
     def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:
         """See VenueHistory."""

@@ -36,7 +36,8 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
-from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, time_of, time_of_text
+from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.scale import CLOSED_BY, SECOND, scales, time_of, time_of_text
 
 SOCKET: Final = "wss://futures.kraken.com/ws/v1"
 
@@ -180,11 +181,12 @@ def _listing(row: dict[str, Any], into: Reading) -> None:
 class KrakenHistory:
     """See VenueHistory. Open interest of the past is not public.
 
-    Candles: volume counted as trades are (UNVERIFIED of PI_). Funding: one answer holds all of it, since the listing.
+    Candles: volume counted as trades are (UNVERIFIED of PI_). Funding: one answer holds all of it, since
+    the listing; a row is stamped with the start of its hour (UNVERIFIED).
     """
 
     def __init__(self, listing: Listing) -> None:
-        self._scale = Scale(listing)
+        self._pages = Pages(listing)
         self._name = listing.name
         self.series: Sequence[PastSeries] = (
             PastSeries(name="candles 1m", channel=Channel.TRADES, step_ns=60 * SECOND, page=CANDLES_PER_PAGE),
@@ -192,11 +194,10 @@ class KrakenHistory:
             PastSeries(name="funding 1h", channel=Channel.FUNDING, step_ns=3600 * SECOND, page=1_000_000),
         )
         self.budgets: Sequence[Budget] = (Budget("history", 1, 1.0),)
-        self._span = (0, 0)
 
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
-        self._span = (from_ns, until_ns)
+        self._pages.ask(from_ns, until_ns)
         if series.channel is Channel.FUNDING:
             return Request(FUNDING_HISTORY, {"symbol": self._name})
         kind = "trade" if series.channel is Channel.TRADES else "mark"
@@ -216,14 +217,10 @@ class KrakenHistory:
     def _candle(self, series: PastSeries, row: dict[str, Any], into: Reading) -> None:
         quantity = row["volume"] if series.channel is Channel.TRADES else 0
         prices = (row["open"], row["high"], row["low"], row["close"])
-        self._scale.candle(into, time_of(row["time"], MS), series.step_ns, prices, quantity)
+        self._pages.candle(into, series, time_of(row["time"]), prices, quantity)
 
     def _funding(self, row: dict[str, Any], into: Reading) -> None:
-        time_ns = time_of_text(row["timestamp"])
-        if self._span[0] <= time_ns < self._span[1]:
-            self._scale.funding(into, time_ns, row["relativeFundingRate"], 1)
-        else:
-            into.ignored["outside the span asked for"] += 1
+        self._pages.funding(into, time_of_text(row["timestamp"]), row["relativeFundingRate"], 1)
 
 
 KRAKEN: Final = Venue(

@@ -185,7 +185,7 @@ def test_history_counts_inverse_candles_by_their_worth_and_leaves_out_the_open_o
 
     assert asked.query["start_timestamp"] == "1583916960000"
     assert asked.query["end_timestamp"] == "1583917079999"
-    assert paid.query["start_timestamp"] == "1583920560000"
+    assert (paid.query["start_timestamp"], paid.query["end_timestamp"]) == ("1583916960000", "1583920559999")
     assert into.events == [
         Candle(BTC, start, start + 60 * 10**9, 78_340, 78_395, 78_340, 78_395, 2_874 * 10**8),
         Funding(BTC, 1_569_888_000 * 10**9, -474, 1),

@@ -194,7 +194,7 @@ def test_history_reads_candles_of_trades_and_of_the_mark_and_funding_of_the_span
     assert into.events == [
         Candle(XBT, start, start + 60 * 10**9, 3091, 3092, 3087, 3088, 200_000_000),
         Candle(XBT, start, start + 60 * 10**9, 3091, 3092, 3087, 3088, 0),
-        Funding(XBT, 1_645_200_000 * 10**9, 60_779, 1),
+        Funding(XBT, 1_645_196_400 * 10**9, 60_779, 1),
     ]
     assert into.ignored == {"outside the span asked for": 1}
 
