@@ -69,6 +69,16 @@ def test_both_names_of_a_listing_subscribe_to_the_one_of_now() -> None:
     assert gateway_name("SOL_USDC-PERPETUAL") == "SOL_USDC-PERPETUAL"
 
 
+def test_where_both_names_are_listed_each_takes_the_messages_that_call_it_so() -> None:
+    for names in (("BTC-PERP", "BTC_USDC-PERPETUAL"), ("BTC_USDC-PERPETUAL", "BTC-PERP")):
+        read = read_all(dialect(*names), [orjson.dumps(MATCH), orjson.dumps(PUSHED)])
+
+        assert [event.instrument_id for event in read.events if isinstance(event, Trade)] == [
+            "coinbase_intl:BTC-PERP",
+            "coinbase_intl:BTC_USDC-PERPETUAL",
+        ]
+
+
 def test_messages_of_now_are_read_and_their_liquidations_are_a_sample() -> None:
     found = told(PUSHED).events
 
