@@ -4,8 +4,9 @@ Sources: the vendor's public schemas as client libraries of autumn 2026 read the
 Liquidations are rows of the trade feed with type liquidation: fills of the closing order, so sell closed a long. They
 are all printed; assignments to liquidity providers, the step after, may not be (UNVERIFIED), and rows of type
 assignment, termination and block are counted and left out, because their price is not the market's. The first message
-of a product repeats old trades (trade_snapshot): counted and left out. relative_funding_rate is a fraction an hour;
-funding_rate, an amount per contract, is not read. Old messages write whole numbers as 50.0.
+of a product repeats old trades (trade_snapshot): counted and left out. Rows of a product are numbered without holes
+(seq, in 993 of 993 recorded steps), so that a row that is missing is announced. relative_funding_rate is a fraction an
+hour; funding_rate, an amount per contract, is not read. Old messages write whole numbers as 50.0.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Numbered
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
 from liqscape.feeds.venues.scale import CLOSED_BY, SECOND, scales, time_of, time_of_text
@@ -66,6 +68,7 @@ class KrakenDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
+        self._numbered = Numbered()
         self._feeds: Mapping[str, Callable[[Any, Reading], None]] = {
             "trade": self._trade,
             "ticker": self._ticker,
@@ -126,18 +129,24 @@ class KrakenDialect:
         if scale is None:
             into.ignored["other instrument"] += 1
             return
+        time_ns = time_of(said["time"])
+        if "seq" in said and not self._numbered.takes(into, scale.instrument_id, said["seq"], time_ns):
+            return
         kind = said["type"]
         if kind not in ("fill", "liquidation"):
             ignore(into, f"trade of type {kind}")
             return
         side = _SIDES[said["side"]]
-        time_ns = time_of(said["time"])
         scale.trade(into, time_ns, said["price"], said["qty"], side)
         if kind == "liquidation":
             scale.liquidation(into, time_ns, said["price"], said["qty"], CLOSED_BY[side])
 
     def _snapshot(self, said: dict[str, Any], into: Reading) -> None:
-        into.ignored["trade before the subscription"] += len(said["trades"])
+        rows = said["trades"]
+        into.ignored["trade before the subscription"] += len(rows)
+        scale = self._scales.get(said["product_id"])
+        if scale is not None and rows:  # newest first
+            self._numbered.begins(scale.instrument_id, rows[0].get("seq"), time_of(rows[0]["time"]))
 
     def _ticker(self, said: dict[str, Any], into: Reading) -> None:
         scale = self._scales.get(said["product_id"])
