@@ -46,7 +46,7 @@ class Market:
             name, decimals = listing.instrument_id, listing.instrument.price_decimals
             price = max(1, round(self.price * 10**decimals))
             said: list[Event] = []
-            for _ in range(draw.randint(1, 3)):
+            for _ in range(draw.randint(1, 2)):
                 # Whole units of the venue, so that what it says is exact; every trade another size.
                 size = draw.randint(1, 10**6) * (COIN if listing.instrument.is_inverse else COIN // 1000)
                 side = TakerSide.BUY if draw.random() < 0.5 else TakerSide.SELL

@@ -20,7 +20,7 @@ from tests.fake_exchange.market import Market
 from tests.fake_exchange.scaled_time import ScaledTime
 from tests.fake_exchange.speaker import Speaker
 
-STEP_S = 0.2
+STEP_S = 0.5
 """Of the venues' time, between two steps of their markets."""
 
 

@@ -240,7 +240,7 @@ class VenueDesk:
                 continue
             quarantine = self._quarantines.get(name)
             if quarantine is None:
-                quarantine = self._quarantines[name] = Hole((name,), since_ns, "quarantined")
+                quarantine = self._quarantines[name] = Hole((name,), since_ns - MARGIN_NS, "quarantined")
             if check.release(now_ns):
                 gaps += self._quarantines.pop(name).end(now_ns)
             else:
@@ -255,8 +255,9 @@ class VenueDesk:
             reading.events.clear()
         if reading.rejected:
             ids = line.instruments if line is not None else about
+            newest_ns = (line.newest_ns if line is not None else 0) or receive_ns
             for rejection in reading.rejected:
-                self._reject(rejection.reason, rejection.instrument_id, ids, receive_ns)
+                self._reject(rejection.reason, rejection.instrument_id, ids, receive_ns, newest_ns)
         if reading.ignored:
             self.ignored.update(reading.ignored)
         if reading.listings:
@@ -280,7 +281,7 @@ class VenueDesk:
             tally.heard_ns = receive_ns
             reason = judge(event, receive_ns, lag_ns)
             if reason is not None:
-                self._rejections.add(event.instrument_id, reason, time_ns)  # type: ignore[union-attr]
+                self._rejections.add(event.instrument_id, reason, time_ns, time_ns + 1)  # type: ignore[union-attr]
                 continue
             check = checks[event.instrument_id]  # type: ignore[union-attr]
             if check.quarantined_since_ns is not None:
@@ -336,7 +337,10 @@ class VenueDesk:
                     f"{listing.instrument_id} has ticks of {each.price_tick}, finer than {decimals} decimals"
                 )
 
-    def _reject(self, reason: str, instrument_id: str | None, ids: Sequence[str], receive_ns: int) -> None:
+    def _reject(
+        self, reason: str, instrument_id: str | None, ids: Sequence[str], receive_ns: int, newest_ns: int
+    ) -> None:
+        """Count an input that could not be read; when it was is known only by what came before it."""
         if instrument_id is not None:
             ids = (instrument_id,)
         else:
@@ -346,7 +350,8 @@ class VenueDesk:
             if check is None:
                 continue
             # It may have been of any of them, and is one.
-            self._rejections.add(name, reason, receive_ns, count=0 if position else 1)
+            span = (newest_ns - MARGIN_NS, max(newest_ns + MARGIN_NS, receive_ns + 1))
+            self._rejections.add(name, reason, *span, count=0 if position else 1)
             check.fail(reason, receive_ns)
             if instrument_id is not None:
                 self.plausibility.rejected[name, reason] += 1

@@ -13,8 +13,8 @@ from liqscape.events import Gap
 MARGIN_NS: Final = 1_000_000_000
 """On both sides of a hole, in venue time: streams of one connection lag behind each other by less."""
 
-PIECE_NS: Final = 60_000_000_000
-"""A hole that goes on is told at least so often: the finest column of any grid."""
+PIECE_NS: Final = 10_000_000_000
+"""A hole that goes on is told so often. Of one in which the process dies, so much may stay untold."""
 
 
 class Hole:
@@ -53,15 +53,13 @@ class Rejections:
     def __init__(self) -> None:
         self._gathered: dict[tuple[str, str], tuple[int, int, int]] = {}
 
-    def add(self, instrument_id: str, reason: str, time_ns: int, count: int = 1) -> None:
-        """Note some at an instant."""
+    def add(self, instrument_id: str, reason: str, from_ns: int, to_ns: int, count: int = 1) -> None:
+        """Note some of [from_ns, to_ns)."""
         key = (instrument_id, reason)
         known = self._gathered.get(key)
-        if known is None:
-            self._gathered[key] = (time_ns, time_ns + 1, count)
-        else:
-            first, last, before = known
-            self._gathered[key] = (min(first, time_ns), max(last, time_ns + 1), before + count)
+        if known is not None:
+            from_ns, to_ns, count = min(known[0], from_ns), max(known[1], to_ns), known[2] + count
+        self._gathered[key] = (from_ns, to_ns, count)
 
     def take(self) -> list[Gap]:
         """Return and forget what was gathered."""

@@ -55,11 +55,9 @@ class Inbox:
         if isinstance(event, TickEnd):
             return
         self.dropped += 1
-        time_ns = venue_time_ns(event)
-        count = event.rejected if isinstance(event, Gap) else 1
-        self._missed.add(event.instrument_id, BEHIND, time_ns, count)
-        if isinstance(event, Gap):
-            self._missed.add(event.instrument_id, BEHIND, event.to_ns - 1, 0)
+        from_ns = venue_time_ns(event)
+        to_ns, count = (event.to_ns, event.rejected) if isinstance(event, Gap) else (from_ns + 1, 1)
+        self._missed.add(event.instrument_id, BEHIND, from_ns, to_ns, count)
 
 
 def venue_time_ns(event: Event) -> int:

@@ -142,7 +142,7 @@ class InstrumentCheck:
         board: of all venues.
 
     Attributes:
-        quarantined_since_ns: receive time; None while it is believed.
+        quarantined_since_ns: receive time of the oldest input that is in doubt; None while it is believed.
         quarantine_reason: why.
         open_interest: the last sample believed, in units of events.
         price: the last price believed; 0 before the first.
@@ -158,6 +158,7 @@ class InstrumentCheck:
         self._newest: dict[type[object], int] = {}
         self.open_interest: int | None = None
         self.price = 0
+        self._sampled_ns = 0
         self._jumps: list[int] = []
         self._crossed = 0
         self._accepted = 0
@@ -195,9 +196,11 @@ class InstrumentCheck:
         if self.quarantined_since_ns is not None:
             return
         often = self._failed >= FAILURES and self._failed * 100 > FAILED_PERCENT * (self._failed + self._accepted)
-        if often or self._crossed >= CROSSED_IN_A_ROW:
-            self.quarantined_since_ns = receive_ns
-            self.quarantine_reason = reason
+        if self._crossed >= CROSSED_IN_A_ROW:
+            # What was traded since the last good sample was in these units too.
+            self.quarantined_since_ns, self.quarantine_reason = self._sampled_ns, reason
+        elif often:
+            self.quarantined_since_ns, self.quarantine_reason = receive_ns, reason
 
     def distrust(self, reason: str, receive_ns: int) -> None:
         """Quarantine it for good: the venue itself says that it is not what the model takes it for."""
@@ -219,6 +222,8 @@ class InstrumentCheck:
         if isinstance(event, Trade):
             if not 0 < event.quantity < MOST:
                 return "quantity is not positive"
+            if self.open_interest and event.quantity > self.open_interest:
+                return "trade exceeds open interest"
             return self._time(Trade, event.time_ns, receive_ns, lag_ns, BACKWARDS_NS) or self._price(
                 event.price, receive_ns
             )
@@ -226,7 +231,7 @@ class InstrumentCheck:
             return self._time(MarkPrice, event.time_ns, receive_ns, lag_ns, 0) or self._price(event.price, receive_ns)
         if isinstance(event, OpenInterest):
             reason = self._future(event.time_ns, receive_ns, lag_ns) or self._backwards(OpenInterest, event.time_ns, 0)
-            return reason or self._open_interest(event.quantity)
+            return reason or self._open_interest(event.quantity, receive_ns)
         if isinstance(event, Liquidation):
             return self._liquidation(event, receive_ns, lag_ns)
         if isinstance(event, Funding):
@@ -315,7 +320,7 @@ class InstrumentCheck:
             "late" if receive_ns - event.time_ns - max(0, lag_ns) > LATE_NS else None
         )
 
-    def _open_interest(self, quantity: int) -> str | None:
+    def _open_interest(self, quantity: int, receive_ns: int) -> str | None:
         if not 0 <= quantity < MOST:
             return "open interest is negative or absurd"
         known = self.open_interest
@@ -331,6 +336,7 @@ class InstrumentCheck:
                 return "open interest jumps"
         self._jumps.clear()
         self.open_interest = quantity
+        self._sampled_ns = receive_ns
         return None
 
 

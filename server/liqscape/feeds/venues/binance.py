@@ -77,6 +77,7 @@ class BinanceDialect:
         self._rest = rest
         self._hears_aggregates = False
         self._newest: dict[str, tuple[int, int]] = {}  # number and time of the newest aggregated trade, by name
+        self._newest_forced: dict[str, tuple[Any, ...]] = {}  # by name
         self._kinds: Mapping[str, Callable[[Any, Reading], None]] = {
             "aggTrade": self._agg_trade,
             "trade": self._single_trade,
@@ -215,6 +216,11 @@ class BinanceDialect:
         if order["X"] not in ("FILLED", "PARTIALLY_FILLED"):
             into.ignored["unfilled forced order"] += 1
             return
+        told = (order["T"], order["S"], order["ap"], order["z"])
+        if self._newest_forced.get(listing.name) == told:  # they have no number; one a second is told of a symbol
+            into.ignored["forced order again"] += 1
+            return
+        self._newest_forced[listing.name] = told
         into.events.append(
             Liquidation(
                 listing.instrument_id,
