@@ -174,6 +174,14 @@ class VenueDesk:
         self._lines.append(line)
         return line
 
+    def open_unnamed(self) -> Line:
+        """Return a line of a recording that does not say of which endpoint, and has perhaps no confirmations."""
+        dialect = self.venue.dialect(self.listings)
+        heard = frozenset(channel for endpoint in dialect.endpoints for channel in endpoint.channels)
+        line = Line(self, Endpoint(name="", url="", subscribe=(), channels=heard), dialect, self._ids)
+        self._lines.append(line)
+        return line
+
     def hand_over(self, old: Line, new: Line) -> int:
         """Set the instant, in venue time, from which the new line is heard in place of the old; return it."""
         cut_ns = max(old.newest_ns, new.newest_ns) + CUT_NS
