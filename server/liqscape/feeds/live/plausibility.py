@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from statistics import median_low
+from statistics import median_high, median_low
 from typing import Final
 
 from liqscape.events import Candle, Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, TickEnd, Trade
@@ -27,6 +27,9 @@ RANGE_NS: Final = 300 * SECOND_NS
 
 AWAY_PERCENT: Final = 20
 """From the median of other venues. In October 2025 small venues were 10 % off for minutes, and that was real."""
+
+LEAST_OTHERS: Final = 2
+"""Instruments of other venues that can prove one wrong. One other may be wrong itself."""
 
 FRESH_NS: Final = 60 * SECOND_NS
 """Age of the price of another venue that may still be compared with."""
@@ -88,7 +91,7 @@ COMMON_DECIMALS: Final = 18
 
 
 class PriceBoard:
-    """Newest believed prices of all instruments, by symbol, for comparison."""
+    """Newest prices of all instruments as their venues say them, believed or not, by symbol, for comparison."""
 
     def __init__(self) -> None:
         self._prices: dict[str, dict[str, tuple[int, int]]] = {}
@@ -98,15 +101,19 @@ class PriceBoard:
         common = price * 10 ** (COMMON_DECIMALS - instrument.price_decimals)
         self._prices.setdefault(instrument.symbol, {})[instrument.instrument_id] = (common, receive_ns)
 
-    def median_of_others(self, instrument: Instrument, receive_ns: int) -> int | None:
-        """Return the median of the fresh prices of other venues, in units of the instrument; None without one."""
+    def distance(self, instrument: Instrument, price: int, receive_ns: int) -> tuple[int, int]:
+        """Return how many fresh prices of other venues there are, and how far a price is from their median, percent.
+
+        Of an even number of them the nearer middle one counts: one venue alone proves none of two others wrong.
+        """
         shown = self._prices.get(instrument.symbol, {})
         own = instrument.venue + ":"
         others = [p for name, (p, at) in shown.items() if not name.startswith(own) and receive_ns - at <= FRESH_NS]
         if not others:
-            return None
-        unit: int = 10 ** (COMMON_DECIMALS - instrument.price_decimals)
-        return median_low(others) // unit
+            return 0, 0
+        common = price * 10 ** (COMMON_DECIMALS - instrument.price_decimals)
+        medians = (median_low(others), median_high(others))
+        return len(others), min(-(-abs(common - median) * 100 // median) for median in medians)
 
 
 class _Range:
@@ -283,20 +290,18 @@ class InstrumentCheck:
         return None
 
     def _beside_others(self, price: int, receive_ns: int) -> str | None:
-        others = self._board.median_of_others(self.instrument, receive_ns)
-        self._away = others is not None and abs(price - others) * 100 > AWAY_PERCENT * others
-        if self._away:
-            return "price is far from other venues"
+        others, percent = self._board.distance(self.instrument, price, receive_ns)
+        self._board.show(self.instrument, price, receive_ns)
         self._board_due_ns = receive_ns + BOARD_NS
-        if self._range is None or self._range.least <= price <= self._range.most:
-            self._board.show(self.instrument, price, receive_ns)
-        return None
+        self._away = others >= LEAST_OTHERS and percent > AWAY_PERCENT
+        return "price is far from other venues" if self._away else None
 
     def _has_moved(self, price: int, receive_ns: int) -> bool:
         """Return whether a price outside the range is the market's: the others say so, or it itself for long enough."""
-        others = self._board.median_of_others(self.instrument, receive_ns)
-        if others is not None:
-            return abs(price - others) * 100 <= BAND_PERCENT * others
+        self._board.show(self.instrument, price, receive_ns)
+        others, percent = self._board.distance(self.instrument, price, receive_ns)
+        if others:
+            return percent <= BAND_PERCENT
         if self._pending and abs(price - self._pending[-1][0]) * 100 > BAND_PERCENT * self._pending[-1][0]:
             self._pending.clear()
         self._pending.append((price, receive_ns))
