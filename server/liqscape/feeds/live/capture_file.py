@@ -241,7 +241,7 @@ class Capture:
                 try:
                     while data:
                         yield inflate.decompress(data, _READ_BYTES)
-                        while inflate.unconsumed_tail:
+                        while inflate.unconsumed_tail and not inflate.eof:
                             yield inflate.decompress(inflate.unconsumed_tail, _READ_BYTES)
                         data = b""
                         if inflate.eof:
