@@ -6,6 +6,7 @@ a range without the others; release without PROBATION_NS; fail without FAILED_PE
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -24,7 +25,6 @@ from liqscape.feeds.live.plausibility import (
     PROBATION_NS,
     SECOND_NS,
     InstrumentCheck,
-    Plausibility,
     PriceBoard,
 )
 from liqscape.instruments import find_instrument
@@ -242,11 +242,25 @@ def test_an_instrument_that_the_venue_itself_calls_another_one_stays_in_quaranti
     assert not made.release(T0 + 100 * PROBATION_NS)
 
 
-def test_rejections_are_counted_by_instrument_and_reason() -> None:
-    made = Plausibility([BTC], PriceBoard())
+@pytest.mark.parametrize("seed", range(20))
+def test_the_short_way_of_usual_trades_decides_as_the_long_one_does(seed: int) -> None:
+    draw = random.Random(seed)
+    board, other_board = PriceBoard(), PriceBoard()
+    short, long = InstrumentCheck(BTC, board), InstrumentCheck(BTC, other_board)
+    long._is_usual = lambda trade, receive_ns: False  # type: ignore[method-assign]
+    now_ns, price = T0, float(PRICE)
 
-    made.judge(trade(price=0), T0, 0)
-    made.judge(trade(price=0), T0, 0)
-    made.judge(replace(trade(), instrument_id="binance:OTHER"), T0, 0)
+    for _ in range(2_000):
+        now_ns += draw.choice((0, 1_000, SECOND_NS // 3, SECOND_NS * 40))
+        price *= 1.0 + draw.gauss(0.0, 0.001)
+        said = price * draw.choice((1.0,) * 30 + (1.15, 0.5, 0.0, -1.0))
+        at_ns = now_ns - draw.choice((0, 0, 0, SECOND_NS, 11 * SECOND_NS, LATE_NS + SECOND_NS, -6 * SECOND_NS))
+        event: Event = trade(round(said), at_ns, draw.choice((COIN, COIN, 0, 10**6 * COIN)))
+        if draw.random() < 0.05:
+            event = sample(draw.choice((500, 501, 5_000)) * COIN, now_ns)
+        if draw.random() < 0.02:
+            for each in (board, other_board):
+                each.show(replace(BTC, venue=f"other{draw.randint(0, 0)}"), round(price), now_ns)
 
-    assert made.rejected == {(NAME, "price is not positive"): 2, ("binance:OTHER", "other instrument"): 1}
+        assert short.judge(event, now_ns, 0) == long.judge(event, now_ns, 0)
+        assert (short.price, short.quarantined_since_ns) == (long.price, long.quarantined_since_ns)
