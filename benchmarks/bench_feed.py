@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -250,11 +250,10 @@ def _ticks(trades: int, liquidations: int) -> list[float]:
     taken = []
     for tick in range(BURST_S * 4):
         end_ns = at_ns + TICK_NS
-        for index in range(trades // 4 + liquidations // 4):
-            number += 1
-            price = max(1, price + draw.randint(-1, 1))
-            stamp_ms = (at_ns + index * TICK_NS // (trades // 4 + liquidations // 4)) // 10**6
-            line.hear(_made_up(stamp_ms, number, price, is_forced=index >= trades // 4), at_ns)
+        for message in _quarter_second(draw, at_ns, number, price, trades // 4, liquidations // 4):
+            line.hear(message, at_ns)
+        number += trades // 4
+        price += draw.randint(-100, 100)
         open_interest += draw.randint(-(10**9), 10**9)
         events = inbox.take()
         began = time.perf_counter()
@@ -269,13 +268,20 @@ def _ticks(trades: int, liquidations: int) -> list[float]:
     return taken
 
 
-def _made_up(stamp_ms: int, number: int, price: int, *, is_forced: bool) -> bytes:
-    text = f"{price // 10}.{price % 10}"
-    if is_forced:
-        order = {"s": "BTCUSDT", "S": "SELL", "ap": text, "X": "FILLED", "z": f"0.{number % 900 + 100}", "T": stamp_ms}
-        return orjson.dumps({"e": "forceOrder", "E": stamp_ms, "o": order})
-    said = {"e": "aggTrade", "E": stamp_ms, "s": "BTCUSDT", "a": number, "p": text, "q": f"0.{number % 900 + 100}"}
-    return orjson.dumps({**said, "T": stamp_ms, "m": bool(number % 2)})
+def _quarter_second(
+    draw: random.Random, at_ns: int, number: int, price: int, trades: int, liquidations: int
+) -> Iterator[bytes]:
+    """Yield messages of a quarter of a second around a price; trades are numbered on."""
+    for index in range(trades + liquidations):
+        stamp_ms = (at_ns + index * TICK_NS // (trades + liquidations)) // 10**6
+        near = price + draw.randint(-300, 300)
+        text, size = f"{near // 10}.{near % 10}", f"0.{index % 900 + 100}"
+        if index < trades:
+            said = {"e": "aggTrade", "s": "BTCUSDT", "a": number + index + 1, "p": text, "q": size, "T": stamp_ms}
+            yield orjson.dumps({**said, "m": index % 2 == 1})
+        else:
+            order = {"s": "BTCUSDT", "S": "SELL", "ap": text, "X": "FILLED", "z": size, "T": stamp_ms}
+            yield orjson.dumps({"e": "forceOrder", "E": stamp_ms, "o": order})
 
 
 def _figures(found: dict[str, Any], burst: dict[str, Any]) -> dict[str, str]:
