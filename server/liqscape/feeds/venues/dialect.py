@@ -56,20 +56,19 @@ class Listing:
     Attributes:
         instrument: what the model knows of it.
         unit: coins (or contracts, of an inverse instrument) in one of what the venue counts trades in.
+        name: the venue's own name; of the instrument.
+        instrument_id: the id used in events; of the instrument.
     """
 
     instrument: Instrument
     unit: Fraction = Fraction(1)
+    # Kept, because it is asked for with every event and an Instrument puts its id together anew.
+    name: str = field(init=False, repr=False, compare=False)
+    instrument_id: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """Return the venue's own name."""
-        return self.instrument.name
-
-    @property
-    def instrument_id(self) -> str:
-        """Return the id used in events."""
-        return self.instrument.instrument_id
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.instrument.name)
+        object.__setattr__(self, "instrument_id", self.instrument.instrument_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Reading:
     """What messages said, gathered; whoever reads takes the lists and clears them.
 
     Attributes:
-        events: in the order of the messages.
+        events: in the order of the messages. A Gap among them: the venue's own numbers show that something is missing.
         rejected: inputs thrown away, each with its reason.
         ignored: messages and rows understood and not needed, by kind: other instruments, order books.
         acknowledged: ids of subscriptions the venue has confirmed, as Endpoint.acknowledgements names them.
@@ -194,6 +193,7 @@ class Endpoint:
         sends_per_s: messages that the venue takes from us.
         connects_per_s: connections that the venue takes from an address.
         protocol_ping_s: seconds between WebSocket pings of ours; None: the venue does not answer them.
+        about: instrument ids that are heard on it; empty: all of the dialect. What it misses is missed of these.
     """
 
     name: str
@@ -209,6 +209,7 @@ class Endpoint:
     sends_per_s: float = 5.0
     connects_per_s: float = 1.0
     protocol_ping_s: float | None = 20.0
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
