@@ -137,7 +137,11 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
 
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", default="simulate", help="simulate (default), or history:FILE with a manifest")
+    parser.add_argument(
+        "--source",
+        default="simulate",
+        help="simulate (default), live, history:FILE with a manifest, or replay:FILE of captured messages",
+    )
     parser.add_argument(
         "--speed", default="1", help="recorded seconds a second, or max to build at once (history only)"
     )
@@ -189,7 +193,14 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulation (default 1)")
     parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all the source has)")
-    parser.add_argument("--venues", help="of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP")
+    parser.add_argument(
+        "--venues",
+        help="of live and replay: names, for example binance-usdm,bybit-linear (default: all);"
+        " of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP",
+    )
+    parser.add_argument(
+        "--relay", metavar="URL", help="of live: what is asked instead of the venues (default: they are)"
+    )
     parser.add_argument("--scenario", default="usual", help="of the simulation: usual, crash, outage or crash-outage")
     parser.add_argument(
         "--recordings", type=Path, help="folder above market/ (default LIQSCAPE_RECORDINGS or ../shared)"

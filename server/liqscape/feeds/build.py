@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from liqscape.clock import Clock
-from liqscape.config import MANY_VENUES, SourceConfig
-from liqscape.errors import ConfigError
+from liqscape.config import LISTENING, MANY_VENUES, SourceConfig
+from liqscape.errors import ConfigError, NotFound
 from liqscape.feeds.source import EventSource
+from liqscape.feeds.venues.dialect import Listing, Venue
 from liqscape.instruments import Instrument, find_instrument
 
 
@@ -17,6 +20,8 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
     """
     if config.kind == "simulate":
         return _build_simulation(config, clock, start_ns)
+    if config.kind in LISTENING:
+        return _build_listening(config, clock)
     from liqscape.feeds.history import HistorySource
     from liqscape.feeds.recordings import recordings_folder
 
@@ -31,6 +36,46 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
         speed=config.speed,
         clock=clock,
     )
+
+
+def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
+    from liqscape.feeds.live.source import LiveSource
+    from liqscape.feeds.live.transport import through_relay
+
+    venues, listings = wanted_venues(config.venues, config.symbols)
+    if config.scenario != "usual":
+        raise ConfigError("scenario is of a simulation; venues have their own")
+    if config.kind == "live":
+        if config.speed != 1.0:
+            raise ConfigError("speed is of a recording or a simulation; venues have their own")
+        rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
+        return LiveSource(venues, listings, clock, rewrite=rewrite)
+    raise ConfigError("replay needs a file; use replay:FILE")
+
+
+def wanted_venues(
+    names: Sequence[str] | None, symbols: Sequence[str] | None
+) -> tuple[tuple[Venue, ...], dict[str, tuple[Listing, ...]]]:
+    """Return the venues of these names (None = all) that list one of the symbols (None = any), and their listings.
+
+    Raises:
+        ConfigError: a venue or symbol is unknown, or a venue named lists none of the symbols.
+    """
+    from liqscape.feeds.venues.registry import VENUES, find_venue, listings
+
+    try:
+        venues = tuple(VENUES.values() if names is None else map(find_venue, dict.fromkeys(names)))
+    except NotFound as error:
+        raise ConfigError(str(error)) from None
+    found = listings(venues, symbols)
+    known = {listing.instrument.symbol for of_venue in listings(venues, None).values() for listing in of_venue}
+    for symbol in symbols or ():
+        if symbol not in known:
+            raise ConfigError(f"symbol {symbol!r} is unknown at these venues; known are {', '.join(sorted(known))}")
+    missing = [venue.name for venue in venues if venue.name not in found]
+    if names is not None and missing:
+        raise ConfigError(f"no instrument of {', '.join(symbols or ('any symbol',))} is known of {', '.join(missing)}")
+    return tuple(venue for venue in venues if venue.name in found), found
 
 
 def _build_simulation(config: SourceConfig, clock: Clock, start_ns: int | None) -> EventSource:

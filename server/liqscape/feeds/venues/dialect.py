@@ -100,7 +100,7 @@ class Reading:
     """What messages said, gathered; whoever reads takes the lists and clears them.
 
     Attributes:
-        events: in the order of the messages.
+        events: in the order of the messages. A Gap among them: the venue's own numbers show that something is missing.
         rejected: inputs thrown away, each with its reason.
         ignored: messages and rows understood and not needed, by kind: other instruments, order books.
         acknowledged: ids of subscriptions the venue has confirmed, as Endpoint.acknowledgements names them.
@@ -180,6 +180,7 @@ class Endpoint:
         sends_per_s: messages that the venue takes from us.
         connects_per_s: connections that the venue takes from an address.
         protocol_ping_s: seconds between WebSocket pings of ours; None: the venue does not answer them.
+        about: instrument ids that are heard on it; empty: all of the dialect. What it misses is missed of these.
     """
 
     name: str
@@ -194,6 +195,7 @@ class Endpoint:
     sends_per_s: float = 5.0
     connects_per_s: float = 1.0
     protocol_ping_s: float | None = 20.0
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
