@@ -39,8 +39,10 @@ class Coverage:
 
     @property
     def share(self) -> float:
-        """Return the share of the wanted span that rows cover."""
-        return min(1.0, self.rows * self.series.step_ns / (self.wanted.until_ns - self.wanted.from_ns))
+        """Return the rows there are, of those that a series with a row each step would have in the wanted span."""
+        step = self.series.step_ns
+        expected = (self.wanted.until_ns - 1) // step - (self.wanted.from_ns - 1) // step
+        return min(1.0, self.rows / max(1, expected))
 
 
 def coverage(

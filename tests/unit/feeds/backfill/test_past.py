@@ -192,11 +192,13 @@ def test_rows_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
 
 def test_bounds_cut_the_past_and_the_end_is_told(tmp_path: Path) -> None:
     keep(tmp_path, CANDLES, [candle(n) for n in range(10)])
+    keep(tmp_path, FUNDING, [[T + 240, 100_000]])  # of hours that began before
 
     history = past(tmp_path, from_ns=START + 3 * MINUTE, until_ns=START + 7 * MINUTE)
-    opens = [e.open_time_ns for e in history.iterate() if isinstance(e, Candle)]
+    events = list(history.iterate())
 
-    assert opens == [START + n * MINUTE for n in (3, 4, 5, 6)]
+    assert [e.open_time_ns for e in events if isinstance(e, Candle)] == [START + n * MINUTE for n in (3, 4, 5, 6)]
+    assert not [e for e in events if isinstance(e, Funding)]
     assert history.end_ns == START + 7 * MINUTE
 
 
