@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import sys
 import tomllib
-from datetime import date
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
+from liqscape.config import parse_relay
 from liqscape.errors import ConfigError, InvalidArgument, NotFound
 from liqscape.events import PositionSide
+from liqscape.feeds.venues.dialect import Request
+from liqscape.feeds.venues.tiers import differences, find_source, tiers_of, with_tiers
 from liqscape.instruments import (
     CONTEXT,
     Instrument,
@@ -21,6 +27,9 @@ from liqscape.instruments import (
 )
 from liqscape.margin_text import as_json, as_text, worked_table
 from liqscape.positions.position_margin import position_margin
+
+FETCH_S: Final = 20.0
+"""For an answer: somebody waits."""
 
 
 def add_margin_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +44,9 @@ def add_margin_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--maintenance-tier", type=int, metavar="N", help="1 is the lowest (default: by size)")
     parser.add_argument("--date", metavar="YYYY-MM-DD", help="rules in force that day (default: the newest)")
     parser.add_argument("--rules-file", type=Path, metavar="FILE", help="rules of your own, a table as those shipped")
+    parser.add_argument("--fetch", action="store_true", help="use the margin table the venue tells now, without a key")
+    parser.add_argument("--answer", type=Path, metavar="FILE", help="use an answer of the venue that was saved")
+    parser.add_argument("--relay", metavar="URL", help="what --fetch asks instead of the venue (default: it is)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--table", action="store_true", help="print the prices of every BTC contract, in Markdown")
 
@@ -52,6 +64,8 @@ def run_margin(namespace: argparse.Namespace) -> int:
         if getattr(namespace, name) is None:
             raise ConfigError(f"margin needs --{name}; see liqscape margin --help")
     instrument, others = _chosen(namespace)
+    if namespace.fetch or namespace.answer is not None:
+        instrument = _as_told(instrument, namespace)
     tier = namespace.maintenance_tier
     margin = position_margin(
         instrument,
@@ -63,6 +77,42 @@ def run_margin(namespace: argparse.Namespace) -> int:
     )
     print(json.dumps(as_json(margin), indent=2) if namespace.json else as_text(margin, others))
     return 0
+
+
+def _as_told(shipped: Instrument, namespace: argparse.Namespace) -> Instrument:
+    """Return the contract under the table that its venue tells, and say where it differs from the one shipped."""
+    if namespace.answer is not None:
+        where = str(namespace.answer)
+        try:
+            body = namespace.answer.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"answer {where} cannot be read: {error.strerror}") from error
+    else:
+        asked = find_source(shipped.venue).request
+        if asked is None:
+            raise ConfigError(f"venue {shipped.venue!r} tells its margin table to signed requests alone; use --answer")
+        request = asked(shipped)
+        where = request.url
+        body = asyncio.run(_fetched(request, parse_relay(namespace.relay)))
+    told = tiers_of(shipped, body)
+    for line in differences(shipped.maintenance_tiers, told):
+        print(f"liqscape: {shipped.instrument_id}: {line}", file=sys.stderr)
+    return with_tiers(shipped, told, datetime.now(UTC).date(), where)
+
+
+async def _fetched(request: Request, relay: str | None) -> bytes:
+    from liqscape.feeds.live.transport import ConnectFailed, open_transport, through_relay
+
+    rewrite = (lambda url: url) if relay is None else through_relay(relay)
+    async with open_transport(rewrite) as transport:
+        try:
+            async with asyncio.timeout(FETCH_S):
+                answer = await transport.request(request)
+        except TimeoutError:
+            raise ConnectFailed(f"{request.url} has not answered in {FETCH_S:g} s") from None
+    if answer.status != 200:
+        raise ConnectFailed(f"{request.url} has answered with HTTP {answer.status}", answer.status)
+    return answer.body
 
 
 def _chosen(namespace: argparse.Namespace) -> tuple[Instrument, list[Instrument]]:

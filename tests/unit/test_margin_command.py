@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from liqscape.__main__ import EXIT_FAILURE, EXIT_USAGE, main
 
@@ -138,3 +140,60 @@ def test_table_says_what_is_not_offered(capsys: pytest.CaptureFixture[str]) -> N
     assert rows["hyperliquid:BTC"].endswith("| 59,240.51 / 70,617.28 | not offered: at most 40x |")
     assert "no margin beyond maintenance" in rows["coinbase_derivatives:BIP-20DEC30-CDE"]
     assert "| 1.25 % or 0.7 % |" in rows["htx:BTC-USDT"]
+
+
+TOLD = {"instFamily": "BTC-USDT", "instId": "", "minSz": "0", "maxSz": "500", "mmr": "0.005", "maxLever": "75"}
+
+
+def test_saved_answer_of_a_venue_decides_and_its_difference_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "tiers.json"
+    path.write_text(json.dumps({"code": "0", "data": [TOLD]}), encoding="utf-8")
+
+    assert main((*OKX, "--answer", str(path))) == 0
+
+    output = capsys.readouterr()
+    assert "liquidation  58,823.53" in output.out  # 65,000 x 0.9 / (1 - 0.5 % - 0.05 %)
+    assert f"margin table as told by {path}; all else: 2026-09-30" in output.out
+    assert output.err == (
+        "liqscape: okx:BTC-USDT-SWAP: tier 1: shipped 0.4 % to 1,000 at 100x, told 0.5 % to 500 at 75x\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ((*OKX, "--answer", "/nowhere/x.json"), EXIT_USAGE, "answer /nowhere/x.json cannot be read"),
+        (("margin", "--venue", "binance", *OKX[3:], "--fetch"), EXIT_USAGE, "to signed requests alone; use --answer"),
+        (("margin", "--venue", "deribit", *OKX[3:], "--fetch"), EXIT_FAILURE, "venue 'deribit' tells no margin table"),
+        ((*OKX, "--fetch", "--relay", "http://127.0.0.1:9"), EXIT_FAILURE, "Client"),
+    ],
+)
+def test_table_that_cannot_be_had_is_refused(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    assert message in refused(capsys, status, *arguments)
+
+
+async def test_fetched_table_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(str(request.rel_url))
+        return web.json_response({"code": "0", "data": [TOLD]})
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        host, port = runner.addresses[0][:2]
+        status = await asyncio.to_thread(main, (*OKX, "--fetch", "--relay", f"http://{host}:{port}"))
+    finally:
+        await runner.cleanup()
+
+    assert status == 0
+    assert "liquidation  58,823.53" in capsys.readouterr().out
+    assert asked == ["/www.okx.com/api/v5/public/position-tiers?instType=SWAP&tdMode=isolated&instFamily=BTC-USDT"]
