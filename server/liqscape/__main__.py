@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 _COMMANDS = {
-    "serve": ("run a server on simulated or recorded data", "server"),
+    "serve": ("run a server on live, recorded or simulated data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
     "journal": ("check, compact or repair the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
@@ -55,6 +55,8 @@ _COMMANDS = {
     "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),
     "export": ("write events, books and grids of a recording to files", "server"),
+    "capture": ("record the raw messages of venues, with receive times", "server"),
+    "replay": ("read recorded messages by the parsers of the live feeds, and count what they say", "server"),
     "bench": ("measure refresh latency as a client of a server sees it", "watch"),
 }
 """Summary, and the extra of the distribution that a command needs."""
@@ -88,6 +90,14 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
             from liqscape.export import add_export_arguments
 
             add_export_arguments(parser)
+        elif name == "capture":
+            from liqscape.capture_command import add_capture_arguments
+
+            add_capture_arguments(parser)
+        elif name == "replay":
+            from liqscape.capture_command import add_replay_arguments
+
+            add_replay_arguments(parser)
         elif name == "status":
             from liqscape_client.status import add_status_arguments
 
@@ -132,6 +142,14 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.export import run_export
 
             return run_export(namespace)
+        if namespace.command == "capture":
+            from liqscape.capture_command import run_capture
+
+            return run_capture(namespace)
+        if namespace.command == "replay":
+            from liqscape.capture_command import run_replay
+
+            return run_replay(namespace)
         if namespace.command == "status":
             from liqscape_client.status import run_status
 

@@ -27,6 +27,7 @@ from liqscape.channel_desk import ChannelDesk
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
 from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource
+from liqscape.feeds.status import ReportsFeeds
 from liqscape.grid.instrument_view import instrument_view
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.queries import plan_grid
@@ -371,6 +372,7 @@ class EngineThread:
             seconds_left=seconds_left,
             tick=self._shard.tick,
             symbols=self._shard.status(),
+            feeds=self._source.feeds() if isinstance(self._source, ReportsFeeds) else (),
             counters={
                 **self._shard.counters,
                 **self._background.counters,

@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from liqscape.events import Event, Gap, OpenInterest
+from liqscape.events import Event, OpenInterest
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.holes import MARGIN_NS, PIECE_NS
 from liqscape.feeds.status import FeedState, VenueStatus
 from liqscape.instruments import Instrument
-from tests.fake_exchange.audit import flows, gaps_of, made_up, unannounced, unreconciled
+from tests.fake_exchange.audit import Flow, flows, gaps_of, made_up, unannounced, unreconciled
 from tests.fake_exchange.faults import Fault
 from tests.fake_exchange.scaled_time import ScaledTime
 from tests.fake_exchange.server import FakeExchange, FakeVenue
@@ -145,7 +145,7 @@ def test_what_was_not_heard_was_announced(run: Run, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in _names() if name != "wrong_size"])
 def test_nothing_is_heard_that_has_not_happened_or_twice(run: Run, name: str) -> None:
     instrument_id = run.venues[name].market.listings[0].instrument_id
-    heard = [event for event in run.heard if not isinstance(event, Gap) and event.instrument_id == instrument_id]
+    heard = [event for event in run.heard if isinstance(event, Flow) and event.instrument_id == instrument_id]
 
     assert made_up(run.venues[name].market.truth, heard) == []
 

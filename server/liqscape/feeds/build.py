@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from liqscape.clock import Clock
 from liqscape.config import LISTENING, MANY_VENUES, SourceConfig
@@ -10,6 +11,9 @@ from liqscape.errors import ConfigError, NotFound
 from liqscape.feeds.source import EventSource
 from liqscape.feeds.venues.dialect import Listing, Venue
 from liqscape.instruments import Instrument, find_instrument
+
+if TYPE_CHECKING:  # it needs what only listening needs
+    from liqscape.feeds.live.replay import ReplaySource
 
 
 def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None) -> EventSource:
@@ -39,18 +43,37 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
 
 
 def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
+    if config.scenario != "usual":
+        raise ConfigError("scenario is of a simulation; venues have their own")
+    if config.kind == "replay":
+        return build_replay(config, clock)
     from liqscape.feeds.live.source import LiveSource
     from liqscape.feeds.live.transport import through_relay
 
+    if config.speed != 1.0:
+        raise ConfigError("speed is of a recording or a simulation; venues have their own")
     venues, listings = wanted_venues(config.venues, config.symbols)
-    if config.scenario != "usual":
-        raise ConfigError("scenario is of a simulation; venues have their own")
-    if config.kind == "live":
-        if config.speed != 1.0:
-            raise ConfigError("speed is of a recording or a simulation; venues have their own")
-        rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
-        return LiveSource(venues, listings, clock, rewrite=rewrite)
-    raise ConfigError("replay needs a file; use replay:FILE")
+    rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
+    return LiveSource(venues, listings, clock, rewrite=rewrite)
+
+
+def build_replay(config: SourceConfig, clock: Clock) -> ReplaySource:
+    """Return a capture as a source: of the venues and symbols wanted, else of those that it names itself.
+
+    Raises:
+        ConfigError: a venue or symbol is unknown, or neither says which venues it is of. InputDataError: there is none.
+    """
+    from liqscape.feeds.live.capture_file import Capture
+    from liqscape.feeds.live.replay import ReplaySource
+
+    if config.manifest is None:
+        raise ConfigError("source replay needs a file; use replay:FILE")
+    about = Capture(config.manifest).about()
+    names = config.venues or tuple(map(str, about.get("venues", ())))
+    if not names:
+        raise ConfigError(f"capture {config.manifest} does not say of which venue it is; name it with --venues")
+    venues, listings = wanted_venues(names, config.symbols or tuple(map(str, about.get("symbols", ()))) or None)
+    return ReplaySource(config.manifest, venues, listings, clock, speed=config.speed)
 
 
 def wanted_venues(

@@ -21,11 +21,14 @@ class ClockOffset:
 
     Below zero the venue's clock is ahead of ours, by so much at least. They cannot be told apart from one side; a way
     of seconds is as unlikely as clocks that agree to the millisecond.
+
+    Attributes:
+        due_ns: receive time from which a message counts.
     """
 
     def __init__(self) -> None:
+        self.due_ns = 0
         self._lags: deque[int] = deque(maxlen=SAMPLES)
-        self._next_ns = 0
         self._median_ns: int | None = None
 
     @property
@@ -34,10 +37,15 @@ class ClockOffset:
         return self._median_ns
 
     def see(self, venue_ns: int, receive_ns: int) -> None:
-        """Take a message's two times; most are passed over."""
-        if receive_ns < self._next_ns and self._next_ns - receive_ns <= EVERY_NS:
+        """Take a message's two times; those before due_ns are passed over."""
+        if self.due_ns - EVERY_NS <= receive_ns < self.due_ns:
             return
-        self._next_ns = receive_ns + EVERY_NS
+        self.due_ns = receive_ns + EVERY_NS
         self._lags.append(receive_ns - venue_ns)
         if len(self._lags) >= LEAST:
             self._median_ns = round(median(self._lags))
+
+    def wind_back(self, now_ns: int) -> None:
+        """Let the next message count if the clock was set back."""
+        if now_ns < self.due_ns - EVERY_NS:
+            self.due_ns = now_ns

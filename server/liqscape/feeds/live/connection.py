@@ -49,17 +49,13 @@ BLOCKED_STATUS: Final = (403, 451)
 
 
 class Recorder(Protocol):
-    """Takes raw messages as they come; see capture.py."""
+    """Takes what a desk is told, as it comes; see capture_file.py for the kinds."""
 
-    def connected(self, connection: str, url: str, receive_ns: int) -> None: ...
-
-    def sent(self, connection: str, message: str | bytes, receive_ns: int) -> None: ...
-
-    def received(self, connection: str, message: bytes, receive_ns: int) -> None: ...
-
-    def ended(self, connection: str, reason: str, receive_ns: int) -> None: ...
-
-    def answered(self, connection: str, poll: str, body: bytes, receive_ns: int) -> None: ...
+    def note(
+        self, receive_ns: int, kind: str, connection: str, message: str | bytes | None = None, **also: object
+    ) -> None:
+        """Take one entry."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +128,7 @@ class Life:
         except ConnectFailed as error:
             blocked = error.status in BLOCKED_STATUS
             return Ended(str(error), blocked, error.retry_after_s)
-        if self._around.recorder is not None:
-            self._around.recorder.connected(self._name, endpoint.url, timing.now_ns())
+        self._note("connect", url=endpoint.url, takes_over=self.line.is_waiting)
         self._state.open += 1
         self._heard_at = self._spoken_at = self._control_at = self._asked_at = timing.monotonic()
         work = [asyncio.create_task(w) for w in (self._listen(socket), self._talk(socket), self._watch(socket))]
@@ -158,7 +153,7 @@ class Life:
                 return Ended(socket.why)
             receive_ns = timing.now_ns()
             if recorder is not None:
-                recorder.received(self._name, message, receive_ns)
+                recorder.note(receive_ns, "recv", self._name, message)
             replies = line.hear(message, receive_ns)
             self._heard_at = timing.monotonic()
             if line.control_heard != controls:
@@ -205,6 +200,7 @@ class Life:
             now = timing.monotonic()
             if self._all_sent and not line.is_subscribed and now - self._asked_at > CONFIRM_S:
                 if line.refused and line.control_heard:
+                    self._note("partly")
                     line.give_up_unconfirmed()
                 else:
                     return Ended(f"refused: {line.refused[-1][:80]}" if line.refused else "not confirmed")
@@ -212,10 +208,13 @@ class Life:
                 return Ended("silent")
 
     async def _send(self, socket: Socket, message: str | bytes) -> None:
-        if self._around.recorder is not None:
-            self._around.recorder.sent(self._name, message, self._timing.now_ns())
+        self._note("send", message)
         await socket.send(message)
         self._spoken_at = self._timing.monotonic()
+
+    def _note(self, kind: str, message: str | bytes | None = None, **also: object) -> None:
+        if self._around.recorder is not None:
+            self._around.recorder.note(self._timing.now_ns(), kind, self._name, message, **also)
 
 
 class Keeper:
@@ -306,10 +305,8 @@ class Keeper:
     def _close(self, life: Life, successor: Life | None) -> Ended:
         """Note the end of a life whose task is done."""
         ended = _result(life.task)
-        now_ns = self._timing.now_ns()
-        if self._around.recorder is not None:
-            self._around.recorder.ended(life.task.get_name(), ended.reason, now_ns)
-        self._desk.end(life.line, now_ns, _kind(ended), None if successor is None else successor.line)
+        self._note("end", life, _kind(ended))
+        self._desk.end(life.line, self._timing.now_ns(), _kind(ended), None if successor is None else successor.line)
         self._lives.discard(life)
         return ended
 
@@ -329,6 +326,7 @@ class Keeper:
             self._desk.give_up(new.line)
             self._lives.discard(new)
             return old
+        self._note("over", new)
         self._desk.hand_over(old.line, new.line)
         await self._reach_cut(old)
         if old.task.done():
@@ -347,10 +345,13 @@ class Keeper:
             await self._timing.sleep(0.1)
 
     async def _stop(self, life: Life) -> None:
-        if self._around.recorder is not None:
-            self._around.recorder.ended(life.task.get_name(), "replaced", self._timing.now_ns())
+        self._note("end", life, "replaced")
         life.task.cancel()
         await asyncio.gather(life.task, return_exceptions=True)
+
+    def _note(self, kind: str, life: Life, message: str | None = None) -> None:
+        if self._around.recorder is not None:
+            self._around.recorder.note(self._timing.now_ns(), kind, life.task.get_name(), message)
 
     async def _first(self, seconds: float, *tasks: asyncio.Task[Any]) -> None:
         """Wait for the first of some tasks, but no longer than so."""

@@ -13,7 +13,7 @@ from typing import Final
 from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, Trade
 from liqscape.feeds.live.clock_offset import ClockOffset
 from liqscape.feeds.live.holes import MARGIN_NS, Hole, Rejections
-from liqscape.feeds.live.mirrors import MirrorWatch
+from liqscape.feeds.live.mirrors import MirrorWatch, is_sampled
 from liqscape.feeds.live.plausibility import Plausibility, PriceBoard
 from liqscape.feeds.venues.dialect import (
     Channel,
@@ -97,6 +97,26 @@ class Line:
         self._desk.take(reading, receive_ns, self)
         return replies
 
+    def is_heard_with(self, event: Event, time_ns: int, instrument_id: str, channel: Channel) -> bool:
+        """Note an event; return whether it counts on this line, and not on the one it takes over from or gives way to.
+
+        Args:
+            event, time_ns, instrument_id, channel: the event, and what is known of it.
+        """
+        if time_ns > self.newest_ns:
+            self.newest_ns = time_ns
+        self.newest_of[instrument_id] = time_ns
+        if channel is self.endpoint.control:
+            self.control_heard += 1
+        from_ns, until_ns = self.takes_from_ns, self.takes_until_ns
+        if from_ns is None and until_ns is None and not self.is_waiting:
+            return True
+        if not isinstance(event, _FLOWS):
+            return not self.is_waiting
+        return (until_ns is None or time_ns < until_ns) and (
+            from_ns <= time_ns if from_ns is not None else not self.is_waiting
+        )
+
     def give_up_unconfirmed(self) -> None:
         """Go on with what was confirmed, the venue having refused the rest."""
         self.is_subscribed = True
@@ -174,6 +194,14 @@ class VenueDesk:
         self._lines.append(line)
         return line
 
+    def open_unnamed(self) -> Line:
+        """Return a line of a recording that does not say of which endpoint, and has perhaps no confirmations."""
+        dialect = self.venue.dialect(self.listings)
+        heard = frozenset(channel for endpoint in dialect.endpoints for channel in endpoint.channels)
+        line = Line(self, Endpoint(name="", url="", subscribe=(), channels=heard), dialect, self._ids)
+        self._lines.append(line)
+        return line
+
     def hand_over(self, old: Line, new: Line) -> int:
         """Set the instant, in venue time, from which the new line is heard in place of the old; return it."""
         cut_ns = max(old.newest_ns, new.newest_ns) + CUT_NS
@@ -231,6 +259,7 @@ class VenueDesk:
 
     def pulse(self, now_ns: int) -> None:
         """Tell what is due: rejected inputs, long holes, quarantines that begin or end. A few times a second."""
+        self.offset.wind_back(now_ns)
         gaps: list[Gap] = self._rejections.take()
         for hole in (*self._holes.values(), *self._ended.values(), *(n.hole for n in self._lines if n.hole)):
             gaps += hole.go_on(now_ns)
@@ -253,6 +282,11 @@ class VenueDesk:
         if reading.events:
             self._take_events(reading.events, receive_ns, line)
             reading.events.clear()
+            if not (reading.rejected or reading.ignored or reading.listings or reading.acknowledged):
+                reading.refused.clear()
+                reading.replies.clear()
+                reading.heartbeats = 0
+                return  # the usual message
         if reading.rejected:
             ids = line.instruments if line is not None else about
             newest_ns = (line.newest_ns if line is not None else 0) or receive_ns
@@ -265,9 +299,8 @@ class VenueDesk:
         reading.clear()
 
     def _take_events(self, events: list[Event], receive_ns: int, line: Line | None) -> None:
-        judge = self.plausibility.judge
-        checks = self.plausibility.checks
-        lag_ns = self.offset.median_ns or 0
+        checks, offset = self.plausibility.checks, self.offset
+        lag_ns = offset.median_ns or 0
         believed: list[Event] = []
         for event in events:
             channel = CHANNEL_OF.get(type(event))
@@ -275,22 +308,26 @@ class VenueDesk:
                 believed.append(event)
                 continue
             time_ns: int = event.time_ns  # type: ignore[union-attr]
-            if line is not None and not self._is_ours(event, time_ns, channel, line):
+            name: str = event.instrument_id  # type: ignore[union-attr]
+            if line is not None and not line.is_heard_with(event, time_ns, name, channel):
+                self.overlapping += 1
                 continue
             tally = self.tallies[channel]
             tally.heard_ns = receive_ns
-            reason = judge(event, receive_ns, lag_ns)
+            check = checks.get(name)
+            reason = "other instrument" if check is None else check.judge(event, receive_ns, lag_ns)
             if reason is not None:
-                self._rejections.add(event.instrument_id, reason, time_ns, time_ns + 1)  # type: ignore[union-attr]
+                self.plausibility.rejected[name, reason] += 1
+                self._rejections.add(name, reason, time_ns, time_ns + 1)
                 continue
-            check = checks[event.instrument_id]  # type: ignore[union-attr]
+            assert check is not None
             if check.quarantined_since_ns is not None:
                 continue
-            if channel is Channel.TRADES:
-                self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
-                self.offset.see(time_ns, receive_ns)
-            elif channel is Channel.MARK:
-                self.offset.see(time_ns, receive_ns)
+            if channel is Channel.TRADES or channel is Channel.MARK:
+                if receive_ns >= offset.due_ns:
+                    offset.see(time_ns, receive_ns)
+                if is_sampled(time_ns) and channel is Channel.TRADES:
+                    self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
             tally.events += 1
             believed.append(event)
         if line is not None and line.hole is not None and line.is_subscribed and line.newest_ns:
@@ -298,25 +335,6 @@ class VenueDesk:
             line.hole = None
         if believed:
             self._emit(believed)
-
-    def _is_ours(self, event: Event, time_ns: int, channel: Channel, line: Line) -> bool:
-        """Note that a line has said something; return whether it is this line that is to be heard."""
-        if time_ns > line.newest_ns:
-            line.newest_ns = time_ns
-        line.newest_of[event.instrument_id] = time_ns  # type: ignore[union-attr]
-        if channel is line.endpoint.control:
-            line.control_heard += 1
-        if line.takes_until_ns is None and line.takes_from_ns is None and not line.is_waiting:
-            return True
-        if isinstance(event, _FLOWS):
-            from_ns, until_ns = line.takes_from_ns, line.takes_until_ns
-            ours = (until_ns is None or time_ns < until_ns) and (
-                from_ns <= time_ns if from_ns is not None else not line.is_waiting
-            )
-        else:
-            ours = not line.is_waiting
-        self.overlapping += not ours
-        return ours
 
     def _compare(self, said: Sequence[VenueListing], receive_ns: int) -> None:
         """Hold what the venue says of its instruments against what the model takes them for."""

@@ -27,6 +27,11 @@ MOST_TRADES: Final = 2_000
 _DECIMALS: Final = 18
 
 
+def is_sampled(time_ns: int) -> bool:
+    """Return whether trades of a second are compared."""
+    return not time_ns // SECOND_NS % SAMPLED_SECONDS
+
+
 class MirrorWatch:
     """Compares the trades of the instruments of a symbol."""
 
@@ -36,9 +41,7 @@ class MirrorWatch:
         self._found: dict[frozenset[str], int] = {}
 
     def see(self, instrument: Instrument, trade: Trade) -> None:
-        """Take a trade."""
-        if trade.time_ns // SECOND_NS % SAMPLED_SECONDS:
-            return
+        """Take a trade of a second for which is_sampled says so."""
         kept = self._seen.setdefault(instrument.symbol, {}).setdefault(trade.instrument_id, set())
         if len(kept) < MOST_TRADES:
             price = trade.price * 10 ** (_DECIMALS - instrument.price_decimals)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from statistics import median_low
+from statistics import median_high, median_low
 from typing import Final
 
 from liqscape.events import Candle, Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, TickEnd, Trade
@@ -27,6 +27,9 @@ RANGE_NS: Final = 300 * SECOND_NS
 
 AWAY_PERCENT: Final = 20
 """From the median of other venues. In October 2025 small venues were 10 % off for minutes, and that was real."""
+
+LEAST_OTHERS: Final = 2
+"""Instruments of other venues that can prove one wrong. One other may be wrong itself."""
 
 FRESH_NS: Final = 60 * SECOND_NS
 """Age of the price of another venue that may still be compared with."""
@@ -88,7 +91,7 @@ COMMON_DECIMALS: Final = 18
 
 
 class PriceBoard:
-    """Newest believed prices of all instruments, by symbol, for comparison."""
+    """Newest prices of all instruments as their venues say them, believed or not, by symbol, for comparison."""
 
     def __init__(self) -> None:
         self._prices: dict[str, dict[str, tuple[int, int]]] = {}
@@ -98,15 +101,19 @@ class PriceBoard:
         common = price * 10 ** (COMMON_DECIMALS - instrument.price_decimals)
         self._prices.setdefault(instrument.symbol, {})[instrument.instrument_id] = (common, receive_ns)
 
-    def median_of_others(self, instrument: Instrument, receive_ns: int) -> int | None:
-        """Return the median of the fresh prices of other venues, in units of the instrument; None without one."""
+    def distance(self, instrument: Instrument, price: int, receive_ns: int) -> tuple[int, int]:
+        """Return how many fresh prices of other venues there are, and how far a price is from their median, percent.
+
+        Of an even number of them the nearer middle one counts: one venue alone proves none of two others wrong.
+        """
         shown = self._prices.get(instrument.symbol, {})
         own = instrument.venue + ":"
         others = [p for name, (p, at) in shown.items() if not name.startswith(own) and receive_ns - at <= FRESH_NS]
         if not others:
-            return None
-        unit: int = 10 ** (COMMON_DECIMALS - instrument.price_decimals)
-        return median_low(others) // unit
+            return 0, 0
+        common = price * 10 ** (COMMON_DECIMALS - instrument.price_decimals)
+        medians = (median_low(others), median_high(others))
+        return len(others), min(-(-abs(common - median) * 100 // median) for median in medians)
 
 
 class _Range:
@@ -114,22 +121,22 @@ class _Range:
 
     def __init__(self, price: int, receive_ns: int) -> None:
         self._before = (price, price)
-        self._low = self._high = price
-        self._until_ns = receive_ns + RANGE_NS
+        self.low = self.high = price
+        self.until_ns = receive_ns + RANGE_NS
         self._bound()
 
     def add(self, price: int, receive_ns: int) -> None:
-        if receive_ns >= self._until_ns:
-            self._before = (self._low, self._high) if receive_ns < self._until_ns + RANGE_NS else (price, price)
-            self._low = self._high = price
-            self._until_ns = receive_ns + RANGE_NS
+        if receive_ns >= self.until_ns:
+            self._before = (self.low, self.high) if receive_ns < self.until_ns + RANGE_NS else (price, price)
+            self.low = self.high = price
+            self.until_ns = receive_ns + RANGE_NS
             self._bound()
-        elif not self._low <= price <= self._high:
-            self._low, self._high = min(self._low, price), max(self._high, price)
+        elif not self.low <= price <= self.high:
+            self.low, self.high = min(self.low, price), max(self.high, price)
             self._bound()
 
     def _bound(self) -> None:
-        low, high = min(self._low, self._before[0]), max(self._high, self._before[1])
+        low, high = min(self.low, self._before[0]), max(self.high, self._before[1])
         self.least = low * (100 - BAND_PERCENT) // 100
         self.most = high * (100 + BAND_PERCENT) // 100
 
@@ -178,6 +185,10 @@ class InstrumentCheck:
             receive_ns: when it came.
             lag_ns: receive time - venue time as usual of this venue; 0 where it is not known.
         """
+        if type(event) is Trade and self._is_usual(event, receive_ns):
+            self._accepted += 1
+            self._clean += 1
+            return None
         reason = self._reason(event, receive_ns, lag_ns)
         if receive_ns >= self._window_until_ns:
             self._accepted = self._failed = 0
@@ -188,6 +199,28 @@ class InstrumentCheck:
         else:
             self.fail(reason, receive_ns)
         return reason
+
+    def _is_usual(self, trade: Trade, receive_ns: int) -> bool:
+        """Return whether a trade is so plain that nothing has to be looked up; then it is noted as believed.
+
+        What is said here holds in _reason too: it is the short way for most of what is heard, and changes nothing.
+        """
+        known, price, time_ns = self._range, trade.price, trade.time_ns
+        if (
+            known is not None
+            and known.low <= price <= known.high
+            and receive_ns < self._board_due_ns
+            and receive_ns < known.until_ns
+            and receive_ns < self._window_until_ns
+            and time_ns >= self._newest.get(Trade, MOST)
+            and -FUTURE_NS <= receive_ns - time_ns <= LATE_NS
+            and 0 < trade.quantity <= (self.open_interest or MOST - 1)
+            and not self._away
+        ):
+            self._newest[Trade] = time_ns
+            self.price = price
+            return True
+        return False
 
     def fail(self, reason: str, receive_ns: int) -> None:
         """Count a failure, also of an input that could not be read at all."""
@@ -283,20 +316,18 @@ class InstrumentCheck:
         return None
 
     def _beside_others(self, price: int, receive_ns: int) -> str | None:
-        others = self._board.median_of_others(self.instrument, receive_ns)
-        self._away = others is not None and abs(price - others) * 100 > AWAY_PERCENT * others
-        if self._away:
-            return "price is far from other venues"
+        others, percent = self._board.distance(self.instrument, price, receive_ns)
+        self._board.show(self.instrument, price, receive_ns)
         self._board_due_ns = receive_ns + BOARD_NS
-        if self._range is None or self._range.least <= price <= self._range.most:
-            self._board.show(self.instrument, price, receive_ns)
-        return None
+        self._away = others >= LEAST_OTHERS and percent > AWAY_PERCENT
+        return "price is far from other venues" if self._away else None
 
     def _has_moved(self, price: int, receive_ns: int) -> bool:
         """Return whether a price outside the range is the market's: the others say so, or it itself for long enough."""
-        others = self._board.median_of_others(self.instrument, receive_ns)
-        if others is not None:
-            return abs(price - others) * 100 <= BAND_PERCENT * others
+        self._board.show(self.instrument, price, receive_ns)
+        others, percent = self._board.distance(self.instrument, price, receive_ns)
+        if others:
+            return percent <= BAND_PERCENT
         if self._pending and abs(price - self._pending[-1][0]) * 100 > BAND_PERCENT * self._pending[-1][0]:
             self._pending.clear()
         self._pending.append((price, receive_ns))
@@ -348,22 +379,13 @@ class Plausibility:
         board: shared with the other venues.
 
     Attributes:
-        rejected: inputs thrown away, by (instrument id, reason).
+        checks: by instrument id.
+        rejected: inputs thrown away, by (instrument id, reason); counted by whoever asks the checks.
     """
 
     def __init__(self, instruments: Iterable[Instrument], board: PriceBoard) -> None:
         self.checks = {i.instrument_id: InstrumentCheck(i, board) for i in instruments}
         self.rejected: Counter[tuple[str, str]] = Counter()
-
-    def judge(self, event: Event, receive_ns: int, lag_ns: int) -> str | None:
-        """See InstrumentCheck; an event of an instrument that was not asked for is thrown away."""
-        if isinstance(event, TickEnd):
-            return "a tick end is no venue's to say"
-        check = self.checks.get(event.instrument_id)
-        reason = "other instrument" if check is None else check.judge(event, receive_ns, lag_ns)
-        if reason is not None:
-            self.rejected[event.instrument_id, reason] += 1
-        return reason
 
 
 def _is_power_of_ten(new: int, old: int) -> bool:

@@ -116,7 +116,7 @@ class Poller:
             state.state, state.reason = FeedState.SILENT, f"HTTP {answer.status}"
             return backoff.after_failure(retry_after_s=answer.retry_after_s)
         if self._around.recorder is not None:
-            self._around.recorder.answered(self._desk.venue.name, poll.name, answer.body, receive_ns)
+            self._around.recorder.note(receive_ns, "answer", self._desk.venue.name, answer.body, poll=poll.name)
         refused = self._desk.answer(poll, answer.body, receive_ns)
         if refused:
             state.state, state.reason = FeedState.SILENT, f"refused: {refused[-1][:80]}"

@@ -56,20 +56,19 @@ class Listing:
     Attributes:
         instrument: what the model knows of it.
         unit: coins (or contracts, of an inverse instrument) in one of what the venue counts trades in.
+        name: the venue's own name; of the instrument.
+        instrument_id: the id used in events; of the instrument.
     """
 
     instrument: Instrument
     unit: Fraction = Fraction(1)
+    # Kept, because it is asked for with every event and an Instrument puts its id together anew.
+    name: str = field(init=False, repr=False, compare=False)
+    instrument_id: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """Return the venue's own name."""
-        return self.instrument.name
-
-    @property
-    def instrument_id(self) -> str:
-        """Return the id used in events."""
-        return self.instrument.instrument_id
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.instrument.name)
+        object.__setattr__(self, "instrument_id", self.instrument.instrument_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from liqscape.errors import LiqscapeError
@@ -23,6 +24,10 @@ MAX_DIGITS: Final = 40
 
 class UnreadableNumber(LiqscapeError):
     """A value that is no decimal number, or none that can be counted in the unit wanted."""
+
+
+CACHED: Final = 1 << 16
+"""Texts of which the number is remembered, 10 MB at most: a market says the same prices and sizes again and again."""
 
 
 def decimal_text(value: object) -> str:
@@ -52,10 +57,9 @@ def exact(value: object, decimals: int) -> int:
     Raises:
         UnreadableNumber: it is no number, or has digits other than 0 beyond these decimals.
     """
-    units, rest = _split(value, decimals)
-    if rest:
-        raise UnreadableNumber(f"{value!r} is not a multiple of 10^-{decimals}")
-    return units
+    if type(value) is str:
+        return _exact_text(value, decimals)
+    return _exact(value, decimals)
 
 
 def floored(value: object, decimals: int) -> int:
@@ -66,6 +70,8 @@ def floored(value: object, decimals: int) -> int:
     Raises:
         UnreadableNumber: it is no number.
     """
+    if type(value) is str:
+        return _floored_text(value, decimals)
     return _split(value, decimals)[0]
 
 
@@ -108,6 +114,23 @@ def as_fraction(value: object) -> Fraction:
     if abs(number.adjusted()) > MAX_DIGITS:
         raise UnreadableNumber(f"{text!r} is no number of a market")
     return Fraction(number)
+
+
+def _exact(value: object, decimals: int) -> int:
+    units, rest = _split(value, decimals)
+    if rest:
+        raise UnreadableNumber(f"{value!r} is not a multiple of 10^-{decimals}")
+    return units
+
+
+@lru_cache(CACHED)
+def _exact_text(text: str, decimals: int) -> int:
+    return _exact(text, decimals)
+
+
+@lru_cache(CACHED)
+def _floored_text(text: str, decimals: int) -> int:
+    return _split(text, decimals)[0]
 
 
 def _split(value: object, decimals: int) -> tuple[int, bool]:
