@@ -183,7 +183,7 @@ async def _show_status(
 
 
 def status_line(status: EngineStatus, now: float) -> str:
-    """Return one line for people: state, tick and its cost, and each symbol's price, coverage and size.
+    """Return one line for people: state, tick and its cost, each symbol's price, coverage and size, venues in trouble.
 
     Args:
         status: of the engine.
@@ -194,6 +194,7 @@ def status_line(status: EngineStatus, now: float) -> str:
     if status.symbols:
         parts.append(f"grids in {status.symbols[0].tick_compute_ms:.0f} ms")  # those of all symbols
     parts += [_symbol_part(symbol) for symbol in status.symbols]
+    parts += [f"{venue.venue}: {venue.message}" for venue in status.feeds if venue.message]
     if status.message:
         parts.append(status.message)
     return " | ".join(parts)

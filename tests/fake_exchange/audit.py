@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from liqscape.device.numpy_backend import NumpyBackend
-from liqscape.events import Event, Gap, Liquidation, OpenInterest, TickEnd, Trade
+from liqscape.events import QUANTITY_DECIMALS, Event, Gap, Liquidation, OpenInterest, TickEnd, Trade
 from liqscape.feeds.live.inbox import venue_time_ns
 from liqscape.grid.shard import Shard
 from liqscape.instruments import Instrument
@@ -60,12 +60,16 @@ def unreconciled(ticks: Iterable[Sequence[Event]], instruments: Sequence[Instrum
             shard.accept(event)
         end_ns = max([end_ns + 1, *(venue_time_ns(e) + 1 for e in ordered if not isinstance(e, Gap))])
         shard.accept(TickEnd(end_ns, render=False))
-        for name in {e.instrument_id for e in ordered if isinstance(e, OpenInterest)}:
+        newest = {e.instrument_id: e.quantity for e in ordered if isinstance(e, OpenInterest)}
+        for name, quantity in newest.items():
             instrument = next(i for i in instruments if i.instrument_id == name)
-            book = shard.book(instrument.symbol)
-            account = book.account(name)
+            scale = shard.market.scale(instrument.symbol)
+            if scale is None:
+                continue  # before any price a sample waits
+            account = shard.book(instrument.symbol).account(name)
+            one = 10**QUANTITY_DECIMALS if instrument.is_inverse else 10 ** (QUANTITY_DECIMALS - scale.lot_decimals)
             samples += 1
             for side in (0, 1):
-                if account.live[side] + account.uncovered[side] != account.last_sample:
+                if account.live[side] + account.uncovered[side] != quantity // one:
                     wrong.append(f"tick {number}, {name}, side {side}")
     return samples, wrong

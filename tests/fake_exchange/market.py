@@ -23,6 +23,7 @@ class Market:
         listings: what is traded.
         generator: of everything.
         price: quote, of the start.
+        remembers: whether there is a truth.
         truth: every event, in the order in which it happened.
         open_interest: now, in units of events, by instrument id.
     """
@@ -30,6 +31,7 @@ class Market:
     listings: Sequence[Listing]
     generator: random.Random
     price: float = 65_000.0
+    remembers: bool = True
     truth: list[Event] = field(default_factory=list)
     open_interest: dict[str, int] = field(default_factory=dict)
     numbers: Counter[tuple[str, type]] = field(default_factory=Counter)
@@ -61,5 +63,6 @@ class Market:
             for event in said:
                 self.numbers[name, type(event)] += 1
                 happened.append((event, self.numbers[name, type(event)]))
-        self.truth += [event for event, _ in happened]
+        if self.remembers:
+            self.truth += [event for event, _ in happened]
         return happened

@@ -36,6 +36,11 @@ SECONDS = float(os.environ.get("LIQSCAPE_FEED_SECONDS", "150"))
 
 FACTOR = 20.0 if SECONDS <= 150 else 10.0
 
+LONG_S = 600.0
+
+MAX_GROWTH_BYTES = 1_000_000
+"""Over a third of LONG_S: tracing itself, and numbers of a market that were not said before."""
+
 FAULTY_FROM_S, FAULTY_S, HEALTHY_S = 15.0, 30.0, 95.0
 """A fault lasts longer than the silence of the control channel may, and health as long as a probation."""
 
@@ -81,7 +86,7 @@ async def _fail(name: str, venue: FakeVenue, time: ScaledTime, seconds: float) -
         await time.sleep(HEALTHY_S)
 
 
-async def _listen(seconds: float) -> Run:
+async def _listen(seconds: float, *, remembers: bool = True) -> Run:
     made = {
         name: like_binance(
             name.replace("_", "-"),
@@ -90,6 +95,8 @@ async def _listen(seconds: float) -> Run:
         )
         for number, name in enumerate(_names())
     }
+    for _, _, fake in made.values():
+        fake.market.remembers = remembers
     time = ScaledTime(FACTOR)
     exchange = FakeExchange([fake for _, _, fake in made.values()], time)
     gathered: list[Event] = []
@@ -110,11 +117,12 @@ async def _listen(seconds: float) -> Run:
         failing = [asyncio.create_task(_fail(name, fake, time, seconds)) for name, (_, _, fake) in made.items()]
         while time.monotonic() < seconds:
             await time.sleep(1.0)
-            ticks.append(list(gathered))
-            gathered.clear()
-            statuses.append({status.venue.replace("-", "_"): status for status in feeds.statuses})
-            if tracemalloc.is_tracing():
+            if remembers:
+                ticks.append(list(gathered))
+                statuses.append({status.venue.replace("-", "_"): status for status in feeds.statuses})
+            else:
                 memory.append(tracemalloc.get_traced_memory()[0])
+            gathered.clear()
         until_ns = time.now_ns()
         for task in (*failing, listening):
             task.cancel()
@@ -217,6 +225,18 @@ def test_what_was_thrown_away_is_counted_by_reason(run: Run, name: str) -> None:
 
 def test_refused_venues_are_not_asked_often(run: Run) -> None:
     assert run.venues["legal"].connects < 10 + SECONDS / 30
+
+
+@pytest.mark.skipif(LONG_S > SECONDS, reason=f"takes {LONG_S:g} seconds of the venues; LIQSCAPE_FEED_SECONDS sets them")
+def test_memory_stays_flat_while_venues_fail_and_come_back() -> None:
+    tracemalloc.start()
+    try:
+        memory = asyncio.run(_listen(SECONDS, remembers=False)).memory
+    finally:
+        tracemalloc.stop()
+
+    third = len(memory) // 3
+    assert max(memory[-third:]) < max(memory[third:-third]) + MAX_GROWTH_BYTES
 
 
 def _samples(events: Sequence[Event], instrument_id: str) -> list[int]:

@@ -6,6 +6,7 @@ until_ns; end without the hole of a cut not reached; open without the hole befor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -16,7 +17,7 @@ from liqscape.feeds.live.desk import CUT_NS, VenueDesk
 from liqscape.feeds.live.holes import MARGIN_NS
 from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PROBATION_EVENTS, PROBATION_NS, PriceBoard
-from liqscape.feeds.venues.binance import BINANCE_USDM
+from liqscape.feeds.venues.binance import BINANCE_USDM, BinanceDialect
 from liqscape.feeds.venues.dialect import Channel, Dialect, Listing, Poll, Reading, Request, VenueListing
 from liqscape.instruments import find_instrument
 
@@ -70,6 +71,22 @@ def test_before_the_first_message_there_is_a_hole_that_ends_once_all_is_confirme
         (ETH, ns(0), ns(900) + MARGIN_NS),
     ]
     assert made.trades() == [700, 900]
+
+
+def test_a_line_is_subscribed_when_its_last_subscription_is_confirmed() -> None:
+    def dialect(listings: Sequence[Listing]) -> Dialect:
+        made = BinanceDialect(listings, "wss://h/ws", "https://h/v1")
+        made.endpoints = tuple(replace(e, acknowledgements=frozenset({"1", "2"})) for e in made.endpoints)
+        return made
+
+    venue = replace(BINANCE_USDM, dialect=dialect)
+    line = VenueDesk(venue, LISTINGS, PriceBoard(), MirrorWatch(), lambda events: None).open(ENDPOINT)
+
+    line.hear(ACKNOWLEDGED, ns(0))
+    assert not line.is_subscribed
+    line.hear(b'{"result":null,"id":2}', ns(0))
+
+    assert line.is_subscribed
 
 
 def test_an_ended_line_leaves_a_hole_from_what_each_instrument_said_last() -> None:
