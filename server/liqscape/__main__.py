@@ -50,6 +50,8 @@ _COMMANDS = {
     "token": ("make, list and revoke the tokens of a server", "server"),
     "journal": ("check, compact or repair the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
+    "backfill": ("fetch the past of venues into the data folder of a server", "server"),
+    "margin": ("say where a position is liquidated at a venue, and by which rule", "server"),
     "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),
     "export": ("write events, books and grids of a recording to files", "server"),
@@ -76,6 +78,14 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
             from liqscape.doctor import add_doctor_arguments
 
             add_doctor_arguments(parser)
+        elif name == "backfill":
+            from liqscape.backfill_command import add_backfill_arguments
+
+            add_backfill_arguments(parser)
+        elif name == "margin":
+            from liqscape.margin_command import add_margin_arguments
+
+            add_margin_arguments(parser)
         elif name == "export":
             from liqscape.export import add_export_arguments
 
@@ -120,6 +130,14 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.doctor import run_doctor
 
             return run_doctor(namespace)
+        if namespace.command == "backfill":
+            from liqscape.backfill_command import run_backfill
+
+            return run_backfill(namespace)
+        if namespace.command == "margin":
+            from liqscape.margin_command import run_margin
+
+            return run_margin(namespace)
         if namespace.command == "export":
             from liqscape.export import run_export
 

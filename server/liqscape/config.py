@@ -51,6 +51,7 @@ class SourceConfig:
             and replay: names of the registry of venues; None = all.
         scenario: what a simulation is made to show; usual = what its dice do.
         relay: http(s)://HOST:PORT that is asked instead of venues, as /VENUE-HOST/PATH; None = venues are.
+        past: data folder whose backfill is told before what is live; None = nothing is.
     """
 
     kind: str = "simulate"
@@ -62,6 +63,7 @@ class SourceConfig:
     venues: tuple[str, ...] | None = None
     scenario: str = "usual"
     relay: str | None = None
+    past: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def run_serve(namespace: argparse.Namespace) -> int:
             venues=venues,
             scenario=namespace.scenario,
             relay=parse_relay(namespace.relay),
+            past=namespace.data if kind == "live" else None,
         ),
         listen=namespace.listen,
         insecure=namespace.insecure,

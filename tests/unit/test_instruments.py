@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from itertools import pairwise
 
 import pytest
 
-from liqscape.errors import NotFound
-from liqscape.instruments import LEVERAGE_TIERS, find_instrument, shipped_instruments
+from liqscape.errors import InvalidArgument, NotFound
+from liqscape.instruments import LEVERAGE_TIERS, find_instrument, instrument_tables, shipped_instruments
 from tests.unit.synthetic_market import make_instrument
 
 
@@ -24,8 +25,45 @@ def test_bitcoin_perpetual_of_binance_has_the_rules_the_worked_numbers_use() -> 
 
 
 def test_unknown_instrument_is_refused_and_the_text_lists_those_that_exist() -> None:
-    with pytest.raises(NotFound, match="'binance:DOGEUSDT' is unknown; known are binance:BTCUSDT, binance:ETHUSDT"):
+    with pytest.raises(NotFound, match="'binance:DOGEUSDT' is unknown; known are binance:BTCUSDC, binance:BTCUSDT, "):
         find_instrument("binance:DOGEUSDT")
+
+
+def test_unknown_venue_is_refused_and_the_text_lists_the_venues() -> None:
+    with pytest.raises(NotFound, match=r"'mtgox:BTCUSD' is unknown; known are aster:\.\.\., binance:\.\.\., .*, woox:"):
+        find_instrument("mtgox:BTCUSD")
+
+
+@pytest.mark.parametrize(
+    ("day", "of", "highest"),
+    [
+        (None, "2026-09-30", 150),
+        (date(2026, 9, 30), "2026-09-30", 150),
+        (date(2026, 9, 29), "2025-06-22", 125),
+        (date(2020, 1, 1), "2025-06-22", 125),
+    ],
+)
+def test_rules_are_those_in_force_on_a_day_and_before_all_tables_the_oldest(
+    day: date | None, of: str, highest: int
+) -> None:
+    instrument = find_instrument("binance:BTCUSDT", day)
+
+    assert (instrument.rules_date, instrument.max_leverage) == (of, highest)
+
+
+def test_tables_of_an_instrument_are_in_the_order_of_their_dates() -> None:
+    tables = instrument_tables()["binance:ETHUSDT"]
+
+    assert [table.rules_date for table in tables] == ["2025-06-22", "2026-09-30"]
+    assert shipped_instruments()["binance:ETHUSDT"] == tables[-1]
+
+
+@pytest.mark.parametrize(("contract", "form"), [("linear", "at_dawn"), ("inverse", "at_entry")])
+def test_margin_form_that_the_model_cannot_count_is_refused(contract: str, form: str) -> None:
+    worth = Fraction(100) if contract == "inverse" else None
+
+    with pytest.raises(InvalidArgument, match=f"margin form '{form}' of venue:BTCUSDT is unknown for {contract}"):
+        replace(make_instrument(), contract=contract, contract_value=worth, margin_form=form)
 
 
 @pytest.mark.parametrize("instrument_id", sorted(shipped_instruments()))

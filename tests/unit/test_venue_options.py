@@ -42,7 +42,7 @@ def test_named_venues_bring_their_symbols() -> None:
 
 
 def test_unknown_venue_is_refused_and_the_text_lists_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match=r"'bybit:DOGEUSDT' is unknown; known are binance:BTCUSDT, .*; or use many"):
+    with pytest.raises(ConfigError, match=r"'bybit:DOGEUSDT' is unknown; known are bybit:BTCUSDT, .*; or use many"):
         parse_venues("binance:BTCUSDT,bybit:DOGEUSDT", None)
 
 

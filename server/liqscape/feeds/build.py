@@ -54,7 +54,12 @@ def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
         raise ConfigError("speed is of a recording or a simulation; venues have their own")
     venues, listings = wanted_venues(config.venues, config.symbols)
     rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
-    return LiveSource(venues, listings, clock, rewrite=rewrite)
+    live = LiveSource(venues, listings, clock, rewrite=rewrite)
+    if config.past is None:
+        return live
+    from liqscape.feeds.backfill.with_past import WithPast
+
+    return WithPast(live, config.past, venues, listings, clock)
 
 
 def build_replay(config: SourceConfig, clock: Clock) -> ReplaySource:

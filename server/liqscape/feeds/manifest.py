@@ -63,7 +63,8 @@ class Series:
     """One column set of one file: the candles or the open interest of one instrument.
 
     Attributes:
-        instrument: whose data this is; linear, since quantities are in the base coin.
+        instrument: whose data this is, under the rules in force at its first stamp; linear, since quantities are in the
+            base coin.
         kind: candles or open_interest.
         file: Parquet file, relative to the recordings folder, with forward slashes.
         time_column: column of the stamps.
@@ -229,8 +230,9 @@ def _read_series(reader: _Reader) -> Series:
     legs = reader.one_of("path", _PATHS[kind], "range") == "legs"
     if legs and step_ns < LEAST_STEP_OF_LEGS_NS:
         raise reader.wrong("path", "'range' where the step is below 15m")
+    first_day = (_EPOCH + from_ns // 1000 * _MICROSECOND).date()
     return Series(
-        instrument=instrument,
+        instrument=find_instrument(instrument.instrument_id, first_day),
         kind=kind,
         file=reader.file("file"),
         time_column=reader.text("time_column"),

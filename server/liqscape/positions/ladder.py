@@ -97,13 +97,19 @@ class LadderSplit:
         return [part for total, steps in zip(of_tiers, self._steps, strict=True) for part in steps.split(total)]
 
 
-def position_steps(instrument: Instrument, maintenance_tier: int) -> list[tuple[int, Fraction, Fraction]]:
+def position_steps(
+    instrument: Instrument, maintenance_tier: int, size: Fraction | None = None
+) -> list[tuple[int, Fraction, Fraction]]:
     """Return (maintenance tier, size, share of the position) of the steps a position of that tier is liquidated in.
 
-    It is taken at the middle of its tier.
+    Args:
+        instrument: the contract and its rules.
+        maintenance_tier: index of the tier the position is in.
+        size: of the position, in Instrument.tier_unit; None: the middle of its tier.
     """
     tiers, down = instrument.maintenance_tiers, instrument.ladder_step
-    whole = left = Fraction(tiers[maintenance_tier].notional_floor + tiers[maintenance_tier].notional_cap, 2)
+    tier = tiers[maintenance_tier]
+    whole = left = Fraction(tier.notional_floor + tier.notional_cap, 2) if size is None else size
     steps: list[tuple[int, Fraction, Fraction]] = []
     while down and maintenance_tier >= down:
         kept = Fraction(tiers[maintenance_tier - down].notional_cap)

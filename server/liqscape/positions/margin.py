@@ -7,6 +7,10 @@ at the mark price gives
     linear   long  P = E (1 - 1/L - d/N) / (1 - m - f)     short  P = E (1 + 1/L + d/N) / (1 + m + f)
     inverse  long  P = E (1 + m + f) / (1 + 1/L + d/N)     short  P = E (1 - m - f) / (1 - 1/L - d/N)
 
+Where maintenance is a rate of the value at entry (Instrument.margin_form), m and f do not move with the price:
+
+    at entry long  P = E (1 - 1/L - d/N + m + f)           short  P = E (1 + 1/L + d/N - m - f)
+
 Sources, read 2026-11-21:
 - Binance USD-M, P = (W + d - s Q E) / (Q m - s Q), its article on isolated liquidation; real prints agree: order
   (bankruptcy) and fill prices lie a median 0.39 % apart, the lowest maintenance rate of the pair. COIN-M by the same
@@ -15,7 +19,14 @@ Sources, read 2026-11-21:
 - OKX, isolated margin ratio: (margin + profit) / (value at mark x (m + taker fee)). Bitget, article on isolated
   margin, and KuCoin, a published position: the taker fee is added to m in the same way.
 - Kraken Futures, worked example of its help page (entry 8,000, margin 0.01 BTC on 1,000 contracts: 7,481).
-- Deribit margins whole accounts; the inverse form is that of a position alone, with L its value over equity.
+- Deribit margins whole accounts; the form is that of a position alone, with L its value over equity, and its m grows
+  with size: 1 % + 0.005 % a coin of BTC.
+- Hyperliquid, its page on liquidations: P = price - side x available / size / (1 - l x side), available = margin -
+  maintenance at that price. Taken at entry, available = Q E (1/L - m) + d and l = m: the linear form above.
+- dYdX v4, value of a subaccount = sum of |size| x oracle x maintenance fraction: the linear form on the oracle price.
+- HTX, margin rate 100 % at equity = adjustment factor / L of the value: m = factor / L, by leverage and size.
+- WOO X, page on margin and leverage, E (1 + m - 1/L) with m of 0.6 / maximum leverage + 0.03 %: at entry. MEXC: at
+  entry by a public estimator. Gate, with the taker fee beside m, and Lighter: the linear form.
 """
 
 from __future__ import annotations
@@ -30,7 +41,7 @@ from numpy.typing import NDArray
 
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
-from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.instruments import AT_ENTRY, LEVERAGE_TIERS, Instrument
 from liqscape.positions.ladder import Ladder, ladders
 
 RATIO_BITS: Final = 32
@@ -43,12 +54,43 @@ _ANY_SIZE: Final = Fraction(1)
 """The amount of the first maintenance tier is 0 everywhere, so the size of a position in it does not matter."""
 
 
+def maintenance_rate(
+    instrument: Instrument, leverage: int | Fraction, maintenance_tier: int = 0, size: Fraction | None = None
+) -> Fraction:
+    """Return the maintenance margin rate of a position, fee left out.
+
+    Args:
+        instrument: the contract and its rules.
+        leverage: chosen; it decides where the venue says so.
+        maintenance_tier: index of the tier the position is in.
+        size: of the position in Instrument.tier_unit, where the rate grows with it; None: a small one, as in the table.
+
+    Raises:
+        InvalidArgument: the venue's table does not reach to this leverage.
+    """
+    if instrument.adjustments:
+        return _adjustment_factor(instrument, Fraction(leverage), size) / Fraction(leverage)
+    of_tier = instrument.maintenance_tiers[maintenance_tier].maintenance_margin_rate
+    return of_tier if size is None else of_tier + instrument.rate_per_unit * (size - 1)
+
+
+def _adjustment_factor(instrument: Instrument, leverage: Fraction, size: Fraction | None) -> Fraction:
+    for listed, steps in instrument.adjustments:
+        if leverage <= listed:
+            held = Fraction(0) if size is None else size
+            return next(step.factor for step in reversed(steps) if step.floor <= held)
+    highest = instrument.adjustments[-1][0]
+    raise InvalidArgument(f"leverage {leverage} on {instrument.instrument_id} is not offered; use at most {highest}")
+
+
 def liquidation_ratio(
     instrument: Instrument,
     leverage: int | Fraction,
     side: PositionSide,
     maintenance_tier: int = 0,
     size: Fraction = _ANY_SIZE,
+    *,
+    rate: Fraction | None = None,
 ) -> Fraction:
     """Return liquidation price / entry price.
 
@@ -57,7 +99,8 @@ def liquidation_ratio(
         leverage: position value over margin at entry.
         side: of the position.
         maintenance_tier: index of the tier the position is in.
-        size: of the position, in the unit of the venue's table.
+        size: of the position, in the unit of the venue's table: what the maintenance amount is spread over.
+        rate: maintenance rate; None: that of a small position of the tier.
 
     Raises:
         InvalidArgument: the venue's margin rules do not allow a position at this leverage.
@@ -65,13 +108,16 @@ def liquidation_ratio(
     tier = instrument.maintenance_tiers[maintenance_tier]
     spared = tier.maintenance_amount / size
     margin = 1 / Fraction(leverage) + spared
-    maintenance = tier.maintenance_margin_rate + instrument.fee_rate
+    of_tier = maintenance_rate(instrument, leverage, maintenance_tier) if rate is None else rate
+    maintenance = of_tier + instrument.fee_rate
     if margin <= maintenance:
         raise InvalidArgument(
             f"leverage {leverage} on {instrument.instrument_id} leaves no margin:"
             f" 1/{leverage} must exceed {float(maintenance - spared)}"
         )
     toward = 1 if side is PositionSide.LONG else -1
+    if instrument.margin_form == AT_ENTRY:
+        return 1 - toward * (margin - maintenance)
     if instrument.is_inverse:
         return (1 + toward * maintenance) / (1 + toward * margin)
     return (1 - toward * margin) / (1 - toward * maintenance)

@@ -26,6 +26,7 @@ from liqscape.events import (
     TakerSide,
     Trade,
 )
+from liqscape.feeds.venues import binance_history
 from liqscape.feeds.venues.dialect import (
     Budget,
     Channel,
@@ -271,6 +272,7 @@ BINANCE_USDM: Final = Venue(
     ),
     liquidations=Completeness.SAMPLED,
     provenance="recorded",
+    history=lambda listing: binance_history.BinanceHistory(listing, binance_history.USDM),
     regions="451 from the United States; elsewhere some networks connect and hear nothing",
 )
 
@@ -283,6 +285,7 @@ BINANCE_COINM: Final = Venue(
     ),
     liquidations=Completeness.SAMPLED,
     provenance="recorded",
+    history=lambda listing: binance_history.BinanceHistory(listing, binance_history.COINM),
     regions=BINANCE_USDM.regions,
 )
 
@@ -294,4 +297,5 @@ ASTER: Final = Venue(
     ),
     liquidations=Completeness.SAMPLED,
     provenance="recorded",
+    history=lambda listing: binance_history.BinanceHistory(listing, binance_history.ASTER),
 )

@@ -1,0 +1,229 @@
+"""Margin tables in the answers of venues: documented forms, real bodies, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import orjson
+import pytest
+
+from liqscape.errors import NotFound
+from liqscape.feeds.venues.dialect import Unreadable
+from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED, differences, find_source, tiers_of, with_tiers
+from liqscape.instruments import MaintenanceTier, find_instrument, shipped_instruments
+from tests.unit.feeds.venues.captured import listing, messages
+
+
+def told(instrument_id: str, said: Any) -> list[tuple[int, int, str, str, int]]:
+    """Return the tiers of an answer in plain values."""
+    return [plain(tier) for tier in tiers_of(find_instrument(instrument_id), orjson.dumps(said))]
+
+
+def plain(tier: MaintenanceTier) -> tuple[int, int, str, str, int]:
+    return (
+        tier.notional_floor,
+        tier.notional_cap,
+        str(tier.maintenance_margin_rate),
+        str(tier.maintenance_amount),
+        tier.max_leverage,
+    )
+
+
+OKX_ROW = {"instFamily": "BTC-USDT", "instId": "", "tier": "1", "minSz": "0", "maxSz": "1000", "mmr": "0.004"} | {
+    "imr": "0.01",
+    "maxLever": "100",
+}
+
+
+def test_okx_counts_contracts_and_leaves_out_other_families_and_loans() -> None:
+    second = OKX_ROW | {"tier": "2", "minSz": "1001", "maxSz": "5000", "mmr": "0.005", "maxLever": "66.66"}
+    said = {
+        "code": "0",
+        "data": [OKX_ROW, second, OKX_ROW | {"instFamily": "ETH-USDT"}, OKX_ROW | {"instId": "BTC-USDT"}],
+    }
+
+    assert told("okx:BTC-USDT-SWAP", said) == [(0, 1000, "1/250", "0", 100), (1000, 5000, "1/200", "0", 66)]
+
+
+@pytest.mark.parametrize("rates", [("0.005", "0.0056"), ("0.5", "0.56")])
+def test_bybit_tells_rates_as_fractions_or_in_per_cent(rates: tuple[str, str]) -> None:
+    rows = [
+        {"symbol": "BTCUSDT", "riskLimitValue": cap, "maintenanceMargin": rate, "maxLeverage": leverage}
+        | {"mmDeduction": deduction}
+        for cap, rate, leverage, deduction in zip(
+            ("2000000", "2600000"), rates, ("100.00", "90.00"), ("", "1200"), strict=True
+        )
+    ]
+
+    assert told("bybit:BTCUSDT", {"retCode": 0, "result": {"list": rows}}) == [
+        (0, 2_000_000, "1/200", "0", 100),
+        (2_000_000, 2_600_000, "7/1250", "1200", 90),
+    ]
+
+
+def test_gate_has_a_deduction_and_fractions_of_leverage() -> None:
+    rows = [
+        {"tier": 1, "risk_limit": "500000", "maintenance_rate": "0.003", "leverage_max": "200", "deduction": "0"},
+        {
+            "tier": 2,
+            "risk_limit": "1000000",
+            "maintenance_rate": "0.0035",
+            "leverage_max": "150.01",
+            "deduction": "250",
+        },
+    ]
+
+    assert told("gate:BTC_USDT", rows) == [(0, 500_000, "3/1000", "0", 200), (500_000, 1_000_000, "7/2000", "250", 150)]
+    shipped = find_instrument("gate:BTC_USDT").maintenance_tiers
+    assert [plain(tier) for tier in shipped[:2]] == told("gate:BTC_USDT", rows)
+
+
+def test_levels_of_kraken_are_open_above() -> None:
+    levels = [
+        {"contracts": 0, "initialMargin": 0.02, "maintenanceMargin": 0.01},
+        {"contracts": 500000, "initialMargin": 0.04, "maintenanceMargin": 0.02},
+    ]
+    said = {"instruments": [{"symbol": "in_xbtusd"}, {"symbol": "pi_xbtusd", "marginLevels": levels}]}
+
+    assert told("kraken:PI_XBTUSD", said) == [(0, 500_000, "1/100", "0", 50), (500_000, UNBOUNDED, "1/50", "0", 25)]
+
+
+def test_amounts_of_hyperliquid_keep_maintenance_continuous() -> None:
+    steps = [{"lowerBound": "0.0", "maxLeverage": 40}, {"lowerBound": "150000000.0", "maxLeverage": 20}]
+    said = {
+        "universe": [{"name": "BTC", "maxLeverage": 40, "marginTableId": 56}, {"name": "ETH", "maxLeverage": 25}],
+        "marginTables": [[56, {"description": "", "marginTiers": steps}]],
+    }
+
+    assert tiers_of(find_instrument("hyperliquid:BTC"), orjson.dumps(said)) == (
+        find_instrument("hyperliquid:BTC").maintenance_tiers
+    )
+    assert told("hyperliquid:ETH", said) == [(0, UNBOUNDED, "1/50", "0", 25)]
+
+
+def test_dydx_has_one_tier() -> None:
+    market = {"initialMarginFraction": "0.02", "maintenanceMarginFraction": "0.012"}
+
+    assert told("dydx:BTC-USD", {"markets": {"BTC-USD": market}}) == [(0, UNBOUNDED, "3/250", "0", 50)]
+
+
+@pytest.mark.recorded
+def test_recorded_brackets_of_binance_are_those_shipped_for_that_time() -> None:
+    bodies = list(messages("binance_usdm", "leverage_tiers.rest.jsonl"))
+    then = find_instrument("binance:BTCUSDT", date(2025, 6, 30))
+
+    (told_then,) = (tiers_of(then, body) for body in bodies if b'"BTCUSDT"' in body[:30])
+
+    assert differences(then.maintenance_tiers, told_then) == []
+    newer = differences(find_instrument("binance:BTCUSDT").maintenance_tiers, told_then)
+    assert newer[0] == "tier 1: shipped 0.4 % to 300,000 at 150x, told 0.4 % to 50,000 at 125x"
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize(
+    ("folder", "instrument", "tiers"),
+    [
+        ("bitget", listing("bitget", "BTCUSDT"), [(0, 150_000, "1/250", "0", 125)]),
+        ("bybit", listing("bybit", "BTCUSD"), [(0, 150, "1/200", "0", 100)]),
+        ("gate", listing("gate", "BTC_USDT"), [(0, 1_000_000, "1/250", "0", 125)]),
+        (
+            "kraken_futures",
+            listing("kraken", "FI_ETHUSD_180928"),
+            [(0, 250_000, "1/100", "0", 50), (250_000, UNBOUNDED, "1/50", "0", 25)],
+        ),
+        (
+            "kucoin_futures",
+            listing("kucoin", "XBTUSDTM"),
+            [(0, 250_000, "1/250", "0", 125), (250_000, 600_000, "1/200", "0", 100)],
+        ),
+        ("binance_coinm", listing("binance", "XRPUSD_210326"), [(0, 500_000, "37/2000", "0", 20)]),
+    ],
+)
+def test_recorded_answers_are_read(folder: str, instrument: Any, tiers: list[tuple[int, int, str, str, int]]) -> None:
+    (body,) = messages(folder, "leverage_tiers.rest.jsonl")
+
+    assert [plain(tier) for tier in tiers_of(instrument.instrument, body)] == tiers
+
+
+@pytest.mark.recorded
+def test_recorded_loans_of_okx_are_no_margin_table() -> None:
+    for body in messages("okx", "leverage_tiers.rest.jsonl"):
+        with pytest.raises((NotFound, Unreadable)):
+            tiers_of(find_instrument("okx:BTC-USDT-SWAP"), body)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"mmr": "0"}, "absurd tier"),
+        ({"mmr": "-0.004"}, "absurd tier"),
+        ({"maxLever": "0.5"}, "absurd tier"),
+        ({"maxSz": "0"}, "empty tier"),
+        ({"mmr": "NaN"}, "malformed"),
+        ({"mmr": None}, "malformed"),
+        ({"minSz": "5", "maxSz": "many"}, "malformed"),
+    ],
+)
+def test_absurd_table_is_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        told("okx:BTC-USDT-SWAP", {"data": [OKX_ROW | change]})
+    assert refusal.value.reason == reason
+
+
+def test_table_that_does_not_begin_at_nothing_is_refused() -> None:
+    row = {
+        "symbol": "BTCUSDT",
+        "startUnit": "150000",
+        "endUnit": "900000",
+        "keepMarginRate": "0.005",
+        "leverage": "100",
+    }
+
+    with pytest.raises(Unreadable, match="table without a first tier"):
+        told("bitget:BTCUSDT", {"data": [row]})
+
+
+def test_rates_that_fall_are_refused() -> None:
+    lower = OKX_ROW | {"minSz": "1001", "maxSz": "2000", "mmr": "0.003"}
+
+    with pytest.raises(Unreadable, match="do not follow each other"):
+        told("okx:BTC-USDT-SWAP", {"data": [OKX_ROW, lower]})
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"data": 3}', b'{"data": [3]}', b"<html>"])
+def test_answer_that_is_none_is_refused(body: bytes) -> None:
+    with pytest.raises(Unreadable, match="malformed"):
+        tiers_of(find_instrument("okx:BTC-USDT-SWAP"), body)
+
+
+def test_answer_without_the_instrument_and_venue_without_a_table_are_told_apart() -> None:
+    with pytest.raises(NotFound, match="the answer tells no margin table of okx:BTC-USDT-SWAP"):
+        told("okx:BTC-USDT-SWAP", {"data": []})
+    with pytest.raises(NotFound, match="venue 'deribit' tells no margin table; those of binance, bitget, bybit"):
+        find_source("deribit")
+
+
+def test_instrument_under_a_told_table_says_where_it_is_from() -> None:
+    shipped = find_instrument("okx:BTC-USDT-SWAP")
+    tiers = (MaintenanceTier(0, 500, Fraction(1, 100), Fraction(0), 50),)
+
+    found = with_tiers(shipped, tiers, date(2026, 11, 26), "https://www.okx.com")
+
+    assert (found.maintenance_tiers, found.max_leverage, found.rules_date) == (tiers, 50, "2026-11-26")
+    assert found.rules_source.startswith(
+        "margin table as told by https://www.okx.com; all else: 2026-09-30: position tiers"
+    )
+
+
+@pytest.mark.parametrize("venue", sorted(set(SOURCES) - {"binance"}))
+def test_what_is_asked_names_the_instrument_or_all(venue: str) -> None:
+    instrument = next(each for each in shipped_instruments().values() if each.venue == venue)
+    asked = find_source(venue).request
+
+    assert asked is not None
+    request = asked(instrument)
+    named = " ".join([request.url, *request.query.values()])
+    assert request.url.startswith("https://")
+    assert instrument.name.removesuffix("-SWAP") in named or venue in ("hyperliquid", "kraken")
