@@ -84,8 +84,11 @@ def exact_quantity(value: object, unit: Fraction) -> int:
     Raises:
         UnreadableNumber: it is no number, or no whole count of 10^-QUANTITY_DECIMALS.
     """
-    if unit == 1:
-        return exact(value, QUANTITY_DECIMALS)
+    counted, rest = _split(value, QUANTITY_DECIMALS)
+    if not rest:  # the usual case by itself: contracts of 0.01 coins cost little more than coins
+        whole, rest_of_unit = divmod(counted * unit.numerator, unit.denominator)
+        if not rest_of_unit:
+            return whole
     units = as_fraction(value) * unit * QUANTITY_UNIT
     if units.denominator != 1:
         raise UnreadableNumber(f"{value!r} x {unit} is not a multiple of 10^-{QUANTITY_DECIMALS}")
@@ -94,8 +97,9 @@ def exact_quantity(value: object, unit: Fraction) -> int:
 
 def floored_quantity(value: object, unit: Fraction) -> int:
     """Return a quantity in units of events, floored: of open interest, which is floored to lots anyway."""
-    if unit == 1:
-        return floored(value, QUANTITY_DECIMALS)
+    counted, rest = _split(value, QUANTITY_DECIMALS)
+    if not rest:
+        return counted * unit.numerator // unit.denominator
     units = as_fraction(value) * unit * QUANTITY_UNIT
     return units.numerator // units.denominator
 
