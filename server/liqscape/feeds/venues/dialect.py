@@ -161,6 +161,19 @@ class Ping:
     every_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A request whose answer says where to open a connection.
+
+    Attributes:
+        request: to send before each attempt, outside every budget.
+        url_of: of the body of its answer; raises Unreadable.
+    """
+
+    request: Request
+    url_of: Callable[[bytes], str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One WebSocket to open.
@@ -175,6 +188,7 @@ class Endpoint:
             others are quiet; when it is silent for control_s, so is the connection, whatever else it says.
         control_s: seconds.
         ping: what keeps it open.
+        door: for a venue that says anew for each connection where it is to be opened; url is then of no use.
         max_age_s: after which the venue cuts it, or None.
         sends_per_s: messages that the venue takes from us.
         connects_per_s: connections that the venue takes from an address.
@@ -190,6 +204,7 @@ class Endpoint:
     control: Channel = Channel.TRADES
     control_s: float = 60.0
     ping: Ping | None = None
+    door: Door | None = None
     max_age_s: float | None = None
     sends_per_s: float = 5.0
     connects_per_s: float = 1.0
