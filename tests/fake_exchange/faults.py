@@ -20,6 +20,7 @@ class Fault(enum.Enum):
     WRONG_SIZE = "quantities are a thousand times as large"
     CLOCK_SKEW = "stamps are a minute ahead"
     DEAF = "subscriptions are not confirmed and not served"
+    UNCONFIRMED = "subscriptions are served and not confirmed"
 
 
 REFUSALS = {Fault.TOO_MANY: 429, Fault.LEGAL: 451, Fault.FORBIDDEN: 403}

@@ -171,7 +171,7 @@ class FakeExchange:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT or Fault.DEAF in venue.faults:
                     continue
-                for reply in venue.speaker.reply(message.data):
+                for reply in venue.speaker.reply(message.data) if Fault.UNCONFIRMED not in venue.faults else ():
                     listener.queue.put_nowait(reply)
                 listener.is_subscribed = True
         finally:

@@ -25,7 +25,7 @@ from liqscape.feeds.live.holes import MARGIN_NS, PIECE_NS
 from liqscape.feeds.status import FeedState, VenueStatus
 from liqscape.instruments import Instrument
 from tests.fake_exchange.audit import Flow, flows, gaps_of, made_up, unannounced, unreconciled
-from tests.fake_exchange.faults import Fault
+from tests.fake_exchange.faults import REFUSALS, Fault
 from tests.fake_exchange.scaled_time import ScaledTime
 from tests.fake_exchange.server import FakeExchange, FakeVenue
 from tests.fake_exchange.venues import like_binance
@@ -79,7 +79,7 @@ async def _fail(name: str, venue: FakeVenue, time: ScaledTime, seconds: float) -
             await venue.drop()
         elif name not in ("age", "well"):
             venue.inject(Fault[name.upper()])
-            if Fault[name.upper()] in (Fault.DEAF, Fault.TOO_MANY, Fault.LEGAL, Fault.FORBIDDEN):
+            if Fault[name.upper()] in (*REFUSALS, Fault.DEAF, Fault.UNCONFIRMED):
                 await venue.drop()  # it is new connections that are refused
         await time.sleep(FAULTY_S)
         venue.heal()
@@ -190,6 +190,11 @@ def test_a_connection_is_renewed_before_its_age_limit_without_a_gap(run: Run) ->
 )
 def test_state_tells_what_is_wrong(run: Run, name: str, state: FeedState) -> None:
     assert state in run.states(name)
+
+
+def test_a_connection_whose_subscriptions_are_not_confirmed_is_begun_anew(run: Run) -> None:
+    assert any("not confirmed" in status["unconfirmed"].message for status in run.statuses)
+    assert run.statuses[-1]["unconfirmed"].reconnects >= 2
 
 
 def test_silence_is_told_from_quiet_by_the_control_channel(run: Run) -> None:

@@ -49,9 +49,13 @@ def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
         return build_replay(config, clock)
     from liqscape.feeds.live.source import LiveSource
     from liqscape.feeds.live.transport import through_relay
+    from liqscape.feeds.venues.registry import RECORDED_ONLY
 
     if config.speed != 1.0:
         raise ConfigError("speed is of a recording or a simulation; venues have their own")
+    closed = [name for name in config.venues or () if name in RECORDED_ONLY]
+    if closed:
+        raise ConfigError(f"{', '.join(closed)} cannot be listened to any more; only recordings are read")
     venues, listings = wanted_venues(config.venues, config.symbols)
     rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
     live = LiveSource(venues, listings, clock, rewrite=rewrite)
@@ -84,15 +88,15 @@ def build_replay(config: SourceConfig, clock: Clock) -> ReplaySource:
 def wanted_venues(
     names: Sequence[str] | None, symbols: Sequence[str] | None
 ) -> tuple[tuple[Venue, ...], dict[str, tuple[Listing, ...]]]:
-    """Return the venues of these names (None = all) that list one of the symbols (None = any), and their listings.
+    """Return venues by name (None = the usual ones) that list one of the symbols (None = any), and their listings.
 
     Raises:
         ConfigError: a venue or symbol is unknown, or a venue named lists none of the symbols.
     """
-    from liqscape.feeds.venues.registry import VENUES, find_venue, listings
+    from liqscape.feeds.venues.registry import default_venues, find_venue, listings
 
     try:
-        venues = tuple(VENUES.values() if names is None else map(find_venue, dict.fromkeys(names)))
+        venues = default_venues() if names is None else tuple(map(find_venue, dict.fromkeys(names)))
     except NotFound as error:
         raise ConfigError(str(error)) from None
     found = listings(venues, symbols)

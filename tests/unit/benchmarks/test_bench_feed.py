@@ -15,25 +15,14 @@ from liqscape.events import Liquidation, Trade
 
 def capture(folder: Path) -> Path:
     """Return a capture of 40 single trades, one of the insurance fund, and a book."""
-    said = [
-        {
-            "e": "trade",
-            "E": n,
-            "T": n,
-            "s": "BTCUSDT",
-            "t": 5 + n,
-            "p": "61800.30",
-            "q": "0.006",
-            "X": "MARKET",
-            "m": False,
-        }
-        for n in range(1_723_161_255_000, 1_723_161_265_000, 250)
-    ]
-    said.append({**said[-1], "X": "INSURANCE_FUND"})
-    lines = [
-        {"recv_ns": trade["T"] * 10**6, "kind": "recv", "conn": "", "msg": {"stream": "btcusdt@trade", "data": trade}}
-        for trade in said
-    ]
+    trade = {"e": "trade", "s": "BTCUSDT", "p": "61800.30", "q": "0.006", "m": False}
+    lines: list[dict[str, Any]] = []
+    for number in range(41):
+        time_ms = 1_723_161_255_000 + 250 * number
+        kind = "MARKET" if number < 40 else "INSURANCE_FUND"
+        said = {**trade, "E": time_ms, "T": time_ms, "t": number, "X": kind}
+        message = {"stream": "btcusdt@trade", "data": said}
+        lines.append({"recv_ns": time_ms * 10**6, "kind": "recv", "conn": "", "msg": message})
     lines.append({**lines[-1], "msg": {"stream": "btcusdt@bookTicker", "data": {"e": "bookTicker", "s": "BTCUSDT"}}})
     path = folder / "some.jsonl"
     path.write_text("\n".join(orjson.dumps(line).decode() for line in lines))

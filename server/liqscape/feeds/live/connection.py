@@ -20,7 +20,7 @@ from liqscape.feeds.live.desk import CUT_NS, Line, VenueDesk
 from liqscape.feeds.live.timing import Timing
 from liqscape.feeds.live.transport import ConnectFailed, Socket, Transport
 from liqscape.feeds.status import FeedState
-from liqscape.feeds.venues.dialect import Endpoint
+from liqscape.feeds.venues.dialect import Door, Endpoint, Unreadable
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ OVERLAP_S: Final = 5.0
 
 STEADY_S: Final = 30.0
 """Of a life that shows that the venue is well: one that is cut after a second is to be tried ever more slowly."""
+
+OK: Final = 200
 
 BLOCKED_STATUS: Final = (403, 451)
 
@@ -122,7 +124,8 @@ class Life:
         endpoint, timing = self.line.endpoint, self._timing
         try:
             async with timing.timeout(CONNECT_S):
-                socket = await self._around.transport.connect(endpoint.url, endpoint.protocol_ping_s)
+                url = endpoint.url if endpoint.door is None else await self._ask_where(endpoint.door)
+                socket = await self._around.transport.connect(url, endpoint.protocol_ping_s)
         except TimeoutError:
             return Ended("no answer")
         except ConnectFailed as error:
@@ -143,6 +146,20 @@ class Life:
             with contextlib.suppress(TimeoutError, ConnectFailed, OSError):
                 async with asyncio.timeout(2.0):
                     await socket.close()
+
+    async def _ask_where(self, door: Door) -> str:
+        """Return where to open the connection.
+
+        Raises:
+            ConnectFailed: the venue does not say.
+        """
+        answer = await self._around.transport.request(door.request)
+        if answer.status != OK:
+            raise ConnectFailed(f"HTTP {answer.status}", answer.status, answer.retry_after_s)
+        try:
+            return door.url_of(answer.body)
+        except (Unreadable, ValueError, KeyError, TypeError, IndexError) as error:
+            raise ConnectFailed(f"the venue does not say where to connect: {type(error).__name__}") from error
 
     async def _listen(self, socket: Socket) -> Ended:
         line, timing, recorder = self.line, self._timing, self._around.recorder

@@ -14,7 +14,7 @@ from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInt
 from liqscape.feeds.live.clock_offset import ClockOffset
 from liqscape.feeds.live.holes import MARGIN_NS, Hole, Rejections
 from liqscape.feeds.live.mirrors import MirrorWatch, is_sampled
-from liqscape.feeds.live.plausibility import Plausibility, PriceBoard
+from liqscape.feeds.live.plausibility import SUPERSEDED, Plausibility, PriceBoard
 from liqscape.feeds.venues.dialect import (
     Channel,
     Dialect,
@@ -103,9 +103,10 @@ class Line:
         Args:
             event, time_ns, instrument_id, channel: the event, and what is known of it.
         """
-        if time_ns > self.newest_ns:
-            self.newest_ns = time_ns
-        self.newest_of[instrument_id] = time_ns
+        if channel is not Channel.FUNDING:  # whose time is that of an interval
+            if time_ns > self.newest_ns:
+                self.newest_ns = time_ns
+            self.newest_of[instrument_id] = time_ns
         if channel is self.endpoint.control:
             self.control_heard += 1
         from_ns, until_ns = self.takes_from_ns, self.takes_until_ns
@@ -316,6 +317,9 @@ class VenueDesk:
             tally.heard_ns = receive_ns
             check = checks.get(name)
             reason = "other instrument" if check is None else check.judge(event, receive_ns, lag_ns)
+            if reason is SUPERSEDED:
+                self.ignored[SUPERSEDED] += 1
+                continue
             if reason is not None:
                 self.plausibility.rejected[name, reason] += 1
                 self._rejections.add(name, reason, time_ns, time_ns + 1)
@@ -330,8 +334,8 @@ class VenueDesk:
                     self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
             tally.events += 1
             believed.append(event)
-        if line is not None and line.hole is not None and line.is_subscribed and line.newest_ns:
-            self._emit(line.hole.end(line.newest_ns + MARGIN_NS))
+        if line is not None and line.hole is not None and line.is_subscribed:
+            self._emit(line.hole.end((line.newest_ns or receive_ns) + MARGIN_NS))
             line.hole = None
         if believed:
             self._emit(believed)

@@ -54,6 +54,9 @@ LATE_NS: Final = 120 * SECOND_NS
 BACKWARDS_NS: Final = 10 * SECOND_NS
 """A trade older than the newest of its instrument by more is out of order; less is the usual disorder of servers."""
 
+SUPERSEDED: Final = "superseded"
+"""Of a mark or a sample that comes after a newer one: nothing is missed, and nobody has failed."""
+
 CROSSED_PERCENT: Final = 5
 """How near to a power of ten the ratio of two samples has to be to be called a change of units: between two samples
 open interest moves by thousandths."""
@@ -178,7 +181,7 @@ class InstrumentCheck:
         self.quarantine_reason = ""
 
     def judge(self, event: Event, receive_ns: int, lag_ns: int) -> str | None:
-        """Return why an event is thrown away, or None if it is believed.
+        """Return why an event is thrown away (SUPERSEDED: it is not needed), or None if it is believed.
 
         Args:
             event: of this instrument.
@@ -190,6 +193,8 @@ class InstrumentCheck:
             self._clean += 1
             return None
         reason = self._reason(event, receive_ns, lag_ns)
+        if reason == SUPERSEDED:
+            return reason
         if receive_ns >= self._window_until_ns:
             self._accepted = self._failed = 0
             self._window_until_ns = receive_ns + FAILURES_NS
@@ -257,44 +262,44 @@ class InstrumentCheck:
                 return "quantity is not positive"
             if self.open_interest and event.quantity > self.open_interest:
                 return "trade exceeds open interest"
-            return self._time(Trade, event.time_ns, receive_ns, lag_ns, BACKWARDS_NS) or self._price(
-                event.price, receive_ns
-            )
+            reason = self._age(event.time_ns, receive_ns, lag_ns) or self._backwards(Trade, event.time_ns)
+            return reason or self._price(event.price, receive_ns)
         if isinstance(event, MarkPrice):
-            return self._time(MarkPrice, event.time_ns, receive_ns, lag_ns, 0) or self._price(event.price, receive_ns)
+            reason = self._age(event.time_ns, receive_ns, lag_ns) or self._superseded(MarkPrice, event.time_ns)
+            return reason or self._price(event.price, receive_ns)
         if isinstance(event, OpenInterest):
-            reason = self._future(event.time_ns, receive_ns, lag_ns) or self._backwards(OpenInterest, event.time_ns, 0)
+            reason = self._future(event.time_ns, receive_ns, lag_ns) or self._superseded(OpenInterest, event.time_ns)
             return reason or self._open_interest(event.quantity, receive_ns)
         if isinstance(event, Liquidation):
             return self._liquidation(event, receive_ns, lag_ns)
-        if isinstance(event, Funding):
-            if abs(event.rate_ppb) > MOST_FUNDING_PPB:
-                return "funding rate is absurd"
-            return self._future(event.time_ns, receive_ns, lag_ns)
+        if isinstance(event, Funding):  # of an interval, which may begin later
+            return "funding rate is absurd" if abs(event.rate_ppb) > MOST_FUNDING_PPB else None
         if isinstance(event, Candle):
             return self._price(event.low, receive_ns) or self._price(event.high, receive_ns)
         assert isinstance(event, Gap | TickEnd)
         return None
 
-    def _time(self, kind: type[object], time_ns: int, receive_ns: int, lag_ns: int, backwards_ns: int) -> str | None:
+    def _age(self, time_ns: int, receive_ns: int, lag_ns: int) -> str | None:
         ahead = time_ns - receive_ns
         if ahead > FUTURE_NS or -ahead > LATE_NS:
-            reason = self._future(time_ns, receive_ns, lag_ns) or ("late" if -ahead - lag_ns > LATE_NS else None)
-            if reason is not None:
-                return reason
-        return self._backwards(kind, time_ns, backwards_ns)
+            return self._future(time_ns, receive_ns, lag_ns) or ("late" if -ahead - lag_ns > LATE_NS else None)
+        return None
 
     def _future(self, time_ns: int, receive_ns: int, lag_ns: int) -> str | None:
         # A venue whose clock is ahead as a rule is read by its own clock.
         return "from the future" if time_ns - receive_ns > FUTURE_NS + max(0, -lag_ns) else None
 
-    def _backwards(self, kind: type[object], time_ns: int, allowed_ns: int) -> str | None:
+    def _backwards(self, kind: type[object], time_ns: int) -> str | None:
         newest = self._newest.get(kind, 0)
         if time_ns >= newest:
             self._newest[kind] = time_ns
-        elif newest - time_ns > allowed_ns:
+        elif newest - time_ns > BACKWARDS_NS:
             return "time goes backwards"
         return None
+
+    def _superseded(self, kind: type[object], time_ns: int) -> str | None:
+        """Return what is wrong with the time of something of which the newest counts."""
+        return self._backwards(kind, time_ns) or (SUPERSEDED if time_ns < self._newest[kind] else None)
 
     def _price(self, price: int, receive_ns: int) -> str | None:
         if not 0 < price < MOST:

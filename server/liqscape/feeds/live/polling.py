@@ -9,7 +9,7 @@ from typing import Final
 
 from liqscape.feeds.live.backoff import Backoff
 from liqscape.feeds.live.budgets import WeightBudget
-from liqscape.feeds.live.connection import BLOCKED_STATUS, Surroundings
+from liqscape.feeds.live.connection import BLOCKED_STATUS, OK, Surroundings
 from liqscape.feeds.live.desk import VenueDesk
 from liqscape.feeds.live.transport import ConnectFailed
 from liqscape.feeds.status import FeedState
@@ -112,7 +112,7 @@ class Poller:
         if answer.status in BLOCKED_STATUS:
             state.state, state.reason = FeedState.BLOCKED, f"HTTP {answer.status}"
             return backoff.after_failure(blocked=True, retry_after_s=answer.retry_after_s)
-        if answer.status != 200:
+        if answer.status != OK:
             state.state, state.reason = FeedState.SILENT, f"HTTP {answer.status}"
             return backoff.after_failure(retry_after_s=answer.retry_after_s)
         if self._around.recorder is not None:

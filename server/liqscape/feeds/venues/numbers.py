@@ -57,9 +57,10 @@ def exact(value: object, decimals: int) -> int:
     Raises:
         UnreadableNumber: it is no number, or has digits other than 0 beyond these decimals.
     """
-    if type(value) is str:
-        return _exact_text(value, decimals)
-    return _exact(value, decimals)
+    units, rest = _split(value, decimals)
+    if rest:
+        raise UnreadableNumber(f"{value!r} is not a multiple of 10^-{decimals}")
+    return units
 
 
 def floored(value: object, decimals: int) -> int:
@@ -70,8 +71,6 @@ def floored(value: object, decimals: int) -> int:
     Raises:
         UnreadableNumber: it is no number.
     """
-    if type(value) is str:
-        return _floored_text(value, decimals)
     return _split(value, decimals)[0]
 
 
@@ -85,8 +84,11 @@ def exact_quantity(value: object, unit: Fraction) -> int:
     Raises:
         UnreadableNumber: it is no number, or no whole count of 10^-QUANTITY_DECIMALS.
     """
-    if unit == 1:
-        return exact(value, QUANTITY_DECIMALS)
+    counted, rest = _split(value, QUANTITY_DECIMALS)
+    if not rest:  # the usual case by itself: contracts of 0.01 coins cost little more than coins
+        whole, rest_of_unit = divmod(counted * unit.numerator, unit.denominator)
+        if not rest_of_unit:
+            return whole
     units = as_fraction(value) * unit * QUANTITY_UNIT
     if units.denominator != 1:
         raise UnreadableNumber(f"{value!r} x {unit} is not a multiple of 10^-{QUANTITY_DECIMALS}")
@@ -95,8 +97,9 @@ def exact_quantity(value: object, unit: Fraction) -> int:
 
 def floored_quantity(value: object, unit: Fraction) -> int:
     """Return a quantity in units of events, floored: of open interest, which is floored to lots anyway."""
-    if unit == 1:
-        return floored(value, QUANTITY_DECIMALS)
+    counted, rest = _split(value, QUANTITY_DECIMALS)
+    if not rest:
+        return counted * unit.numerator // unit.denominator
     units = as_fraction(value) * unit * QUANTITY_UNIT
     return units.numerator // units.denominator
 
@@ -116,26 +119,14 @@ def as_fraction(value: object) -> Fraction:
     return Fraction(number)
 
 
-def _exact(value: object, decimals: int) -> int:
-    units, rest = _split(value, decimals)
-    if rest:
-        raise UnreadableNumber(f"{value!r} is not a multiple of 10^-{decimals}")
-    return units
-
-
-@lru_cache(CACHED)
-def _exact_text(text: str, decimals: int) -> int:
-    return _exact(text, decimals)
-
-
-@lru_cache(CACHED)
-def _floored_text(text: str, decimals: int) -> int:
-    return _split(text, decimals)[0]
-
-
 def _split(value: object, decimals: int) -> tuple[int, bool]:
     """Return the floored count of 10^-decimals, and whether anything is left over."""
-    text = decimal_text(value)
+    return _split_text(value if type(value) is str else decimal_text(value), decimals)
+
+
+@lru_cache(CACHED)
+def _split_text(text: str, decimals: int) -> tuple[int, bool]:
+    text = decimal_text(text)  # of a fitting length
     whole, _, digits = text.partition(".")
     # The usual case by itself: it is called several times a trade.
     if whole.isdecimal() and whole.isascii() and (not digits or (digits.isdecimal() and digits.isascii())):

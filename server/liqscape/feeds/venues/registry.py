@@ -7,16 +7,72 @@ from typing import Final
 
 from liqscape.errors import NotFound
 from liqscape.feeds.venues.binance import ASTER, BINANCE_COINM, BINANCE_USDM
+from liqscape.feeds.venues.bingx import BINGX_INVERSE, BINGX_LINEAR
+from liqscape.feeds.venues.bitfinex import BITFINEX
+from liqscape.feeds.venues.bitget import BITGET
+from liqscape.feeds.venues.bitmex import BITMEX
+from liqscape.feeds.venues.bybit import BYBIT_INVERSE, BYBIT_LINEAR
+from liqscape.feeds.venues.coinbase_derivatives import COINBASE_DERIVATIVES
+from liqscape.feeds.venues.coinbase_intl import COINBASE_INTL
+from liqscape.feeds.venues.cryptocom import CRYPTOCOM
+from liqscape.feeds.venues.deribit import DERIBIT
 from liqscape.feeds.venues.dialect import Listing, Venue, listings_of
+from liqscape.feeds.venues.dydx import DYDX
+from liqscape.feeds.venues.gate import GATE_BTC, GATE_USD1, GATE_USDT
+from liqscape.feeds.venues.htx import HTX_COIN, HTX_LINEAR
+from liqscape.feeds.venues.hyperliquid import HYPERLIQUID
+from liqscape.feeds.venues.kraken import KRAKEN
+from liqscape.feeds.venues.kucoin import KUCOIN
+from liqscape.feeds.venues.lighter import LIGHTER
+from liqscape.feeds.venues.mexc import MEXC
+from liqscape.feeds.venues.okx import OKX
+from liqscape.feeds.venues.phemex import PHEMEX
+from liqscape.feeds.venues.woox import WOOX
 from liqscape.instruments import Instrument, shipped_instruments
 
 _VENUES: Final = (
     BINANCE_USDM,
     BINANCE_COINM,
+    BYBIT_LINEAR,
+    BYBIT_INVERSE,
+    OKX,
+    BITGET,
+    KRAKEN,
+    DERIBIT,
+    HYPERLIQUID,
+    GATE_USDT,
+    GATE_BTC,
+    GATE_USD1,
+    HTX_LINEAR,
+    HTX_COIN,
+    KUCOIN,
+    MEXC,
+    DYDX,
+    BITFINEX,
+    PHEMEX,
+    CRYPTOCOM,
+    WOOX,
     ASTER,
+    LIGHTER,
+    COINBASE_INTL,
+    COINBASE_DERIVATIVES,
+    BINGX_LINEAR,
+    BINGX_INVERSE,
+    BITMEX,
 )
 
 VENUES: Final[dict[str, Venue]] = {venue.name: venue for venue in _VENUES}
+
+RECORDED_ONLY: Final = frozenset({BITMEX.name})
+"""Closed in September 2026: its recordings are read, and nothing can be listened to."""
+
+ON_REQUEST: Final = RECORDED_ONLY | {BINGX_LINEAR.name, BINGX_INVERSE.name}
+"""Not among all of them unless named: other collectors leave BingX out because its open interest cannot be trusted."""
+
+
+def default_venues() -> tuple[Venue, ...]:
+    """Return the venues that are listened to where none is named."""
+    return tuple(venue for venue in _VENUES if venue.name not in ON_REQUEST)
 
 
 def find_venue(name: str) -> Venue:

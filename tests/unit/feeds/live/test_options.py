@@ -11,7 +11,7 @@ from liqscape.config import SourceConfig, parse_names, parse_relay, parse_source
 from liqscape.errors import ConfigError, InputDataError
 from liqscape.feeds.build import build_source, wanted_venues
 from liqscape.feeds.source import EventSource
-from liqscape.feeds.venues.registry import VENUES
+from liqscape.feeds.venues.registry import ON_REQUEST, VENUES
 
 CLOCK = ManualClock()
 
@@ -38,7 +38,7 @@ def test_named_venues_and_symbols_are_all_that_is_listened_to() -> None:
 def test_without_names_every_venue_that_lists_something_is_listened_to() -> None:
     venues, listings = wanted_venues(None, ("BTC",))
 
-    assert {venue.name for venue in venues} <= set(VENUES)
+    assert {venue.name for venue in venues} <= set(VENUES) - ON_REQUEST
     assert {"binance-usdm", "binance-coinm"} <= set(listings)
     assert all(listing.instrument.symbol == "BTC" for of_venue in listings.values() for listing in of_venue)
 
@@ -47,6 +47,7 @@ def test_without_names_every_venue_that_lists_something_is_listened_to() -> None
     ("settings", "text"),
     [
         ({"venues": ("binance",)}, "venue 'binance' is unknown; known are binance-usdm"),
+        ({"venues": ("bitmex",)}, "bitmex cannot be listened to any more; only recordings are read"),
         ({"symbols": ("NOSUCH",)}, "symbol 'NOSUCH' is unknown at these venues; known are "),
         ({"scenario": "crash"}, "scenario is of a simulation"),
         ({"speed": 2.0}, "speed is of a recording"),

@@ -7,6 +7,7 @@ a range without the others; release without PROBATION_NS; fail without FAILED_PE
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from liqscape.feeds.live.plausibility import (
     CONFIRMATIONS,
     CROSSED_IN_A_ROW,
     FAILURES,
+    FAILURES_NS,
     FRESH_NS,
     FUTURE_NS,
     JUMP_CONFIRMATIONS,
@@ -24,6 +26,7 @@ from liqscape.feeds.live.plausibility import (
     PROBATION_EVENTS,
     PROBATION_NS,
     SECOND_NS,
+    SUPERSEDED,
     InstrumentCheck,
     PriceBoard,
 )
@@ -88,7 +91,7 @@ def test_what_cannot_be_is_thrown_away(event: Event, reason: str) -> None:
         trade(at_ns=T0 + FUTURE_NS),
         trade(at_ns=T0 - BACKWARDS_NS),
         Liquidation(NAME, T0, PRICE * 93 // 100, COIN, PositionSide.LONG),
-        Funding(NAME, T0, -3_000_000, 8),
+        Funding(NAME, T0 + 8 * 3600 * SECOND_NS, -3_000_000, 8),
         sample(0),
     ],
 )
@@ -96,12 +99,15 @@ def test_what_may_be_is_believed(event: Event) -> None:
     assert check().judge(event, T0, 0) is None
 
 
-def test_a_mark_older_than_the_newest_is_thrown_away_and_one_of_the_same_time_is_not() -> None:
+@pytest.mark.parametrize("make", [lambda at_ns: MarkPrice(NAME, at_ns, PRICE), lambda at_ns: sample(COIN, at_ns)])
+def test_what_comes_after_a_newer_one_is_superseded_without_being_a_failure(make: Callable[[int], Event]) -> None:
     made = check()
-    assert made.judge(MarkPrice(NAME, T0, PRICE), T0, 0) is None
+    assert made.judge(make(T0), T0, 0) is None
 
-    assert made.judge(MarkPrice(NAME, T0 - 1, PRICE), T0, 0) == "time goes backwards"
-    assert made.judge(MarkPrice(NAME, T0, PRICE + 1), T0, 0) is None
+    assert {made.judge(make(T0 - 1), T0, 0) for _ in range(10 * FAILURES)} == {SUPERSEDED}
+    assert made.quarantined_since_ns is None
+    assert made.judge(make(T0), T0, 0) is None
+    assert made.judge(make(T0 - BACKWARDS_NS - 1), T0, 0) == "time goes backwards"
 
 
 def test_a_venue_whose_clock_is_ahead_is_read_by_its_own_clock() -> None:
@@ -216,6 +222,19 @@ def test_a_few_failures_among_many_events_do_not_quarantine_and_many_do() -> Non
         made.fail("malformed", T0)
 
     assert made.quarantined_since_ns == T0
+
+
+def test_failures_are_held_against_what_was_heard_in_the_same_minute() -> None:
+    made = check()
+    for _ in range(FAILURES * 5):
+        made.judge(trade(), T0, 0)
+    later_ns = T0 + FAILURES_NS
+    made.judge(trade(at_ns=later_ns), later_ns, 0)
+
+    for _ in range(FAILURES):
+        made.fail("malformed", later_ns)
+
+    assert made.quarantined_since_ns == later_ns
 
 
 def test_quarantine_ends_after_a_time_without_a_failure_in_which_something_was_heard() -> None:

@@ -1,0 +1,299 @@
+"""The positions that Hyperliquid shows of accounts: what the venue states of an address, as plain frozen values.
+
+Positions are public there: whoever knows an address can ask for its sizes, entry prices and liquidation prices. This
+file asks and reads; it decides nothing and keeps nothing. A liquidation price is the venue's own statement: of a cross
+position it moves with everything else the account holds, and is absent where none can be reached.
+
+A fill that belongs to a liquidation carries the object `liquidation` on both sides of the trade, so whose position was
+closed is told by liquidatedUser, or, where the account is not named, by who took: the closing order takes from the
+book (of method `market`; UNVERIFIED of others, which are refused then).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import orjson
+
+from liqscape.errors import InvalidArgument
+from liqscape.events import PositionSide, TakerSide
+from liqscape.feeds.venues.dialect import Reading, Request, Unreadable, read_rows
+from liqscape.feeds.venues.numbers import as_fraction, exact
+from liqscape.feeds.venues.scale import CLOSED_BY, MAX_COUNT, OPPOSITE, time_of
+
+INFO: Final = "https://api.hyperliquid.xyz/info"
+
+STATE_WEIGHT: Final = 2
+"""Of the 1,200 a minute that an address may use."""
+
+_SIDES: Final = {"A": TakerSide.SELL, "B": TakerSide.BUY}
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a statement comes from: the kind of answer, the account, and when it was so, by the venue's clock.
+
+    Attributes:
+        said_by: the name of the answer.
+        address: of the account, in small letters.
+        time_ns: of the answer; of its receipt where it tells none, and then received is true.
+        received: see time_ns.
+    """
+
+    said_by: str
+    address: str
+    time_ns: int
+    received: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExactPosition:
+    """A position as the venue states it.
+
+    Attributes:
+        coin: the venue's name of the instrument.
+        side: of it.
+        size: units of 10^-8 coin, above 0.
+        entry_price: average, in quote.
+        leverage: chosen for it.
+        is_cross: margined by the whole account; else by its own margin.
+        margin_used: in quote.
+        liquidation_price: None where no price would end it.
+        provenance: of the statement.
+    """
+
+    coin: str
+    side: PositionSide
+    size: int
+    entry_price: Fraction
+    leverage: int
+    is_cross: bool
+    margin_used: Fraction
+    liquidation_price: Fraction | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFill:
+    """A fill of an account.
+
+    Attributes:
+        coin: the venue's name of the instrument.
+        side: of the account's own order.
+        took: whether that order took from the book.
+        price: in quote.
+        size: units of 10^-8 coin, above 0.
+        position_before: signed, long above 0, in units of 10^-8 coin.
+        liquidated: the side of the position that a liquidation closed, of this account or of the other; else None.
+        own: whether it was this account that was liquidated.
+        provenance: of the statement; its time is that of the fill.
+    """
+
+    coin: str
+    side: TakerSide
+    took: bool
+    price: Fraction
+    size: int
+    position_before: int
+    liquidated: PositionSide | None
+    own: bool
+    provenance: Provenance
+
+    @property
+    def position_after(self) -> int:
+        """Return the position it left, as position_before."""
+        return self.position_before + (self.size if self.side is TakerSide.BUY else -self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeParties:
+    """The two accounts of a public trade: where to look for positions when nobody has named an account.
+
+    Attributes:
+        coin: the venue's name of the instrument.
+        buyer: address, in small letters.
+        seller: address, in small letters.
+        price: in quote.
+        size: units of 10^-8 coin, above 0.
+        time_ns: of the trade.
+    """
+
+    coin: str
+    buyer: str
+    seller: str
+    price: Fraction
+    size: int
+    time_ns: int
+
+
+def address_of(text: str) -> str:
+    """Return an address in small letters.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    address = text.strip().lower()
+    if len(address) != 42 or not address.startswith("0x") or set(address[2:]) - set("0123456789abcdef"):
+        raise InvalidArgument(f"address {text[:60]!r} is none of Hyperliquid; it has 0x and 40 hexadecimal digits")
+    return address
+
+
+def state_request(address: str) -> Request:
+    """Return the request for an account's positions."""
+    return Request(INFO, json=orjson.dumps({"type": "clearinghouseState", "user": address_of(address)}))
+
+
+def fills_request(address: str) -> Request:
+    """Return the request for an account's newest fills."""
+    return Request(INFO, json=orjson.dumps({"type": "userFills", "user": address_of(address)}))
+
+
+def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> tuple[ExactPosition, ...]:
+    """Return the positions of an account.
+
+    Args:
+        address: that was asked about.
+        body: of the answer.
+        receive_ns: when it came.
+        into: where rows that cannot be read are counted as rejected.
+
+    Raises:
+        Unreadable, KeyError, ValueError, TypeError: it is no answer to that request.
+    """
+    said = orjson.loads(body)
+    told = said.get("time")
+    since = Provenance(
+        "clearinghouseState", address_of(address), receive_ns if told is None else time_of(told), told is None
+    )
+    found: list[ExactPosition] = []
+    read_rows(said["assetPositions"], lambda row: _add(found, _position(row["position"], since)), into)
+    return tuple(found)
+
+
+def read_fills(address: str, body: bytes, into: Reading) -> tuple[AccountFill, ...]:
+    """Return the fills of an account, in the order of the answer; see read_state."""
+    account = address_of(address)
+    found: list[AccountFill] = []
+    read_rows(orjson.loads(body), lambda row: _add(found, _fill(row, account, "userFills")), into)
+    return tuple(found)
+
+
+def read_node_fills(line: bytes, into: Reading) -> tuple[AccountFill, ...]:
+    """Return the fills of a line that a node writes of a block, of all accounts in it; see read_state."""
+    found: list[AccountFill] = []
+    rows = orjson.loads(line)["events"]
+    read_rows(rows, lambda row: _add(found, _fill(row[1], _account(row[0]), "node_fills")), into)
+    return tuple(found)
+
+
+def read_parties(message: bytes, into: Reading) -> tuple[TradeParties, ...]:
+    """Return who traded with whom, of a message of the channel trades; messages of before 2025 name nobody.
+
+    Raises:
+        Unreadable, KeyError, ValueError, TypeError: it is no message of that channel.
+    """
+    said = orjson.loads(message)
+    if said["channel"] != "trades":
+        raise Unreadable("no trades", said["channel"])
+    found: list[TradeParties] = []
+
+    def read(row: dict[str, Any]) -> None:
+        if "users" not in row:
+            into.ignored["trade that names nobody"] += 1
+        else:
+            found.append(_parties(row))
+
+    read_rows(said["data"], read, into)
+    return tuple(found)
+
+
+def closed_by_fill(row: Mapping[str, Any], account: str | None) -> PositionSide:
+    """Return whose position the liquidation closed that a fill belongs to.
+
+    Args:
+        row: a fill with a liquidation.
+        account: whose fill it is; None where that is not told.
+
+    Raises:
+        Unreadable: it cannot be told.
+    """
+    side, liquidation = _SIDES[row["side"]], row["liquidation"]
+    if account is not None:
+        own = liquidation["liquidatedUser"].lower() == account.lower()
+    elif liquidation["method"] == "market":
+        own = row["crossed"] is True
+    else:
+        raise Unreadable("liquidation of an unnamed account", liquidation)
+    return CLOSED_BY[side if own else OPPOSITE[side]]
+
+
+def _add(found: list[Any], value: object) -> None:
+    found.append(value)
+
+
+def _position(row: dict[str, Any], since: Provenance) -> ExactPosition:
+    size = exact(row["szi"], 8)
+    entry, leverage = as_fraction(row["entryPx"]), row["leverage"]
+    told = row["liquidationPx"]
+    liquidation = None if told is None else as_fraction(told)
+    if not 0 < abs(size) < MAX_COUNT:
+        raise Unreadable("size", row["szi"])
+    if entry <= 0 or (liquidation is not None and liquidation <= 0):
+        raise Unreadable("price", (row["entryPx"], told))
+    if type(leverage["value"]) is not int or leverage["value"] < 1 or leverage["type"] not in ("cross", "isolated"):
+        raise Unreadable("leverage", leverage)
+    return ExactPosition(
+        coin=_coin(row),
+        side=PositionSide.LONG if size > 0 else PositionSide.SHORT,
+        size=abs(size),
+        entry_price=entry,
+        leverage=leverage["value"],
+        is_cross=leverage["type"] == "cross",
+        margin_used=as_fraction(row["marginUsed"]),
+        liquidation_price=liquidation,
+        provenance=since,
+    )
+
+
+def _fill(row: dict[str, Any], account: str, said_by: str) -> AccountFill:
+    price, size = as_fraction(row["px"]), exact(row["sz"], 8)
+    before = exact(row["startPosition"], 8)
+    if price <= 0 or not 0 < size < MAX_COUNT or not abs(before) < MAX_COUNT:
+        raise Unreadable("fill", row)
+    liquidation = row.get("liquidation")
+    return AccountFill(
+        coin=_coin(row),
+        side=_SIDES[row["side"]],
+        took=row["crossed"] is True,
+        price=price,
+        size=size,
+        position_before=before,
+        liquidated=None if liquidation is None else closed_by_fill(row, account),
+        own=liquidation is not None and liquidation["liquidatedUser"].lower() == account,
+        provenance=Provenance(said_by, account, time_of(row["time"]), False),
+    )
+
+
+def _parties(row: dict[str, Any]) -> TradeParties:
+    price, size = as_fraction(row["px"]), exact(row["sz"], 8)
+    if price <= 0 or not 0 < size < MAX_COUNT:
+        raise Unreadable("trade", row)
+    buyer, seller = row["users"]
+    return TradeParties(_coin(row), _account(buyer), _account(seller), price, size, time_of(row["time"]))
+
+
+def _account(text: object) -> str:
+    try:
+        return address_of(str(text))
+    except InvalidArgument as error:
+        raise Unreadable("address", text) from error
+
+
+def _coin(row: dict[str, Any]) -> str:
+    coin = row["coin"]
+    if type(coin) is not str or not 0 < len(coin) <= 40:
+        raise Unreadable("coin", coin)
+    return coin

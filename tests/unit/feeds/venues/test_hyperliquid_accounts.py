@@ -1,0 +1,230 @@
+"""What Hyperliquid states of accounts, made up and real."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import orjson
+import pytest
+from hypothesis import given
+
+from liqscape.errors import InvalidArgument, LiqscapeError
+from liqscape.events import PositionSide, TakerSide
+from liqscape.feeds.venues.dialect import Reading
+from liqscape.feeds.venues.hyperliquid_accounts import (
+    ExactPosition,
+    Provenance,
+    address_of,
+    fills_request,
+    read_fills,
+    read_node_fills,
+    read_parties,
+    read_state,
+    state_request,
+)
+from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, messages
+from tests.unit.feeds.venues.hostile import mutations
+
+ADDRESS = "0x5e9ee1089755c3435139848e47e6635505d5a13a"
+
+POSITION = {
+    "coin": "BTC",
+    "entryPx": "26951.0",
+    "leverage": {"type": "isolated", "value": 20, "rawUsd": "-95.1"},
+    "liquidationPx": "25998.69592357",
+    "marginUsed": "10.582271",
+    "positionValue": "211.64542",
+    "szi": "0.00785",
+}
+
+STATE = {"assetPositions": [{"position": POSITION, "type": "oneWay"}], "time": 1795219204000}
+
+FILL = {
+    "coin": "SUI",
+    "crossed": True,
+    "dir": "Liquidated Isolated Long",
+    "px": "1.3189",
+    "side": "A",
+    "startPosition": "4623.5",
+    "sz": "142.7",
+    "time": 1683245884863,
+    "liquidation": {"liquidatedUser": ADDRESS, "markPx": "1.3", "method": "market"},
+}
+
+
+def state(*positions: object) -> tuple[tuple[ExactPosition, ...], Reading]:
+    into = Reading()
+    body = orjson.dumps({**STATE, "assetPositions": [{"position": each} for each in positions]})
+    return read_state(ADDRESS, body, RECEIVE_NS, into), into
+
+
+def test_position_is_read_as_the_venue_states_it() -> None:
+    (found,), into = state(POSITION)
+
+    assert not into.rejected
+    assert found == ExactPosition(
+        coin="BTC",
+        side=PositionSide.LONG,
+        size=785_000,
+        entry_price=Fraction(26951),
+        leverage=20,
+        is_cross=False,
+        margin_used=Fraction("10.582271"),
+        liquidation_price=Fraction("25998.69592357"),
+        provenance=Provenance("clearinghouseState", ADDRESS, 1795219204000_000_000, False),
+    )
+
+
+def test_negative_size_is_a_short_and_no_liquidation_price_is_none() -> None:
+    cross = {"type": "cross", "value": 3}
+
+    (found,), _ = state({**POSITION, "szi": "-0.5", "liquidationPx": None, "leverage": cross})
+
+    assert (found.side, found.size, found.liquidation_price) == (PositionSide.SHORT, 50_000_000, None)
+    assert found.is_cross
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"szi": "0"},
+        {"szi": "x"},
+        {"entryPx": "-1"},
+        {"liquidationPx": "0"},
+        {"leverage": {"type": "cross", "value": 0}},
+        {"leverage": {"type": "other", "value": 3}},
+        {"coin": None},
+    ],
+)
+def test_bad_position_is_counted_and_takes_no_good_one_with_it(change: dict[str, object]) -> None:
+    found, into = state(POSITION, {**POSITION, **change}, POSITION)
+
+    assert len(found) == 2
+    assert len(into.rejected) == 1
+
+
+def test_fill_of_the_liquidated_and_of_the_other_side() -> None:
+    into = Reading()
+    other = {**FILL, "side": "B", "crossed": False}
+
+    (own,) = read_fills(ADDRESS, orjson.dumps([FILL]), into)
+    (theirs,) = read_fills("0x" + "0" * 40, orjson.dumps([other]), into)
+
+    assert (own.own, own.liquidated, own.took) == (True, PositionSide.LONG, True)
+    assert (theirs.own, theirs.liquidated, theirs.took) == (False, PositionSide.LONG, False)
+    assert (own.side, own.size, own.position_after) == (TakerSide.SELL, 14_270_000_000, 448_080_000_000)
+
+
+@pytest.mark.parametrize("text", ["", "0x12", "0x" + "g" * 40, "1x" + "0" * 40, "0x" + "0" * 41])
+def test_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="40 hexadecimal"):
+        address_of(text)
+
+
+def test_requests_name_the_address_in_small_letters() -> None:
+    for request, kind in (
+        (state_request(ADDRESS.upper().replace("0X", "0x")), "clearinghouseState"),
+        (fills_request(ADDRESS), "userFills"),
+    ):
+        assert orjson.loads(request.json or b"") == {"type": kind, "user": ADDRESS}
+
+
+def test_hostile_lines_of_a_node_take_no_good_fill_with_them() -> None:
+    into = Reading()
+    line = orjson.dumps({"events": [[ADDRESS, FILL], ["x", FILL], [None, FILL], [ADDRESS, None], [ADDRESS, FILL]]})
+
+    found = read_node_fills(line, into)
+
+    assert len(found) == 2
+    assert [each.reason for each in into.rejected] == ["address", "address", "malformed"]
+
+
+def test_trades_name_their_parties_and_those_that_do_not_are_counted() -> None:
+    row = {"coin": "BTC", "px": "64310.0", "sz": "0.015", "time": 1795219204000, "users": [ADDRESS, "0x" + "A" * 40]}
+    into = Reading()
+    rows = [row, {**row, "users": ["0x1", "0x2"]}, {**row, "sz": "0"}, {k: v for k, v in row.items() if k != "users"}]
+
+    (found,) = read_parties(orjson.dumps({"channel": "trades", "data": rows}), into)
+
+    assert (found.buyer, found.seller) == (ADDRESS, "0x" + "a" * 40)
+    assert (found.coin, found.price, found.size) == ("BTC", Fraction(64310), 1_500_000)
+    assert [each.reason for each in into.rejected] == ["address", "trade"]
+    assert into.ignored == {"trade that names nobody": 1}
+
+
+@given(mutations([STATE, {"assetPositions": [{"position": POSITION}, {"position": {**POSITION, "szi": "-3"}}]}]))
+def test_hostile_states_give_positions_in_their_bounds_or_an_error_of_the_kinds_told(sent: list[bytes]) -> None:
+    for body in sent:
+        into = Reading()
+        try:
+            found = read_state(ADDRESS, body, RECEIVE_NS, into)
+        except (LiqscapeError, KeyError, ValueError, TypeError, AttributeError):
+            continue
+        for each in found:
+            assert 0 < each.size < 2**62
+            assert each.entry_price > 0
+            assert each.liquidation_price is None or each.liquidation_price > 0
+
+
+@pytest.mark.recorded
+def test_real_state_of_an_account() -> None:
+    (body,) = captured("hyperliquid", "user_state.rest.jsonl").read_bytes().splitlines()
+    into = Reading()
+
+    found = read_state(ADDRESS, body, RECEIVE_NS, into)
+
+    assert not into.rejected
+    assert len(found) == 12
+    assert found[0] == ExactPosition(
+        coin="BTC",
+        side=PositionSide.SHORT,
+        size=785_000,
+        entry_price=Fraction(26951),
+        leverage=20,
+        is_cross=True,
+        margin_used=Fraction("10.582271"),
+        liquidation_price=Fraction("173198.69592357"),
+        provenance=Provenance("clearinghouseState", ADDRESS, RECEIVE_NS, True),
+    )
+    assert [each.coin for each in found if each.liquidation_price is None] == [
+        each.coin for each in found if each.side is PositionSide.LONG
+    ]
+
+
+@pytest.mark.recorded
+def test_real_fills_follow_each_other() -> None:
+    (body,) = captured("hyperliquid", "user_fills.rest.jsonl").read_bytes().splitlines()
+    into = Reading()
+
+    found = read_fills("0xb7b6f3cea3f66bf525f5d8f965f6dbf6d9b017b2", body, into)
+
+    assert not into.rejected
+    assert len(found) == 500
+    block = [each for each in found if each.coin == "SUI" and each.provenance.time_ns == 1683245884863_000_000]
+    assert len(block) > 2
+    assert all(after.position_before == before.position_after for before, after in pairwise(block))
+
+
+@pytest.mark.recorded
+def test_real_line_of_a_node_tells_of_a_liquidated_short() -> None:
+    (line,) = captured("hyperliquid", "liquidations.node.jsonl").read_bytes().splitlines()
+    into = Reading()
+
+    (found,) = read_node_fills(line, into)
+
+    assert (found.coin, found.price, found.size) == ("SOL", Fraction("72.153"), 58_000_000)
+    assert (found.liquidated, found.own) == (PositionSide.SHORT, False)
+    assert found.provenance.address == "0xa775d1bd91ee2cc4cae6113e5fd9c0c17b355277"
+
+
+@pytest.mark.recorded
+def test_real_trades_name_their_parties() -> None:
+    into = Reading()
+
+    found = [each for said in messages("hyperliquid", "trades.jsonl") for each in read_parties(said, into)]
+
+    assert not into.rejected
+    assert len(found) == 64
+    assert into.ignored == {"trade that names nobody": 5}
+    assert found[0].buyer == "0xe9ed7e16612d676df804f5aecd16e1f9bf9ec9dd"
