@@ -68,7 +68,7 @@ async def test_a_server_shows_a_heatmap_of_what_two_venues_say() -> None:
         )
         await serve(ServeConfig(source=source, listen="127.0.0.1:0", backend="numpy"), use)
 
-    assert seen == ["binance-usdm", "binance-coinm", "binance:BTCUSDT", "binance:BTCUSD_PERP"]
+    assert seen == ["binance-usdm", "binance-coinm", "binance:BTCUSDC", "binance:BTCUSDT", "binance:BTCUSD_PERP"]
     assert "feeds" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -202,4 +202,4 @@ async def test_commands_record_a_venue_and_count_what_it_said(
     assert "binance-usdm: trades " in shown
     assert "OpenInterest " in shown
     source = build_source(SourceConfig(kind="replay", manifest=path, speed=None), ManualClock())
-    assert [i.instrument_id for i in source.description.instruments] == ["binance:BTCUSDT"]
+    assert [i.instrument_id for i in source.description.instruments] == ["binance:BTCUSDC", "binance:BTCUSDT"]

@@ -63,6 +63,8 @@ def read_page(history: VenueHistory, series: PastSeries, body: bytes, span: Span
     """
     reading = Reading()
     try:
+        # A history may leave out rows of spans it was never asked for; a kept page was asked for by another process.
+        history.request(series, span.from_ns, span.until_ns)
         history.read_page(series, body, reading)
     except _UNREADABLE as error:
         raise PageUnreadable(f"cannot be read: {error!r}"[:200]) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from liqscape.events import Candle, Event, Funding, Gap, MarkPrice, OpenInterest
 from liqscape.feeds.backfill.page_store import PageStore
 from liqscape.feeds.backfill.past import JUMP_SAMPLES, BackfilledHistory, marks_of
 from liqscape.feeds.backfill.spans import Span
+from liqscape.feeds.venues.dialect import Listing, Reading, Request
+from liqscape.feeds.venues.history import PastSeries
 from liqscape.market.state import MarketState
 from tests.unit.feeds.backfill.made_up_history import (
     CANDLES,
@@ -26,6 +29,7 @@ from tests.unit.feeds.backfill.made_up_history import (
     SECOND,
     START,
     VENUE,
+    MadeUpHistory,
     candle,
     keep,
 )
@@ -220,3 +224,28 @@ async def test_events_are_those_of_iterate_and_progress_comes_to_its_end(tmp_pat
 
     assert events == said(tmp_path)
     assert (history.progress().done, history.progress().total) == (2, 2)
+
+
+class ForgetfulHistory(MadeUpHistory):
+    """Leaves out what it was not asked for itself, as some venues' histories do."""
+
+    def __init__(self, listing: Listing) -> None:
+        super().__init__(listing)
+        self._asked: list[Span] = []
+
+    def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
+        self._asked.append(Span(from_ns, until_ns))
+        return super().request(series, from_ns, until_ns)
+
+    def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:
+        if self._asked:
+            super().read_page(series, body, into)
+
+
+def test_page_asked_for_by_another_process_is_read_by_a_history_that_knows_what_it_asked(tmp_path: Path) -> None:
+    keep(tmp_path, CANDLES, [candle(0), candle(1)])
+    venue = replace(VENUE, history=ForgetfulHistory)
+
+    history = BackfilledHistory(PageStore(tmp_path, read_only=True), (venue,), {VENUE.name: (LISTING,)})
+
+    assert sum(isinstance(event, Candle) for event in history.iterate()) == 2

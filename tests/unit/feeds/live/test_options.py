@@ -31,7 +31,7 @@ def test_named_venues_and_symbols_are_all_that_is_listened_to() -> None:
     about = build(kind="live", venues=("binance-coinm", "binance-usdm"), symbols=("ETH",)).description
 
     assert about.name == "live: binance-coinm, binance-usdm"
-    assert [i.instrument_id for i in about.instruments] == ["binance:ETHUSDT", "binance:ETHUSD_PERP"]
+    assert [i.instrument_id for i in about.instruments] == ["binance:ETHUSDC", "binance:ETHUSDT", "binance:ETHUSD_PERP"]
     assert (about.tick_ms, about.simulated, about.replay) == (250, False, False)
 
 
@@ -67,7 +67,10 @@ def test_a_capture_that_names_no_venue_needs_one_and_a_missing_one_is_named(tmp_
     with pytest.raises(InputDataError, match="there is no capture"):
         build(kind="replay", manifest=tmp_path / "missing.jsonl.gz")
     about = build(kind="replay", manifest=foreign, venues=("binance-usdm",), symbols=("BTC",), speed=None).description
-    assert (about.replay, [i.instrument_id for i in about.instruments]) == (True, ["binance:BTCUSDT"])
+    assert (about.replay, [i.instrument_id for i in about.instruments]) == (
+        True,
+        ["binance:BTCUSDC", "binance:BTCUSDT"],
+    )
 
 
 def test_names_and_relay_are_read_from_text() -> None:
