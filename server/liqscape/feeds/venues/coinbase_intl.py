@@ -4,7 +4,7 @@ Sources: a client library of autumn 2026 and three answers of the gateway; real 
 socket wanted a key, so it is read from recordings alone; its funding is told hourly, a prediction until is_final.
 UNVERIFIED: that the gateway's public channels want no key; that its trades carry the mark of liquidations (they are
 told as a sample); whether it is the book of deribit.com itself. Counting both would then count the open interest twice:
-this venue is for who asks for it by name, and same_book says what the open interest of the two shows.
+this venue is for who asks for it by name, and live.mirrors says whether the two show the same trades.
 The gateway closes a socket on which nothing was sent for about 30 s.
 """
 

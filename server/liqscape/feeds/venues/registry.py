@@ -66,8 +66,15 @@ VENUES: Final[dict[str, Venue]] = {venue.name: venue for venue in _VENUES}
 RECORDED_ONLY: Final = frozenset({BITMEX.name})
 """Closed in September 2026: its recordings are read, and nothing can be listened to."""
 
-ON_REQUEST: Final = RECORDED_ONLY | {BINGX_LINEAR.name, BINGX_INVERSE.name}
-"""Not among all of them unless named: other collectors leave BingX out because its open interest cannot be trusted."""
+ON_REQUEST: Final = RECORDED_ONLY | {
+    BINGX_LINEAR.name,
+    BINGX_INVERSE.name,
+    COINBASE_DERIVATIVES.name,
+    COINBASE_INTL.name,
+}
+"""Not among all of them unless named. Other collectors leave BingX out because its open interest cannot be trusted;
+Coinbase International may be Deribit's book under another name, and would count twice; Coinbase Derivatives leaves
+margin to brokers, so no rule says where a position is closed."""
 
 
 def default_venues() -> tuple[Venue, ...]:
