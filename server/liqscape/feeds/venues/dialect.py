@@ -194,6 +194,7 @@ class Endpoint:
         sends_per_s: messages that the venue takes from us.
         connects_per_s: connections that the venue takes from an address.
         protocol_ping_s: seconds between WebSocket pings of ours; None: the venue does not answer them.
+        about: instrument ids that are heard on it; empty: all of the dialect. What it misses is missed of these.
     """
 
     name: str
@@ -209,6 +210,7 @@ class Endpoint:
     sends_per_s: float = 5.0
     connects_per_s: float = 1.0
     protocol_ping_s: float | None = 20.0
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class GateDialect:
                     control=Channel.MARK,
                     control_s=30.0,
                     ping=Ping(to_json({"time": 0, "channel": "futures.ping"}), 10.0),
+                    about=self._scales.ids(group) if number else (),  # the first hears liquidations of all
                 )
             )
         return tuple(found)

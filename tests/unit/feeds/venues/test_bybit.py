@@ -20,7 +20,7 @@ from liqscape.events import (
     TakerSide,
     Trade,
 )
-from liqscape.feeds.venues.bybit import BYBIT_INVERSE, BYBIT_LINEAR, TOPICS_PER_CONNECTION
+from liqscape.feeds.venues.bybit import BYBIT_INVERSE, BYBIT_LINEAR, NAMES_PER_CONNECTION
 from liqscape.feeds.venues.dialect import Dialect, Reading, VenueListing, read_answer
 from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, read_all
 from tests.unit.feeds.venues.checks import (
@@ -161,7 +161,8 @@ def test_every_topic_is_asked_once_and_confirmed_by_an_id() -> None:
     assert len(topics) == len(set(topics)) == 1200
     for endpoint in many.endpoints:
         sent = [orjson.loads(text) for text in endpoint.subscribe]
-        assert sum(len(each["args"]) for each in sent) <= TOPICS_PER_CONNECTION
+        assert len(endpoint.about) <= NAMES_PER_CONNECTION
+        assert sum(len(each["args"]) for each in sent) == 3 * len(endpoint.about)
         assert sum(len(topic) + 3 for each in sent for topic in each["args"]) < 21_000
         assert endpoint.acknowledgements == {each["req_id"] for each in sent}
 
