@@ -105,6 +105,18 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.kill_engines"),
     ),
     Step(
+        "live_feeds",
+        "in ten minutes of venues that fail in every way nothing is lost unannounced, books add up, memory is flat",
+        (PYTHON, "-m", "pytest", "tests/integration/test_live_feeds.py", "-n", "0", "--timeout=600"),
+        {"LIQSCAPE_FEED_SECONDS": "600"},
+    ),
+    Step(
+        "feed",
+        "a core takes 50,000 recorded messages a second or more, from raw bytes to bars",
+        (PYTHON, "-m", "benchmarks.bench_feed", "--peer"),
+        RECORDINGS,
+    ),
+    Step(
         "demo",
         "a fresh clone serves all nine timeframes",
         (PYTHON, "-m", "benchmarks.bench_demo"),

@@ -46,13 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 _COMMANDS = {
-    "serve": ("run a server on simulated or recorded data", "server"),
+    "serve": ("run a server on live, recorded or simulated data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
     "journal": ("check, compact or repair the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),
     "export": ("write events, books and grids of a recording to files", "server"),
+    "capture": ("record the raw messages of venues, with receive times", "server"),
+    "replay": ("read recorded messages by the parsers of the live feeds, and count what they say", "server"),
     "bench": ("measure refresh latency as a client of a server sees it", "watch"),
 }
 """Summary, and the extra of the distribution that a command needs."""
@@ -78,6 +80,14 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
             from liqscape.export import add_export_arguments
 
             add_export_arguments(parser)
+        elif name == "capture":
+            from liqscape.capture_command import add_capture_arguments
+
+            add_capture_arguments(parser)
+        elif name == "replay":
+            from liqscape.capture_command import add_replay_arguments
+
+            add_replay_arguments(parser)
         elif name == "status":
             from liqscape_client.status import add_status_arguments
 
@@ -114,6 +124,14 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape.export import run_export
 
             return run_export(namespace)
+        if namespace.command == "capture":
+            from liqscape.capture_command import run_capture
+
+            return run_capture(namespace)
+        if namespace.command == "replay":
+            from liqscape.capture_command import run_replay
+
+            return run_replay(namespace)
         if namespace.command == "status":
             from liqscape_client.status import run_status
 
@@ -128,7 +146,11 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
 
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", default="simulate", help="simulate (default), or history:FILE with a manifest")
+    parser.add_argument(
+        "--source",
+        default="simulate",
+        help="simulate (default), live, history:FILE with a manifest, or replay:FILE of captured messages",
+    )
     parser.add_argument(
         "--speed", default="1", help="recorded seconds a second, or max to build at once (history only)"
     )
@@ -180,7 +202,14 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the simulation (default 1)")
     parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all the source has)")
-    parser.add_argument("--venues", help="of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP")
+    parser.add_argument(
+        "--venues",
+        help="of live and replay: names, for example binance-usdm,bybit-linear (default: all);"
+        " of the simulation: many, or instrument ids, for example binance:BTCUSD_PERP",
+    )
+    parser.add_argument(
+        "--relay", metavar="URL", help="of live: what is asked instead of the venues (default: they are)"
+    )
     parser.add_argument("--scenario", default="usual", help="of the simulation: usual, crash, outage or crash-outage")
     parser.add_argument(
         "--recordings", type=Path, help="folder above market/ (default LIQSCAPE_RECORDINGS or ../shared)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,9 @@ custom.
 
 MANY_VENUES: Final = "many"
 """In place of instrument ids: seven venues of each symbol, with rules of every kind."""
+
+LISTENING: Final = ("live", "replay")
+"""Kinds of source that speak of venues by the names of their registry."""
 
 DEFAULT_DRAIN_SECONDS: Final = 5.0
 
@@ -37,14 +41,16 @@ class SourceConfig:
     """Where events come from.
 
     Attributes:
-        kind: simulate, or history.
-        manifest: the recording's manifest, for history.
+        kind: simulate, history, live, or replay.
+        manifest: the recording's manifest, for history; the file or folder of captured messages, for replay.
         recordings: folder above market/; None = LIQSCAPE_RECORDINGS, else ../shared.
-        speed: recorded or simulated seconds a second; None = as fast as possible, for history only.
+        speed: recorded or simulated seconds a second; None = as fast as possible, for history and replay only.
         seed: of the simulation; 1 so that two people see the same demo.
         symbols: base coins; None = all the source has.
-        venues: instrument ids to simulate, or just many; None = one venue, which is what a demonstration needs.
+        venues: instrument ids to simulate, or just many; None = one venue, which is what a demonstration needs. Of live
+            and replay: names of the registry of venues; None = all.
         scenario: what a simulation is made to show; usual = what its dice do.
+        relay: http(s)://HOST:PORT that is asked instead of venues, as /VENUE-HOST/PATH; None = venues are.
     """
 
     kind: str = "simulate"
@@ -55,6 +61,7 @@ class SourceConfig:
     symbols: tuple[str, ...] | None = None
     venues: tuple[str, ...] | None = None
     scenario: str = "usual"
+    relay: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +130,33 @@ class ServeConfig:
 
 
 def parse_source(text: str) -> tuple[str, Path | None]:
-    """Return kind and manifest of --source: simulate, or history:FILE.
+    """Return kind and file of --source: simulate, live, history:FILE or replay:FILE.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is none of them.
     """
-    if text == "simulate":
-        return "simulate", None
+    if text in ("simulate", "live"):
+        return text, None
     kind, separator, file = text.partition(":")
-    if kind == "history" and separator and file:
-        return "history", Path(file)
-    raise ConfigError(f"source {text!r} is unknown; use simulate or history:FILE")
+    if kind in ("history", "replay") and separator and file:
+        return kind, Path(file)
+    raise ConfigError(f"source {text!r} is unknown; use simulate, live, history:FILE or replay:FILE")
+
+
+def parse_names(text: str | None) -> tuple[str, ...] | None:
+    """Return names separated by commas, as of --venues of a live source; None where none are named."""
+    return tuple(name.strip() for name in text.split(",")) if text else None
+
+
+def parse_relay(text: str | None) -> str | None:
+    """Return --relay: http:// or https:// and a place.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if text is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise ConfigError(f"relay {text!r} is invalid; use http://HOST:PORT or https://HOST:PORT")
+    return text
 
 
 def parse_tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:

@@ -27,6 +27,7 @@ from liqscape.channel_desk import ChannelDesk
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
 from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource
+from liqscape.feeds.status import ReportsFeeds
 from liqscape.grid.instrument_view import instrument_view
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.queries import plan_grid
@@ -127,8 +128,9 @@ class EngineThread:
         self._source = source
         self._shard = shard
         self._timings = timings or Timings()
-        encode = _timed(StreamEncoder(description).encode, self._timings.encode)
-        self._encoding = EncodingThread(encode, publish)
+        encoder = StreamEncoder(description)
+        encode = _timed(encoder.encode, self._timings.encode)
+        self._encoding = EncodingThread(encode, publish, encoder.prepare_keyframes)
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")
@@ -371,6 +373,7 @@ class EngineThread:
             seconds_left=seconds_left,
             tick=self._shard.tick,
             symbols=self._shard.status(),
+            feeds=self._source.feeds() if isinstance(self._source, ReportsFeeds) else (),
             counters={
                 **self._shard.counters,
                 **self._background.counters,

@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from liqscape.config import (
+    LISTENING,
     ServeConfig,
     SourceConfig,
     parse_drain,
+    parse_names,
+    parse_relay,
     parse_snapshot_seconds,
     parse_source,
     parse_speed,
@@ -45,7 +48,9 @@ def run_serve(namespace: argparse.Namespace) -> int:
     configure_logs(namespace.log_format, namespace.log_level)
     _allow_open_files()
     kind, manifest = parse_source(namespace.source)
-    venues, symbols = parse_venues(namespace.venues, parse_symbols(namespace.symbols))
+    venues, symbols = parse_names(namespace.venues), parse_symbols(namespace.symbols)
+    if kind not in LISTENING:
+        venues, symbols = parse_venues(namespace.venues, symbols)
     config = ServeConfig(
         source=SourceConfig(
             kind=kind,
@@ -56,6 +61,7 @@ def run_serve(namespace: argparse.Namespace) -> int:
             symbols=symbols,
             venues=venues,
             scenario=namespace.scenario,
+            relay=parse_relay(namespace.relay),
         ),
         listen=namespace.listen,
         insecure=namespace.insecure,
@@ -177,7 +183,7 @@ async def _show_status(
 
 
 def status_line(status: EngineStatus, now: float) -> str:
-    """Return one line for people: state, tick and its cost, and each symbol's price, coverage and size.
+    """Return one line for people: state, tick and its cost, each symbol's price, coverage and size, venues in trouble.
 
     Args:
         status: of the engine.
@@ -188,6 +194,7 @@ def status_line(status: EngineStatus, now: float) -> str:
     if status.symbols:
         parts.append(f"grids in {status.symbols[0].tick_compute_ms:.0f} ms")  # those of all symbols
     parts += [_symbol_part(symbol) for symbol in status.symbols]
+    parts += [f"{venue.venue}: {venue.message}" for venue in status.feeds if venue.message]
     if status.message:
         parts.append(status.message)
     return " | ".join(parts)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from liqscape.feeds.status import VenueStatus
 from liqscape.garbage import COLLECT_AFTER_OBJECTS, collect_garbage_rarely
 from liqscape.grid.updates import Coverage, EngineStatus, SymbolStatus
 from liqscape.serve import (
@@ -37,6 +38,15 @@ def test_line_without_symbols_has_no_cost_and_ends_with_the_message() -> None:
     status = replace(STATUS, state="failed", symbols=(), message="it broke")
 
     assert status_line(status, at(EXAMPLE_MINUTE) / 1e9) == "14:30:00Z failed | tick 99 | it broke"
+
+
+def test_line_names_venues_in_trouble_and_no_others() -> None:
+    well = VenueStatus(venue="well", message="", channels=())
+    blocked = VenueStatus(venue="binance-usdm", message="market-0: HTTP 451", channels=())
+
+    line = status_line(replace(STATUS, symbols=(), feeds=(well, blocked)), at(EXAMPLE_MINUTE) / 1e9)
+
+    assert line == "14:30:00Z serving | tick 99 | binance-usdm: market-0: HTTP 451"
 
 
 def test_serve_asks_for_as_many_files_as_it_may_have(monkeypatch: pytest.MonkeyPatch) -> None:

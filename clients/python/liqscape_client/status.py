@@ -78,12 +78,28 @@ def to_json(status: query_pb2.GetStatusResponse) -> dict[str, Any]:
             }
             for symbol in status.symbols
         ],
+        "feeds": [
+            {
+                "venue": feed.venue,
+                "message": feed.message,
+                "channels": [{name: getattr(c, name) for name in _CHANNEL_FIELDS} for c in feed.channels],
+                "connections": feed.connections,
+                "reconnects": feed.reconnects,
+                "lag_ns": feed.lag_ns if feed.HasField("lag_ns") else None,
+                "open_interest_share": feed.open_interest_share,
+                "rejected": dict(sorted(feed.rejected.items())),
+                "ignored": dict(sorted(feed.ignored.items())),
+                "quarantined": list(feed.quarantined),
+            }
+            for feed in status.feeds
+        ],
     }
 
 
 _SYMBOL_FIELDS: Final = tuple(
     field.name for field in query_pb2.SymbolStatus.DESCRIPTOR.fields if field.name != "coverage"
 )
+_CHANNEL_FIELDS: Final = tuple(field.name for field in query_pb2.ChannelFeed.DESCRIPTOR.fields)
 _VENUE_FIELDS: Final = tuple(field.name for field in stream_pb2.VenueChunk.DESCRIPTOR.fields)
 
 
@@ -99,6 +115,7 @@ def lines(status: query_pb2.GetStatusResponse) -> list[str]:
         f"streams   {status.streams:,} open, {status.ticks_conflated:,} ticks conflated",
     ]
     shown += [_latency_line(latency, status.latency_bounds_seconds) for latency in status.freshness]
+    shown += [_feed_line(feed) for feed in status.feeds]
     for symbol in status.symbols:
         decimals = min(symbol.price_decimals, _MAX_PRICE_DECIMALS)
         price = symbol.mark_price / 10**decimals
@@ -138,6 +155,17 @@ def _venue_line(part: stream_pb2.VenueChunk, now_ns: int) -> str:
     when = datetime.fromtimestamp(part.watermark_unix_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
     age_s = (now_ns - part.watermark_unix_ns) / 1e9
     return f"  {part.instrument}  {covered}, data to {when} UTC ({age_s:,.1f} s ago), {part.rejected_events:,} rejected"
+
+
+def _feed_line(feed: query_pb2.VenueFeed) -> str:
+    by_state: dict[str, list[str]] = {}
+    for channel in feed.channels:
+        by_state.setdefault(channel.state, []).append(channel.channel)
+    states = "; ".join(f"{state}: {', '.join(channels)}" for state, channels in by_state.items())
+    lag = f", {feed.lag_ns / 1e6:,.0f} ms behind" if feed.HasField("lag_ns") else ""
+    rejected = f", {sum(feed.rejected.values()):,} rejected" if feed.rejected else ""
+    share = f", {feed.open_interest_share:.1%} of open interest"
+    return f"  {feed.venue:<21} {states}{lag}{share}{rejected}" + (f" ({feed.message})" if feed.message else "")
 
 
 def _state(status: query_pb2.GetStatusResponse) -> str:

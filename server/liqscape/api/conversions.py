@@ -11,6 +11,7 @@ from liqscape import __version__
 from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
 from liqscape.broadcast.accounts import Account
 from liqscape.broadcast.chunks import axes_message, candles_message, coverage_message
+from liqscape.feeds.status import VenueStatus
 from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, PositionModel, SymbolStatus
 from liqscape.metrics import LATENCY_BOUNDS_S
 from liqscape.v1 import query_pb2, stream_pb2
@@ -132,6 +133,30 @@ def status_response(status: EngineStatus, view: DataView, account: Account) -> q
             query_pb2.StageLatency(stage=stage.value, counts=histogram.counts, sum_seconds=histogram.sum)
             for stage, histogram in account.timings.freshness.items()
         ],
+        feeds=[_venue_feed(venue) for venue in status.feeds],
+    )
+
+
+def _venue_feed(venue: VenueStatus) -> query_pb2.VenueFeed:
+    return query_pb2.VenueFeed(
+        venue=venue.venue,
+        message=venue.message,
+        channels=[
+            query_pb2.ChannelFeed(
+                channel=channel.channel,
+                state=channel.state.value,
+                heard_unix_ns=channel.heard_ns,
+                events=channel.events,
+            )
+            for channel in venue.channels
+        ],
+        connections=venue.connections,
+        reconnects=venue.reconnects,
+        lag_ns=venue.lag_ns,
+        open_interest_share=venue.open_interest_share,
+        rejected=venue.rejected,
+        ignored=venue.ignored,
+        quarantined=venue.quarantined,
     )
 
 

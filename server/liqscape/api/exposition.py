@@ -13,12 +13,15 @@ from typing import Any, Final, NamedTuple
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
+from liqscape.feeds.status import FeedState
 from liqscape.metrics import Histogram, Timings
 from liqscape.v1 import query_pb2, stream_pb2
 
 PREFIX: Final = "liqscape_"
 
 INSTRUMENT_LABELS: Final = ("symbol", "venue", "instrument")
+
+FEED_LABELS: Final = ("venue", "channel")
 
 
 class _Counter(NamedTuple):
@@ -119,6 +122,7 @@ class ServerMetrics:
         yield from self._identity()
         yield from self._counters()
         yield from self._market()
+        yield from self._feeds()
         yield from self._histograms()
 
     def _identity(self) -> Iterator[Metric]:
@@ -176,6 +180,55 @@ class ServerMetrics:
             "Events of an instrument that broke a rule and were left out.",
             INSTRUMENT_LABELS,
             {labels: coverage.rejected_events for coverage, labels in instruments},
+        )
+
+    def _feeds(self) -> Iterator[Metric]:
+        feeds, now_ns = self._status.feeds, self._status.server_unix_ns
+        channels = [(channel, (feed.venue, channel.channel)) for feed in feeds for channel in feed.channels]
+        yield _gauge(
+            "feed_state",
+            "1 for the state of a channel of a venue.",
+            ("venue", "channel", "state"),
+            {(*labels, s.value): s.value == channel.state for channel, labels in channels for s in FeedState},
+        )
+        yield _counter(
+            "feed_events", "Events passed on.", FEED_LABELS, {labels: channel.events for channel, labels in channels}
+        )
+        yield _gauge(
+            "feed_age_seconds",
+            "Wall clock less the receive time of the newest message.",
+            FEED_LABELS,
+            {labels: (now_ns - c.heard_unix_ns) / 1e9 for c, labels in channels if c.heard_unix_ns},
+        )
+        yield _counter(
+            "feed_rejected",
+            "Inputs thrown away, by reason.",
+            ("venue", "reason"),
+            {(feed.venue, reason): count for feed in feeds for reason, count in sorted(feed.rejected.items())},
+        )
+        yield _counter(
+            "feed_reconnects", "Connections begun anew.", ("venue",), {(feed.venue,): feed.reconnects for feed in feeds}
+        )
+        yield _gauge(
+            "feed_connections", "Connections open now.", ("venue",), {(feed.venue,): feed.connections for feed in feeds}
+        )
+        yield _gauge(
+            "feed_lag_seconds",
+            "Median of receive time less venue time: way and difference of the clocks.",
+            ("venue",),
+            {(feed.venue,): feed.lag_ns / 1e9 for feed in feeds if feed.HasField("lag_ns")},
+        )
+        yield _gauge(
+            "feed_open_interest_share_ratio",
+            "Its open interest as last believed, of that of all venues listened to, 0 to 1.",
+            ("venue",),
+            {(feed.venue,): feed.open_interest_share for feed in feeds},
+        )
+        yield _gauge(
+            "feed_quarantined_instruments",
+            "Instruments that are heard and not believed.",
+            ("venue",),
+            {(feed.venue,): len(feed.quarantined) for feed in feeds},
         )
 
     def _histograms(self) -> Iterator[Metric]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from liqscape.clock import Clock
-from liqscape.config import MANY_VENUES, SourceConfig
-from liqscape.errors import ConfigError
+from liqscape.config import LISTENING, MANY_VENUES, SourceConfig
+from liqscape.errors import ConfigError, NotFound
 from liqscape.feeds.source import EventSource
+from liqscape.feeds.venues.dialect import Listing, Venue
 from liqscape.instruments import Instrument, find_instrument
+
+if TYPE_CHECKING:  # it needs what only listening needs
+    from liqscape.feeds.live.replay import ReplaySource
 
 
 def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None) -> EventSource:
@@ -17,6 +24,8 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
     """
     if config.kind == "simulate":
         return _build_simulation(config, clock, start_ns)
+    if config.kind in LISTENING:
+        return _build_listening(config, clock)
     from liqscape.feeds.history import HistorySource
     from liqscape.feeds.recordings import recordings_folder
 
@@ -31,6 +40,69 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
         speed=config.speed,
         clock=clock,
     )
+
+
+def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
+    if config.scenario != "usual":
+        raise ConfigError("scenario is of a simulation; venues have their own")
+    if config.kind == "replay":
+        return build_replay(config, clock)
+    from liqscape.feeds.live.source import LiveSource
+    from liqscape.feeds.live.transport import through_relay
+    from liqscape.feeds.venues.registry import RECORDED_ONLY
+
+    if config.speed != 1.0:
+        raise ConfigError("speed is of a recording or a simulation; venues have their own")
+    closed = [name for name in config.venues or () if name in RECORDED_ONLY]
+    if closed:
+        raise ConfigError(f"{', '.join(closed)} cannot be listened to any more; only recordings are read")
+    venues, listings = wanted_venues(config.venues, config.symbols)
+    rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
+    return LiveSource(venues, listings, clock, rewrite=rewrite)
+
+
+def build_replay(config: SourceConfig, clock: Clock) -> ReplaySource:
+    """Return a capture as a source: of the venues and symbols wanted, else of those that it names itself.
+
+    Raises:
+        ConfigError: a venue or symbol is unknown, or neither says which venues it is of. InputDataError: there is none.
+    """
+    from liqscape.feeds.live.capture_file import Capture
+    from liqscape.feeds.live.replay import ReplaySource
+
+    if config.manifest is None:
+        raise ConfigError("source replay needs a file; use replay:FILE")
+    about = Capture(config.manifest).about()
+    names = config.venues or tuple(map(str, about.get("venues", ())))
+    if not names:
+        raise ConfigError(f"capture {config.manifest} does not say of which venue it is; name it with --venues")
+    venues, listings = wanted_venues(names, config.symbols or tuple(map(str, about.get("symbols", ()))) or None)
+    return ReplaySource(config.manifest, venues, listings, clock, speed=config.speed)
+
+
+def wanted_venues(
+    names: Sequence[str] | None, symbols: Sequence[str] | None
+) -> tuple[tuple[Venue, ...], dict[str, tuple[Listing, ...]]]:
+    """Return venues by name (None = the usual ones) that list one of the symbols (None = any), and their listings.
+
+    Raises:
+        ConfigError: a venue or symbol is unknown, or a venue named lists none of the symbols.
+    """
+    from liqscape.feeds.venues.registry import default_venues, find_venue, listings
+
+    try:
+        venues = default_venues() if names is None else tuple(map(find_venue, dict.fromkeys(names)))
+    except NotFound as error:
+        raise ConfigError(str(error)) from None
+    found = listings(venues, symbols)
+    known = {listing.instrument.symbol for of_venue in listings(venues, None).values() for listing in of_venue}
+    for symbol in symbols or ():
+        if symbol not in known:
+            raise ConfigError(f"symbol {symbol!r} is unknown at these venues; known are {', '.join(sorted(known))}")
+    missing = [venue.name for venue in venues if venue.name not in found]
+    if names is not None and missing:
+        raise ConfigError(f"no instrument of {', '.join(symbols or ('any symbol',))} is known of {', '.join(missing)}")
+    return tuple(venue for venue in venues if venue.name in found), found
 
 
 def _build_simulation(config: SourceConfig, clock: Clock, start_ns: int | None) -> EventSource:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.events import PositionSide
+from liqscape.feeds.status import VenueStatus
 from liqscape.grid.channel_specs import ChannelSpec, PositionFilter
 
 
@@ -166,7 +167,7 @@ class SymbolStatus:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """State of the engine; `state` is building, serving, ended or failed."""
+    """State of the engine; `state` is building, serving, ended or failed. feeds: of a source that listens to venues."""
 
     state: str
     message: str
@@ -178,6 +179,7 @@ class EngineStatus:
     input: str
     symbols: tuple[SymbolStatus, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
+    feeds: tuple[VenueStatus, ...] = ()
 
 
 class PositionModel(enum.Enum):

@@ -15,7 +15,10 @@ class BarBuilder:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self.scale: SymbolScale | None = None
+        self._scale: SymbolScale | None = None
+        self._price_factor = 0  # of a trade's price to one of the symbol; 0: there is none that is whole
+        self._base_step = 1
+        self._units_of_one = 1
         self.rejected = 0
         self._held: HeldSample | None = None
         self._sends_marks = False
@@ -42,10 +45,27 @@ class BarBuilder:
         self.rejected = carry.rejected
         self._held = carry.held
 
+    @property
+    def scale(self) -> SymbolScale | None:
+        """Return the units of the symbol, None before its first price."""
+        return self._scale
+
+    @scale.setter
+    def scale(self, scale: SymbolScale | None) -> None:
+        if scale is self._scale:
+            return
+        self._scale = scale
+        if scale is not None:
+            shift = scale.price_decimals - self.instrument.price_decimals
+            self._price_factor = 10**shift if shift >= 0 else 0
+            self._base_step = scale.base_step
+            self._units_of_one = self._quantity_units_of_one()
+
     def _reset(self) -> None:
         self._mark: PriceRange | None = None
         self._candle: PriceRange | None = None
-        self._trades: PriceRange | None = None
+        self._has_traded = False
+        self._first_price = self._last_price = self._lowest_price = self._highest_price = 0  # of trades
         self._first_minute: int | None = None
         self._traded: TradedRows | None = None
         self._traded_by_row: dict[int, int] = {}
@@ -68,11 +88,22 @@ class BarBuilder:
         self._traded = rows if self._traded is None else self._traded.plus(rows)
 
     def add_trade(self, trade: Trade) -> None:
-        self.see_time(trade.time_ns)
-        price = self._units(trade.price)
-        self._trades = _extended(self._trades, price, price, price, price)
-        row = self._known_scale().base_row(price)
-        self._traded_by_row[row] = self._traded_by_row.get(row, 0) + self._lots(trade.quantity)
+        """Take a trade. Most of what is heard are trades, so everything is at hand here."""
+        self._touched = True
+        if trade.time_ns > self._watermark_ns:
+            self._watermark_ns = trade.time_ns
+        price = trade.price * self._price_factor or self._units(trade.price)
+        self._last_price = price
+        if not self._has_traded:
+            self._has_traded = True
+            self._first_price = self._lowest_price = self._highest_price = price
+        elif price > self._highest_price:
+            self._highest_price = price
+        elif price < self._lowest_price:
+            self._lowest_price = price
+        lots, self._quantity_left = divmod(self._quantity_left + trade.quantity, self._units_of_one)
+        row = price // self._base_step
+        self._traded_by_row[row] = self._traded_by_row.get(row, 0) + lots
 
     def add_mark(self, mark: MarkPrice) -> None:
         self.see_time(mark.time_ns)
@@ -110,9 +141,14 @@ class BarBuilder:
     def _trigger(self) -> PriceRange | None:
         """Return the path of the price that liquidates at this venue, as well as it is known."""
         if self.instrument.trigger == "last":
-            return self._trades or self._candle
+            return self._trades() or self._candle
         # A trade off the mark liquidates nobody: trades trigger only on a venue that has never sent a mark.
-        return self._mark or self._candle or (None if self._sends_marks else self._trades)
+        return self._mark or self._candle or (None if self._sends_marks else self._trades())
+
+    def _trades(self) -> PriceRange | None:
+        if not self._has_traded:
+            return None
+        return PriceRange(self._first_price, self._highest_price, self._lowest_price, self._last_price)
 
     def _bar(
         self,
@@ -139,7 +175,7 @@ class BarBuilder:
 
     def _lots(self, quantity: int) -> int:
         """Return whole lots (contracts) of a quantity; the fraction left over is carried into the next one."""
-        lots, self._quantity_left = divmod(self._quantity_left + quantity, self._quantity_units_of_one())
+        lots, self._quantity_left = divmod(self._quantity_left + quantity, self._units_of_one)
         return lots
 
     def _quantity_units_of_one(self) -> int:

@@ -74,6 +74,9 @@ class MarketState:
         builder = self._builders.get(event.instrument_id)
         if builder is None:
             raise ModelError(f"event of unannounced instrument {event.instrument_id!r}")
+        if type(event) is Trade and builder.scale is not None:  # the usual event, and units that are known
+            builder.add_trade(event)
+            return
         match event:
             case Candle():
                 self._see_price(builder, event.open)

@@ -288,7 +288,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("server_version", "state", "message", "progress", "seconds_left", "epoch", "tick", "backend", "input", "states", "server_unix_ns", "symbols", "streams", "ticks_conflated", "counters", "latency_bounds_seconds", "freshness")
+    __slots__ = ("server_version", "state", "message", "progress", "seconds_left", "epoch", "tick", "backend", "input", "states", "server_unix_ns", "symbols", "streams", "ticks_conflated", "counters", "latency_bounds_seconds", "freshness", "feeds")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -313,6 +313,7 @@ class GetStatusResponse(_message.Message):
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     LATENCY_BOUNDS_SECONDS_FIELD_NUMBER: _ClassVar[int]
     FRESHNESS_FIELD_NUMBER: _ClassVar[int]
+    FEEDS_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     state: EngineState
     message: str
@@ -330,7 +331,58 @@ class GetStatusResponse(_message.Message):
     counters: _containers.ScalarMap[str, int]
     latency_bounds_seconds: _containers.RepeatedScalarFieldContainer[float]
     freshness: _containers.RepeatedCompositeFieldContainer[StageLatency]
-    def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., latency_bounds_seconds: _Optional[_Iterable[float]] = ..., freshness: _Optional[_Iterable[_Union[StageLatency, _Mapping]]] = ...) -> None: ...
+    feeds: _containers.RepeatedCompositeFieldContainer[VenueFeed]
+    def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., latency_bounds_seconds: _Optional[_Iterable[float]] = ..., freshness: _Optional[_Iterable[_Union[StageLatency, _Mapping]]] = ..., feeds: _Optional[_Iterable[_Union[VenueFeed, _Mapping]]] = ...) -> None: ...
+
+class VenueFeed(_message.Message):
+    __slots__ = ("venue", "message", "channels", "connections", "reconnects", "lag_ns", "open_interest_share", "rejected", "ignored", "quarantined")
+    class RejectedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class IgnoredEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    RECONNECTS_FIELD_NUMBER: _ClassVar[int]
+    LAG_NS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_SHARE_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    message: str
+    channels: _containers.RepeatedCompositeFieldContainer[ChannelFeed]
+    connections: int
+    reconnects: int
+    lag_ns: int
+    open_interest_share: float
+    rejected: _containers.ScalarMap[str, int]
+    ignored: _containers.ScalarMap[str, int]
+    quarantined: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, venue: _Optional[str] = ..., message: _Optional[str] = ..., channels: _Optional[_Iterable[_Union[ChannelFeed, _Mapping]]] = ..., connections: _Optional[int] = ..., reconnects: _Optional[int] = ..., lag_ns: _Optional[int] = ..., open_interest_share: _Optional[float] = ..., rejected: _Optional[_Mapping[str, int]] = ..., ignored: _Optional[_Mapping[str, int]] = ..., quarantined: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ChannelFeed(_message.Message):
+    __slots__ = ("channel", "state", "heard_unix_ns", "events")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    HEARD_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    channel: str
+    state: str
+    heard_unix_ns: int
+    events: int
+    def __init__(self, channel: _Optional[str] = ..., state: _Optional[str] = ..., heard_unix_ns: _Optional[int] = ..., events: _Optional[int] = ...) -> None: ...
 
 class StageLatency(_message.Message):
     __slots__ = ("stage", "counts", "sum_seconds")

@@ -15,7 +15,17 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import (
+    Funding,
+    Gap,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    PositionSide,
+    PrintPrice,
+    TakerSide,
+    Trade,
+)
 from liqscape.feeds.venues.dialect import (
     Budget,
     Channel,
@@ -66,6 +76,8 @@ class BinanceDialect:
         self._socket = socket
         self._rest = rest
         self._hears_aggregates = False
+        self._newest: dict[str, tuple[int, int]] = {}  # number and time of the newest aggregated trade, by name
+        self._newest_forced: dict[str, tuple[Any, ...]] = {}  # by name
         self._kinds: Mapping[str, Callable[[Any, Reading], None]] = {
             "aggTrade": self._agg_trade,
             "trade": self._single_trade,
@@ -149,8 +161,20 @@ class BinanceDialect:
         return listing
 
     def _agg_trade(self, said: dict[str, Any], into: Reading) -> None:
+        """Read an aggregated trade. They are numbered without holes by symbol: 142 of 142 recorded ones follow."""
         self._hears_aggregates = True
-        self._trade(said, into)
+        listing = self._listing(said["s"], into)
+        if listing is None:
+            return
+        number, time_ns = said["a"], said["T"] * MS
+        newest = self._newest.get(listing.name)
+        if newest is not None and number != newest[0] + 1:
+            if number <= newest[0]:
+                into.ignored["trade again"] += 1
+                return
+            into.events.append(Gap(listing.instrument_id, newest[1], time_ns + MS, "trades are missing"))
+        self._trade(said, listing, into)
+        self._newest[listing.name] = (number, time_ns)
 
     def _single_trade(self, said: dict[str, Any], into: Reading) -> None:
         if self._hears_aggregates:  # the same trades again
@@ -158,20 +182,20 @@ class BinanceDialect:
         elif said.get("X", "MARKET") != "MARKET":  # of the insurance fund, or deleveraging; no aggregate has them
             into.ignored["trade of the venue itself"] += 1
         else:
-            self._trade(said, into)
+            listing = self._listing(said["s"], into)
+            if listing is not None:
+                self._trade(said, listing, into)
 
-    def _trade(self, said: dict[str, Any], into: Reading) -> None:
-        listing = self._listing(said["s"], into)
-        if listing is not None:
-            into.events.append(
-                Trade(
-                    listing.instrument_id,
-                    said["T"] * MS,
-                    exact(said["p"], listing.instrument.price_decimals),
-                    exact_quantity(said["q"], listing.unit),
-                    TakerSide.SELL if said["m"] else TakerSide.BUY,
-                )
+    def _trade(self, said: dict[str, Any], listing: Listing, into: Reading) -> None:
+        into.events.append(
+            Trade(
+                listing.instrument_id,
+                said["T"] * MS,
+                exact(said["p"], listing.instrument.price_decimals),
+                exact_quantity(said["q"], listing.unit),
+                TakerSide.SELL if said["m"] else TakerSide.BUY,
             )
+        )
 
     def _mark(self, said: dict[str, Any], into: Reading) -> None:
         listing = self._listing(said["s"], into)
@@ -192,6 +216,11 @@ class BinanceDialect:
         if order["X"] not in ("FILLED", "PARTIALLY_FILLED"):
             into.ignored["unfilled forced order"] += 1
             return
+        told = (order["T"], order["S"], order["ap"], order["z"])
+        if self._newest_forced.get(listing.name) == told:  # they have no number; one a second is told of a symbol
+            into.ignored["forced order again"] += 1
+            return
+        self._newest_forced[listing.name] = told
         into.events.append(
             Liquidation(
                 listing.instrument_id,

@@ -266,11 +266,10 @@ class BingxHistory:
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
         self._pages.ask(from_ns, until_ns)
-        later = series.step_ns if series.channel is Channel.FUNDING else 0
         query = {
             "symbol": self._name,
-            "startTime": str((from_ns + later) // MS),
-            "endTime": str((until_ns + later) // MS),
+            "startTime": str(from_ns // MS),
+            "endTime": str(until_ns // MS),
             "limit": "1000",
         }
         if series.channel is Channel.FUNDING:

@@ -112,7 +112,7 @@ def _listing(row: dict[str, Any]) -> VenueListing:
 
 COINBASE_DERIVATIVES: Final = Venue(
     name="coinbase-derivatives",
-    instruments_of="coinbase-derivatives",
+    instruments_of="coinbase_derivatives",
     dialect=CoinbaseDerivativesDialect,
     liquidations=Completeness.NONE,
     provenance="recorded",

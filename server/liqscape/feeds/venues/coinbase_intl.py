@@ -38,9 +38,12 @@ class CoinbaseIntlDialect(DeribitDialect):
     """See Dialect. A listing may have the name of before (BTC-PERP) or of now (BTC_USDC-PERPETUAL): both are read."""
 
     def __init__(self, listings: Sequence[Listing]) -> None:
-        super().__init__(listings, SOCKET, REST, complete=False, ping=PING, name_of=gateway_name)
+        # Where a table has both names of a market, each takes the messages that call it so.
+        new = sorted(listings, key=lambda each: each.name.endswith(_NEW))
+        super().__init__(new, SOCKET, REST, complete=False, ping=PING, name_of=gateway_name)
+        old = sorted(listings, key=lambda each: each.name.endswith(_OLD))
         self._old: dict[str, Scale] = {
-            gateway_name(name).removesuffix(_NEW) + _OLD: scale for name, scale in scales(listings).items()
+            gateway_name(name).removesuffix(_NEW) + _OLD: scale for name, scale in scales(old).items()
         }
 
     def read(self, message: bytes, receive_ns: int, into: Reading) -> None:
@@ -88,7 +91,7 @@ def gateway_name(name: str) -> str:
 
 COINBASE_INTL: Final = Venue(
     name="coinbase-intl",
-    instruments_of="coinbase-intl",
+    instruments_of="coinbase_intl",
     dialect=CoinbaseIntlDialect,
     liquidations=Completeness.SAMPLED,
     provenance="documented",

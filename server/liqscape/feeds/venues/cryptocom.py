@@ -185,11 +185,10 @@ class CryptocomHistory:
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
         self._pages.ask(from_ns, until_ns)
-        later = series.step_ns if series.channel is Channel.FUNDING else 0
         span = {
             "instrument_name": self._name,
-            "start_ts": str((from_ns + later) // MS - 1),
-            "end_ts": str((until_ns + later) // MS),
+            "start_ts": str(from_ns // MS - 1),
+            "end_ts": str(until_ns // MS),
         }
         if series.channel is Channel.FUNDING:
             return Request(f"{REST}/get-valuations", {**span, "valuation_type": "funding_hist", "count": "110"})

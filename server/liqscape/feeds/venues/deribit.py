@@ -2,10 +2,11 @@
 
 Sources: the vendor's API as client libraries of 2026 use it, and real messages of 2020 to 2024. Liquidations are trades
 with a mark: T, the taker was liquidated, so direction is the side of the closing order; M, the maker, so the other one;
-MT, both. They are all there. Amounts and open interest of inverse contracts are USD, so contracts are those over the
-worth of one (10 USD of BTC; 1 USD of ETH, UNVERIFIED). The interval `raw` wants a login, 100ms does not. Funding
-accrues all the time; current_funding is the rate in force, told for eight hours. Open interest of the past is not
-public.
+MT, both. They are all there. Trades of an instrument are numbered without holes (trade_seq: so the documents, and the
+one step that is recorded), so that one that is missing is announced. Amounts and open interest of inverse contracts are
+USD, so contracts are those over the worth of one (10 USD of BTC; 1 USD of ETH, UNVERIFIED). The interval `raw` wants a
+login, 100ms does not. Funding accrues all the time; current_funding is the rate in force, told for eight hours. Open
+interest of the past is not public.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Numbered
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, OPPOSITE, SECOND, Scale, quote_unit, scales, time_of
 
@@ -96,6 +98,7 @@ class DeribitDialect:
     ) -> None:
         self._scales = {name_of(name): scale for name, scale in scales(listings, quote_unit).items()}
         self._complete = complete
+        self._numbered = Numbered()
         self._streams: Mapping[str, Callable[[Any, Reading], None]] = {"trades": self._trades, "ticker": self._ticker}
         channels = [f"{stream}.{name}.100ms" for name in self._scales for stream in _STREAMS]
         self.endpoints: Sequence[Endpoint] = (
@@ -164,8 +167,10 @@ class DeribitDialect:
         if scale is None:
             into.ignored["other instrument"] += 1
             return
-        side = _SIDES[row["direction"]]
         time_ns = time_of(row["timestamp"])
+        if "trade_seq" in row and not self._numbered.takes(into, scale.instrument_id, row["trade_seq"], time_ns):
+            return
+        side = _SIDES[row["direction"]]
         price, amount = row["price"], row["amount"]
         scale.trade(into, time_ns, price, amount, side)
         liquidated = row.get("liquidation")
@@ -239,14 +244,10 @@ class DeribitHistory:
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
         query = {"instrument_name": self._name}
-        if series.channel is Channel.FUNDING:  # stamped with the end
-            span = {"start_timestamp": from_ns + HOUR_NS, "end_timestamp": until_ns + HOUR_NS - MS}
-            called = "get_funding_rate_history"
-        else:
-            span = {"start_timestamp": from_ns, "end_timestamp": until_ns - MS}
-            query["resolution"] = "1"
-            called = "get_tradingview_chart_data"
-        return Request(f"{self._rest}/public/{called}", {**query, **{k: str(v // MS) for k, v in span.items()}})
+        query |= {"start_timestamp": str(from_ns // MS), "end_timestamp": str(until_ns // MS - 1)}
+        if series.channel is Channel.FUNDING:
+            return Request(f"{self._rest}/public/get_funding_rate_history", query)
+        return Request(f"{self._rest}/public/get_tradingview_chart_data", query | {"resolution": "1"})
 
     def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:
         """See VenueHistory."""

@@ -56,20 +56,19 @@ class Listing:
     Attributes:
         instrument: what the model knows of it.
         unit: coins (or contracts, of an inverse instrument) in one of what the venue counts trades in.
+        name: the venue's own name; of the instrument.
+        instrument_id: the id used in events; of the instrument.
     """
 
     instrument: Instrument
     unit: Fraction = Fraction(1)
+    # Kept, because it is asked for with every event and an Instrument puts its id together anew.
+    name: str = field(init=False, repr=False, compare=False)
+    instrument_id: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """Return the venue's own name."""
-        return self.instrument.name
-
-    @property
-    def instrument_id(self) -> str:
-        """Return the id used in events."""
-        return self.instrument.instrument_id
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.instrument.name)
+        object.__setattr__(self, "instrument_id", self.instrument.instrument_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Reading:
     """What messages said, gathered; whoever reads takes the lists and clears them.
 
     Attributes:
-        events: in the order of the messages.
+        events: in the order of the messages. A Gap among them: the venue's own numbers show that something is missing.
         rejected: inputs thrown away, each with its reason.
         ignored: messages and rows understood and not needed, by kind: other instruments, order books.
         acknowledged: ids of subscriptions the venue has confirmed, as Endpoint.acknowledgements names them.

@@ -35,6 +35,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
+from liqscape.feeds.venues.pages import HOUR_NS, Pages
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, text_of_time, time_of_text
 
 SOCKET: Final = "wss://indexer.dydx.trade/v4/ws"
@@ -54,8 +55,6 @@ CANDLES_PER_PAGE: Final = 1000
 
 FUNDING_PER_PAGE: Final = 100
 """Rows of an answer at most (UNVERIFIED)."""
-
-HOUR_NS: Final = 3600 * SECOND
 
 _SIDES: Final = {"BUY": TakerSide.BUY, "SELL": TakerSide.SELL}
 
@@ -197,9 +196,8 @@ class DydxHistory:
     """
 
     def __init__(self, listing: Listing) -> None:
-        self._scale = Scale(listing)
+        self._pages = Pages(listing)
         self._name = listing.name
-        self._span = (0, 0)
         self.series: Sequence[PastSeries] = (
             PastSeries(name="candles 1m", channel=Channel.TRADES, step_ns=60 * SECOND, page=CANDLES_PER_PAGE),
             PastSeries(
@@ -211,10 +209,9 @@ class DydxHistory:
 
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
-        self._span = (from_ns, until_ns)
-        if series.channel is Channel.FUNDING:  # stamped with the end of the hour, some milliseconds late
-            before = text_of_time(until_ns + HOUR_NS - MS)
-            query = {"limit": str(series.page), "effectiveBeforeOrAt": before}
+        self._pages.ask(from_ns, until_ns)
+        if series.channel is Channel.FUNDING:
+            query = {"limit": str(series.page), "effectiveBeforeOrAt": text_of_time(until_ns - MS)}
             return Request(f"{REST}/historicalFunding/{self._name}", query)
         return Request(
             f"{REST}/candles/perpetualMarkets/{self._name}",
@@ -239,17 +236,14 @@ class DydxHistory:
     def _candle(self, series: PastSeries, row: dict[str, Any], into: Reading) -> None:
         open_ns = time_of_text(row["startedAt"])
         if series.channel is Channel.OPEN_INTEREST:
-            self._scale.open_interest(into, open_ns, row["startingOpenInterest"])
+            self._pages.open_interest(into, open_ns, row["startingOpenInterest"])
         else:
             prices = (row["open"], row["high"], row["low"], row["close"])
-            self._scale.candle(into, open_ns, series.step_ns, prices, row["baseTokenVolume"])
+            self._pages.candle(into, series, open_ns, prices, row["baseTokenVolume"])
 
     def _funding(self, row: dict[str, Any], into: Reading) -> None:
-        began_ns = time_of_text(row["effectiveAt"]) // HOUR_NS * HOUR_NS - HOUR_NS
-        if self._span[0] <= began_ns < self._span[1]:
-            self._scale.funding(into, began_ns, row["rate"], 1)
-        else:
-            into.ignored["outside the span asked for"] += 1
+        ended_ns = time_of_text(row["effectiveAt"]) // HOUR_NS * HOUR_NS  # told some milliseconds late
+        self._pages.funding(into, ended_ns - HOUR_NS, row["rate"], 1)
 
 
 DYDX: Final = Venue(

@@ -250,11 +250,10 @@ class HyperliquidHistory:
 
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
+        span = {"startTime": from_ns // MS, "endTime": until_ns // MS - 1}
         if series.channel is Channel.FUNDING:
-            span = {"startTime": (from_ns + HOUR_NS) // MS, "endTime": (until_ns + HOUR_NS) // MS - 1}
             asked: dict[str, Any] = {"type": "fundingHistory", "coin": self._name, **span}
         else:
-            span = {"startTime": from_ns // MS, "endTime": until_ns // MS - 1}
             interval = series.name.removeprefix("candles ")
             asked = {"type": "candleSnapshot", "req": {"coin": self._name, "interval": interval, **span}}
         return Request(INFO, json=orjson.dumps(asked))

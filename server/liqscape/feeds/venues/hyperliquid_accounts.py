@@ -108,6 +108,27 @@ class AccountFill:
         return self.position_before + (self.size if self.side is TakerSide.BUY else -self.size)
 
 
+@dataclass(frozen=True, slots=True)
+class TradeParties:
+    """The two accounts of a public trade: where to look for positions when nobody has named an account.
+
+    Attributes:
+        coin: the venue's name of the instrument.
+        buyer: address, in small letters.
+        seller: address, in small letters.
+        price: in quote.
+        size: units of 10^-8 coin, above 0.
+        time_ns: of the trade.
+    """
+
+    coin: str
+    buyer: str
+    seller: str
+    price: Fraction
+    size: int
+    time_ns: int
+
+
 def address_of(text: str) -> str:
     """Return an address in small letters.
 
@@ -165,6 +186,27 @@ def read_node_fills(line: bytes, into: Reading) -> tuple[AccountFill, ...]:
     found: list[AccountFill] = []
     rows = orjson.loads(line)["events"]
     read_rows(rows, lambda row: _add(found, _fill(row[1], _account(row[0]), "node_fills")), into)
+    return tuple(found)
+
+
+def read_parties(message: bytes, into: Reading) -> tuple[TradeParties, ...]:
+    """Return who traded with whom, of a message of the channel trades; messages of before 2025 name nobody.
+
+    Raises:
+        Unreadable, KeyError, ValueError, TypeError: it is no message of that channel.
+    """
+    said = orjson.loads(message)
+    if said["channel"] != "trades":
+        raise Unreadable("no trades", said["channel"])
+    found: list[TradeParties] = []
+
+    def read(row: dict[str, Any]) -> None:
+        if "users" not in row:
+            into.ignored["trade that names nobody"] += 1
+        else:
+            found.append(_parties(row))
+
+    read_rows(said["data"], read, into)
     return tuple(found)
 
 
@@ -233,6 +275,14 @@ def _fill(row: dict[str, Any], account: str, said_by: str) -> AccountFill:
         own=liquidation is not None and liquidation["liquidatedUser"].lower() == account,
         provenance=Provenance(said_by, account, time_of(row["time"]), False),
     )
+
+
+def _parties(row: dict[str, Any]) -> TradeParties:
+    price, size = as_fraction(row["px"]), exact(row["sz"], 8)
+    if price <= 0 or not 0 < size < MAX_COUNT:
+        raise Unreadable("trade", row)
+    buyer, seller = row["users"]
+    return TradeParties(_coin(row), _account(buyer), _account(seller), price, size, time_of(row["time"]))
 
 
 def _account(text: object) -> str:

@@ -4,8 +4,9 @@ Sources: the vendor's public schemas as client libraries of autumn 2026 read the
 Liquidations are rows of the trade feed with type liquidation: fills of the closing order, so sell closed a long. They
 are all printed; assignments to liquidity providers, the step after, may not be (UNVERIFIED), and rows of type
 assignment, termination and block are counted and left out, because their price is not the market's. The first message
-of a product repeats old trades (trade_snapshot): counted and left out. relative_funding_rate is a fraction an hour;
-funding_rate, an amount per contract, is not read. Old messages write whole numbers as 50.0.
+of a product repeats old trades (trade_snapshot): counted and left out. Rows of a product are numbered without holes
+(seq, in 993 of 993 recorded steps), so that a row that is missing is announced. relative_funding_rate is a fraction an
+hour; funding_rate, an amount per contract, is not read. Old messages write whole numbers as 50.0.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Numbered
 from liqscape.feeds.venues.numbers import as_fraction
-from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, time_of, time_of_text
+from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.scale import CLOSED_BY, SECOND, scales, time_of, time_of_text
 
 SOCKET: Final = "wss://futures.kraken.com/ws/v1"
 
@@ -65,6 +68,7 @@ class KrakenDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
+        self._numbered = Numbered()
         self._feeds: Mapping[str, Callable[[Any, Reading], None]] = {
             "trade": self._trade,
             "ticker": self._ticker,
@@ -125,18 +129,24 @@ class KrakenDialect:
         if scale is None:
             into.ignored["other instrument"] += 1
             return
+        time_ns = time_of(said["time"])
+        if "seq" in said and not self._numbered.takes(into, scale.instrument_id, said["seq"], time_ns):
+            return
         kind = said["type"]
         if kind not in ("fill", "liquidation"):
             ignore(into, f"trade of type {kind}")
             return
         side = _SIDES[said["side"]]
-        time_ns = time_of(said["time"])
         scale.trade(into, time_ns, said["price"], said["qty"], side)
         if kind == "liquidation":
             scale.liquidation(into, time_ns, said["price"], said["qty"], CLOSED_BY[side])
 
     def _snapshot(self, said: dict[str, Any], into: Reading) -> None:
-        into.ignored["trade before the subscription"] += len(said["trades"])
+        rows = said["trades"]
+        into.ignored["trade before the subscription"] += len(rows)
+        scale = self._scales.get(said["product_id"])
+        if scale is not None and rows:  # newest first
+            self._numbered.begins(scale.instrument_id, rows[0].get("seq"), time_of(rows[0]["time"]))
 
     def _ticker(self, said: dict[str, Any], into: Reading) -> None:
         scale = self._scales.get(said["product_id"])
@@ -180,11 +190,12 @@ def _listing(row: dict[str, Any], into: Reading) -> None:
 class KrakenHistory:
     """See VenueHistory. Open interest of the past is not public.
 
-    Candles: volume counted as trades are (UNVERIFIED of PI_). Funding: one answer holds all of it, since the listing.
+    Candles: volume counted as trades are (UNVERIFIED of PI_). Funding: one answer holds all of it, since
+    the listing; a row is stamped with the start of its hour (UNVERIFIED).
     """
 
     def __init__(self, listing: Listing) -> None:
-        self._scale = Scale(listing)
+        self._pages = Pages(listing)
         self._name = listing.name
         self.series: Sequence[PastSeries] = (
             PastSeries(name="candles 1m", channel=Channel.TRADES, step_ns=60 * SECOND, page=CANDLES_PER_PAGE),
@@ -192,11 +203,10 @@ class KrakenHistory:
             PastSeries(name="funding 1h", channel=Channel.FUNDING, step_ns=3600 * SECOND, page=1_000_000),
         )
         self.budgets: Sequence[Budget] = (Budget("history", 1, 1.0),)
-        self._span = (0, 0)
 
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """See VenueHistory."""
-        self._span = (from_ns, until_ns)
+        self._pages.ask(from_ns, until_ns)
         if series.channel is Channel.FUNDING:
             return Request(FUNDING_HISTORY, {"symbol": self._name})
         kind = "trade" if series.channel is Channel.TRADES else "mark"
@@ -216,14 +226,10 @@ class KrakenHistory:
     def _candle(self, series: PastSeries, row: dict[str, Any], into: Reading) -> None:
         quantity = row["volume"] if series.channel is Channel.TRADES else 0
         prices = (row["open"], row["high"], row["low"], row["close"])
-        self._scale.candle(into, time_of(row["time"], MS), series.step_ns, prices, quantity)
+        self._pages.candle(into, series, time_of(row["time"]), prices, quantity)
 
     def _funding(self, row: dict[str, Any], into: Reading) -> None:
-        time_ns = time_of_text(row["timestamp"])
-        if self._span[0] <= time_ns < self._span[1]:
-            self._scale.funding(into, time_ns, row["relativeFundingRate"], 1)
-        else:
-            into.ignored["outside the span asked for"] += 1
+        self._pages.funding(into, time_of_text(row["timestamp"]), row["relativeFundingRate"], 1)
 
 
 KRAKEN: Final = Venue(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from liqscape.errors import LiqscapeError
@@ -23,6 +24,10 @@ MAX_DIGITS: Final = 40
 
 class UnreadableNumber(LiqscapeError):
     """A value that is no decimal number, or none that can be counted in the unit wanted."""
+
+
+CACHED: Final = 1 << 16
+"""Texts of which the number is remembered, 10 MB at most: a market says the same prices and sizes again and again."""
 
 
 def decimal_text(value: object) -> str:
@@ -116,7 +121,12 @@ def as_fraction(value: object) -> Fraction:
 
 def _split(value: object, decimals: int) -> tuple[int, bool]:
     """Return the floored count of 10^-decimals, and whether anything is left over."""
-    text = decimal_text(value)
+    return _split_text(value if type(value) is str else decimal_text(value), decimals)
+
+
+@lru_cache(CACHED)
+def _split_text(text: str, decimals: int) -> tuple[int, bool]:
+    text = decimal_text(text)  # of a fitting length
     whole, _, digits = text.partition(".")
     # The usual case by itself: it is called several times a trade.
     if whole.isdecimal() and whole.isascii() and (not digits or (digits.isdecimal() and digits.isascii())):

@@ -1,21 +1,25 @@
-"""What the histories of many venues share: the span that was asked for, and rows in the order of their time.
+"""What the histories of many venues share: the scale of a listing, and the span of time that was ever asked for.
 
-Venues read the bounds of a request in their own ways, inclusive, exclusive, or not at all. What lies outside the span
-asked for is counted and left out here, so that no page holds the candle of now, and none a row of another.
+Venues read the bounds of a request in their own ways, inclusive, exclusive, or not at all. Rows outside everything that
+was asked for are counted and left out here, the candle of now above all. Several pages may be on their way at once, so
+a row is not held against the bounds of one request: who asks does that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Final
 
 from liqscape.feeds.venues.dialect import Listing, Reading
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.scale import Scale
+from liqscape.feeds.venues.scale import MAX_COUNT, SECOND, Scale
+
+HOUR_NS: Final = 3600 * SECOND
 
 
 class Pages:
-    """The rows of one listing, between the bounds last asked for.
+    """The rows of one listing, between the bounds asked for.
 
     Args:
         listing: of them.
@@ -24,13 +28,13 @@ class Pages:
 
     def __init__(self, listing: Listing, unit: Fraction | None = None) -> None:
         self.scale = Scale(listing, unit)
-        self._from_ns = 0
+        self._from_ns = MAX_COUNT
         self._until_ns = 0
 
     def ask(self, from_ns: int, until_ns: int) -> None:
         """Remember the span of a request."""
-        self._from_ns = from_ns
-        self._until_ns = until_ns
+        self._from_ns = min(self._from_ns, from_ns)
+        self._until_ns = max(self._until_ns, until_ns)
 
     def candle(
         self, into: Reading, series: PastSeries, open_ns: int, prices: Sequence[object], quantity: object
@@ -45,8 +49,8 @@ class Pages:
             self.scale.open_interest(into, time_ns, quantity)
 
     def funding(self, into: Reading, began_ns: int, rate: object, interval_hours: int) -> None:
-        """Note a payment for an interval that began in the span."""
-        if self._has(into, began_ns):
+        """Note a payment of the span, which it belongs to by its instant: the end of its interval."""
+        if self._has(into, began_ns + interval_hours * HOUR_NS):
             self.scale.funding(into, began_ns, rate, interval_hours)
 
     def _has(self, into: Reading, time_ns: int) -> bool:

@@ -278,8 +278,8 @@ class PhemexHistory:
                 f"{REST}/api-data/public/data/funding-rate-history",
                 {
                     "symbol": f".{self._name}FR8H",
-                    "start": str((from_ns + series.step_ns) // MS),
-                    "end": str((until_ns + series.step_ns) // MS - 1),
+                    "start": str(from_ns // MS),
+                    "end": str(until_ns // MS - 1),
                     "limit": "100",
                 },
             )

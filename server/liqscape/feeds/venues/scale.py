@@ -112,6 +112,8 @@ class Scale:
 
     def funding(self, into: Reading, time_ns: int, rate: object, interval_hours: int, decimals: int = 9) -> None:
         """Note a funding rate for an interval: a fraction, or per cent where decimals is 7."""
+        if not 0 < time_ns < MAX_COUNT:  # of an interval that began, by the venue's numbers, before all time
+            raise Unreadable("time", time_ns)
         into.events.append(Funding(self.instrument_id, time_ns, funding_ppb(rate, decimals), interval_hours))
 
     def liquidation(
@@ -197,7 +199,7 @@ def scales(listings: Sequence[Listing], unit_of: Callable[[Listing], Fraction] |
 def quote_unit(listing: Listing) -> Fraction:
     """Return the unit of a venue that counts inverse contracts by their worth in quote, and linear ones in coins."""
     worth = listing.instrument.contract_value
-    return listing.unit if worth is None else listing.unit / worth
+    return listing.unit if worth is None else 1 / worth
 
 
 def funding_ppb(rate: object, decimals: int = 9) -> int:

@@ -226,9 +226,8 @@ class WooxHistory:
         """See VenueHistory."""
         self._pages.ask(from_ns, until_ns)
         query = {"symbol": self._name}
-        if series.channel is Channel.FUNDING:  # stamped with the end of the interval
-            query["startTime"] = str((from_ns + series.step_ns) // MS)
-            query["endTime"] = str((until_ns + series.step_ns) // MS - 1)
+        if series.channel is Channel.FUNDING:
+            query |= {"startTime": str(from_ns // MS), "endTime": str(until_ns // MS - 1)}
             return Request(f"{REST}/fundingRateHistory", query)
         query |= {"type": "1m", "limit": "100", "after": str(from_ns // MS - 1), "before": str(until_ns // MS)}
         return Request(f"{REST}/klineHistory", query)

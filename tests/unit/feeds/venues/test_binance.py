@@ -164,7 +164,7 @@ def test_real_stretch_gives_the_trades_it_holds() -> None:
 
 def test_single_trades_count_until_aggregated_ones_are_heard() -> None:
     single = {"e": "trade", "s": "BTCUSDT", "p": "65000.1", "q": "0.1", "T": 1, "m": False, "X": "MARKET"}
-    aggregated = {"e": "aggTrade", "s": "BTCUSDT", "p": "65000.1", "q": "0.1", "T": 2, "m": False}
+    aggregated = {"e": "aggTrade", "s": "BTCUSDT", "a": 7, "p": "65000.1", "q": "0.1", "T": 2, "m": False}
 
     read = read_all(usdm(), [orjson.dumps(each) for each in (single, {**single, "X": "ADL"}, aggregated, single)])
 
@@ -191,3 +191,13 @@ def _names(said: object) -> set[str]:
         return set()
     found = {name for each in said.values() for name in _names(each)}
     return found | {said["s"]} if isinstance(said.get("s"), str) else found
+
+
+def test_a_forced_order_told_twice_counts_once() -> None:
+    order = {"s": "BTCUSDT", "S": "SELL", "ap": "64180.00", "X": "FILLED", "z": "1.4", "T": 9}
+    told = [orjson.dumps({"e": "forceOrder", "o": each}) for each in (order, order, {**order, "z": "1.5"})]
+
+    read = read_all(usdm(), told)
+
+    assert [event.quantity for event in read.events if isinstance(event, Liquidation)] == [140_000_000, 150_000_000]
+    assert read.ignored["forced order again"] == 1

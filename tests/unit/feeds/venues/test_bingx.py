@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from fractions import Fraction
 
 import orjson
@@ -72,12 +73,17 @@ def test_ping_is_answered_packed_or_not() -> None:
     assert read.heartbeats == 3
 
 
+@pytest.mark.slow
 def test_frame_that_unpacks_to_more_than_a_message_is_refused_before_it_does() -> None:
-    bomb = gzip.compress(b"0" * (64 << 20))
+    bomb = gzip.compress(b"0" * (64 << 20), 1)
+    tracemalloc.start()
 
     read = read_all(dialect(), [bomb, gzip.compress(b"Ping")[:-9], b"\x1f\x8bxx"])
 
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert len(bomb) < MAX_MESSAGE_BYTES
+    assert peak < 4 * MAX_MESSAGE_BYTES
     assert [each.reason for each in read.rejected] == ["too large", "gzip", "gzip"]
 
 
@@ -184,7 +190,7 @@ def test_history_of_linear_contracts() -> None:
     past.request(mark, start, start + 60 * 10**9)
     past.read_page(mark, orjson.dumps({"code": 0, "data": [{**row, "openTime": 1666583700000}]}), into)
     eight = 28_800 * 10**9
-    asked = past.request(funding, 1_585_656_000 * 10**9, 1_585_656_000 * 10**9 + eight)
+    asked = past.request(funding, 1_585_684_800 * 10**9, 1_585_684_800 * 10**9 + eight)
     paid = {"symbol": "BTC-USDT", "fundingRate": "0.0001", "fundingTime": 1585684800000}
     past.read_page(funding, orjson.dumps({"code": 0, "data": [paid]}), into)
 

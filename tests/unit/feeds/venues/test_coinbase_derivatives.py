@@ -14,7 +14,7 @@ from liqscape.feeds.venues.dialect import Dialect, Reading, VenueListing, read_a
 from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, read_all
 from tests.unit.feeds.venues.hostile import check_event, mutations
 
-BIP = "coinbase-derivatives:BIP-20DEC30-CDE"
+BIP = "coinbase_derivatives:BIP-20DEC30-CDE"
 
 DETAILS = {
     "contract_size": "0.01",
@@ -34,7 +34,7 @@ PRODUCT = {
 
 def dialect(unit: Fraction = Fraction(1, 100)) -> Dialect:
     return COINBASE_DERIVATIVES.dialect(
-        [listing("coinbase-derivatives", "BIP-20DEC30-CDE", price_decimals=0, unit=unit)]
+        [listing("coinbase_derivatives", "BIP-20DEC30-CDE", price_decimals=0, unit=unit)]
     )
 
 

@@ -12,7 +12,7 @@ from liqscape.feeds.venues.dialect import Completeness, Dialect, Reading, read_a
 from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, messages, read_all
 from tests.unit.feeds.venues.hostile import check_hostile, mutations
 
-BTC = "coinbase-intl:BTC_USDC-PERPETUAL"
+BTC = "coinbase_intl:BTC_USDC-PERPETUAL"
 
 RISK = {
     "sequence": 108523490,
@@ -55,7 +55,7 @@ PUSHED = {
 
 def dialect(*names: str, decimals: int = 1) -> Dialect:
     return COINBASE_INTL.dialect(
-        [listing("coinbase-intl", name, price_decimals=decimals) for name in names or ["BTC_USDC-PERPETUAL"]]
+        [listing("coinbase_intl", name, price_decimals=decimals) for name in names or ["BTC_USDC-PERPETUAL"]]
     )
 
 
@@ -67,6 +67,16 @@ def test_both_names_of_a_listing_subscribe_to_the_one_of_now() -> None:
     assert dialect("BTC-PERP").endpoints[0].acknowledgements == dialect().endpoints[0].acknowledgements
     assert gateway_name("SOL-PERP") == "SOL_USDC-PERPETUAL"
     assert gateway_name("SOL_USDC-PERPETUAL") == "SOL_USDC-PERPETUAL"
+
+
+def test_where_both_names_are_listed_each_takes_the_messages_that_call_it_so() -> None:
+    for names in (("BTC-PERP", "BTC_USDC-PERPETUAL"), ("BTC_USDC-PERPETUAL", "BTC-PERP")):
+        read = read_all(dialect(*names), [orjson.dumps(MATCH), orjson.dumps(PUSHED)])
+
+        assert [event.instrument_id for event in read.events if isinstance(event, Trade)] == [
+            "coinbase_intl:BTC-PERP",
+            "coinbase_intl:BTC_USDC-PERPETUAL",
+        ]
 
 
 def test_messages_of_now_are_read_and_their_liquidations_are_a_sample() -> None:
@@ -121,15 +131,15 @@ def test_every_real_message_is_read(file: str) -> None:
 
     assert not read.rejected
     if file == "ticker.jsonl":
-        sol = "coinbase-intl:SOL-PERP"
+        sol = "coinbase_intl:SOL-PERP"
         assert read.events == [
             Funding(sol, 1_730_858_399_155_000_000, 5_000, 1),
             Funding(sol, 1_730_858_400_000_000_000, -17_000, 1),
-            MarkPrice("coinbase-intl:APE-PERP", 1_730_367_362_342_000_000, 103_440_000),
+            MarkPrice("coinbase_intl:APE-PERP", 1_730_367_362_342_000_000, 103_440_000),
         ]
     elif file == "trades.jsonl":
         at = 1_730_285_702_347_000_000
-        assert read.events == [Trade("coinbase-intl:SOL-PERP", at, 17_720_200_000, 358_400_000, TakerSide.BUY)]
+        assert read.events == [Trade("coinbase_intl:SOL-PERP", at, 17_720_200_000, 358_400_000, TakerSide.BUY)]
     else:
         assert not read.events
 

@@ -138,7 +138,7 @@ def test_history_reads_the_span_in_order() -> None:
     rows = [{**row, "t": 1687237140000}, row]
     past.read_page(candles, orjson.dumps({"code": 0, "result": {"data": rows}}), into)
     hour = 1_687_888_800 * 10**9
-    past.request(funding, hour, hour + 3600 * 10**9)
+    past.request(funding, hour + 3600 * 10**9, hour + 7200 * 10**9)
     paid = {"v": "-0.000001884", "t": 1687892400000}
     past.read_page(funding, orjson.dumps({"code": 0, "result": {"data": [paid]}}), into)
     past.read_page(funding, b'{"code":40101,"message":"x"}', into)

@@ -11,6 +11,7 @@ from hypothesis import given
 from liqscape.events import (
     Candle,
     Funding,
+    Gap,
     Liquidation,
     MarkPrice,
     OpenInterest,
@@ -114,12 +115,23 @@ def test_linear_contract_counts_coins() -> None:
 
 
 def test_bad_row_takes_no_good_one_with_it() -> None:
-    rows = [TRADE, {**TRADE, "liquidation": "X"}, {**TRADE, "price": None}, {**TRADE, "amount": 0}, TRADE]
+    changes: list[dict[str, object]] = [{}, {"liquidation": "X"}, {"price": None}, {"amount": 0}, {}]
+    rows = [{**TRADE, "trade_seq": number, **change} for number, change in enumerate(changes)]
 
     read = told(pushed("trades", rows))
 
     assert [each.reason for each in read.rejected] == ["unknown liquidation mark", "malformed", "quantity"]
     assert len(read.events) == 3  # the trade of an unknown mark is one
+
+
+def test_number_that_was_left_out_is_a_gap_and_one_told_again_is_not_counted_twice() -> None:
+    later = {**TRADE, "trade_seq": 271252856, "timestamp": 1795219204552}
+
+    read = told(pushed("trades", [TRADE, TRADE, later]), pushed("trades", [later, {**later, "trade_seq": 271252857}]))
+
+    assert [type(event) for event in read.events] == [Trade, Gap, Trade, Trade]
+    assert read.events[1] == Gap(BTC, AT, AT + 101_000_000, "trades are missing")
+    assert read.ignored == {"trade again": 2}
 
 
 def test_request_for_a_sign_of_life_is_answered() -> None:
@@ -185,7 +197,7 @@ def test_history_counts_inverse_candles_by_their_worth_and_leaves_out_the_open_o
 
     assert asked.query["start_timestamp"] == "1583916960000"
     assert asked.query["end_timestamp"] == "1583917079999"
-    assert paid.query["start_timestamp"] == "1583920560000"
+    assert (paid.query["start_timestamp"], paid.query["end_timestamp"]) == ("1583916960000", "1583920559999")
     assert into.events == [
         Candle(BTC, start, start + 60 * 10**9, 78_340, 78_395, 78_340, 78_395, 2_874 * 10**8),
         Funding(BTC, 1_569_888_000 * 10**9, -474, 1),
@@ -202,7 +214,7 @@ def test_hostile_messages_raise_nothing_and_make_no_absurd_event(sent: list[byte
 @pytest.mark.parametrize(
     ("file", "events"),
     [
-        ("trades.jsonl", 8),
+        ("trades.jsonl", 10),  # two of them gaps: the messages are of different years
         ("ticker.jsonl", 36),
         ("book.jsonl", 0),
         ("bbo.jsonl", 0),

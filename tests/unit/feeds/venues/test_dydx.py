@@ -158,13 +158,14 @@ def test_history_reads_newest_first_and_a_candle_tells_open_interest() -> None:
     past.read_page(candles, body, into)
     past.read_page(interest, body, into)
     hour = 1_795_273_200 * 10**9
-    past.request(funding, hour, hour + 3600 * 10**9)
+    asked_for_payments = past.request(funding, hour + 3600 * 10**9, hour + 7200 * 10**9)
     paid = {"rate": "0.000002375", "effectiveAt": "2026-11-21T16:00:00.219Z"}
     past.read_page(
         funding, orjson.dumps({"historicalFunding": [paid, {**paid, "effectiveAt": "2026-11-21T15:00:00.1Z"}]}), into
     )
 
     assert (asked.query["fromISO"], asked.query["toISO"]) == ("2026-11-21T16:11:00.000Z", "2026-11-21T16:12:59.999Z")
+    assert asked_for_payments.query["effectiveBeforeOrAt"] == "2026-11-21T16:59:59.999Z"
     minute = 60 * 10**9
     assert into.events == [
         Candle(BTC, start, start + minute, 65_000, 65_020, 64_980, 65_010, 327_000_000),
@@ -224,7 +225,7 @@ def test_real_list_of_markets_and_payments() -> None:
     made, into, past = dialect(), Reading(), DydxHistory(market())
 
     read_answer(made, made.polls[0], orjson.dumps(body), RECEIVE_NS, into)
-    past.request(past.series[2], 1_765_200_000 * 10**9, 1_765_210_000 * 10**9)
+    past.request(past.series[2], 1_765_206_000 * 10**9, 1_765_213_200 * 10**9)
     past.read_page(past.series[2], orjson.dumps(paid), into)
 
     assert VenueListing("BTC-USD", None, Fraction(1), 50, True) in into.listings

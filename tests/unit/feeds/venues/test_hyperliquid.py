@@ -166,7 +166,7 @@ def test_history_asks_for_spans_and_reads_candles_and_payments() -> None:
 
     asked = past.request(minute, start, start + 60 * 10**9)
     past.read_page(minute, orjson.dumps([row]), into)
-    charged = past.request(funding, start, start + 3600 * 10**9)
+    charged = past.request(funding, start + 3600 * 10**9, start + 7200 * 10**9)
     past.read_page(funding, orjson.dumps([paid, {**paid, "fundingRate": "9"}]), into)
 
     assert orjson.loads(asked.json or b"")["req"] == {

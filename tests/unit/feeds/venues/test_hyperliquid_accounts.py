@@ -19,10 +19,11 @@ from liqscape.feeds.venues.hyperliquid_accounts import (
     fills_request,
     read_fills,
     read_node_fills,
+    read_parties,
     read_state,
     state_request,
 )
-from tests.unit.feeds.venues.captured import RECEIVE_NS, captured
+from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, messages
 from tests.unit.feeds.venues.hostile import mutations
 
 ADDRESS = "0x5e9ee1089755c3435139848e47e6635505d5a13a"
@@ -139,6 +140,19 @@ def test_hostile_lines_of_a_node_take_no_good_fill_with_them() -> None:
     assert [each.reason for each in into.rejected] == ["address", "address", "malformed"]
 
 
+def test_trades_name_their_parties_and_those_that_do_not_are_counted() -> None:
+    row = {"coin": "BTC", "px": "64310.0", "sz": "0.015", "time": 1795219204000, "users": [ADDRESS, "0x" + "A" * 40]}
+    into = Reading()
+    rows = [row, {**row, "users": ["0x1", "0x2"]}, {**row, "sz": "0"}, {k: v for k, v in row.items() if k != "users"}]
+
+    (found,) = read_parties(orjson.dumps({"channel": "trades", "data": rows}), into)
+
+    assert (found.buyer, found.seller) == (ADDRESS, "0x" + "a" * 40)
+    assert (found.coin, found.price, found.size) == ("BTC", Fraction(64310), 1_500_000)
+    assert [each.reason for each in into.rejected] == ["address", "trade"]
+    assert into.ignored == {"trade that names nobody": 1}
+
+
 @given(mutations([STATE, {"assetPositions": [{"position": POSITION}, {"position": {**POSITION, "szi": "-3"}}]}]))
 def test_hostile_states_give_positions_in_their_bounds_or_an_error_of_the_kinds_told(sent: list[bytes]) -> None:
     for body in sent:
@@ -202,3 +216,15 @@ def test_real_line_of_a_node_tells_of_a_liquidated_short() -> None:
     assert (found.coin, found.price, found.size) == ("SOL", Fraction("72.153"), 58_000_000)
     assert (found.liquidated, found.own) == (PositionSide.SHORT, False)
     assert found.provenance.address == "0xa775d1bd91ee2cc4cae6113e5fd9c0c17b355277"
+
+
+@pytest.mark.recorded
+def test_real_trades_name_their_parties() -> None:
+    into = Reading()
+
+    found = [each for said in messages("hyperliquid", "trades.jsonl") for each in read_parties(said, into)]
+
+    assert not into.rejected
+    assert len(found) == 64
+    assert into.ignored == {"trade that names nobody": 5}
+    assert found[0].buyer == "0xe9ed7e16612d676df804f5aecd16e1f9bf9ec9dd"

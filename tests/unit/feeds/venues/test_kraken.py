@@ -11,6 +11,7 @@ from hypothesis import given
 from liqscape.events import (
     Candle,
     Funding,
+    Gap,
     Liquidation,
     MarkPrice,
     OpenInterest,
@@ -81,6 +82,24 @@ def test_liquidation_that_sells_is_a_trade_and_closed_a_long() -> None:
     ]
 
 
+def test_number_that_was_left_out_is_a_gap_and_one_told_again_is_not_counted_twice() -> None:
+    later = {**TRADE, "seq": 653358, "time": 1795219204600}
+
+    read = told(TRADE, TRADE, later, {**later, "seq": 653359}, TRADE)
+
+    assert [type(event) for event in read.events] == [Trade, Gap, Trade, Trade]
+    assert read.events[1] == Gap(XBT, 1795219204519_000_000, 1795219204601_000_000, "trades are missing")
+    assert read.ignored == {"trade again": 2}
+
+
+def test_rows_between_the_snapshot_and_the_first_trade_are_a_gap() -> None:
+    snapshot = {"feed": "trade_snapshot", "product_id": "PF_XBTUSD", "trades": [{**TRADE, "seq": 653350}]}
+
+    found = told(snapshot, TRADE).events
+
+    assert [type(event) for event in found] == [Gap, Trade]
+
+
 def test_ticker_tells_mark_floored_open_interest_and_the_relative_rate() -> None:
     assert told(TICKER).events == [
         MarkPrice(XBT, 1795219200406_000_000, 650_012),
@@ -92,7 +111,7 @@ def test_ticker_tells_mark_floored_open_interest_and_the_relative_rate() -> None
 def test_snapshots_blocks_and_others_are_counted_not_rejected() -> None:
     read = told(
         {"feed": "trade_snapshot", "product_id": "PF_XBTUSD", "trades": [TRADE, TRADE]},
-        {**TRADE, "type": "block"},
+        {**TRADE, "seq": 653356, "type": "block"},
         {**TRADE, "product_id": "PF_ETHUSD"},
         {**TICKER, "product_id": "PF_ETHUSD"},
         {"feed": "book", "product_id": "PF_XBTUSD"},
@@ -155,10 +174,10 @@ def test_subscriptions_name_every_product_once_a_feed() -> None:
 def test_hostile_trade_is_rejected_with_its_reason_and_takes_no_good_one_with_it(
     change: dict[str, object], reason: str
 ) -> None:
-    read = told(TRADE, {**TRADE, **change}, TRADE)
+    read = told(TRADE, {**TRADE, "seq": 653356, **change}, {**TRADE, "seq": 653357})
 
     assert [each.reason for each in read.rejected] == [reason]
-    assert len(read.events) == 2
+    assert [type(event) for event in read.events if not isinstance(event, Gap)] == [Trade, Trade]
 
 
 def test_listings_tell_tick_leverage_and_whether_they_trade() -> None:
@@ -194,7 +213,7 @@ def test_history_reads_candles_of_trades_and_of_the_mark_and_funding_of_the_span
     assert into.events == [
         Candle(XBT, start, start + 60 * 10**9, 3091, 3092, 3087, 3088, 200_000_000),
         Candle(XBT, start, start + 60 * 10**9, 3091, 3092, 3087, 3088, 0),
-        Funding(XBT, 1_645_200_000 * 10**9, 60_779, 1),
+        Funding(XBT, 1_645_196_400 * 10**9, 60_779, 1),
     ]
     assert into.ignored == {"outside the span asked for": 1}
 
@@ -215,7 +234,8 @@ def test_every_real_message_is_read(file: str) -> None:
     assert not read.rejected
     assert not read.refused
     if file == "trades.jsonl":
-        assert len(read.events) == 8  # seven rows, one of them a liquidation
+        assert len(read.events) == 9  # seven rows, one of them a liquidation, and a year between two of a product
+        assert sum(isinstance(event, Gap) for event in read.events) == 1
     elif file == "ticker.jsonl":
         assert len(read.events) == 18  # of seven tickers: marks, open interest of six, funding of five
         assert read.ignored == {"ticker_lite": 12, "open interest of 0": 1}

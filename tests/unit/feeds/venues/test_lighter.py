@@ -110,6 +110,13 @@ def test_number_that_another_market_has_is_given_up() -> None:
     assert [orjson.loads(text)["channel"] for text in read.replies] == ["trade/7"]
 
 
+def test_trades_under_a_number_that_turned_out_to_be_anothers_are_not_ours() -> None:
+    read = told(stats({**STATS, "symbol": "XRP"}), trades(ROW))
+
+    assert not read.events
+    assert read.ignored == {"other instrument": 2}
+
+
 def test_listing_named_by_its_number_keeps_it() -> None:
     made = LIGHTER.dialect([perpetual("1")])
 

@@ -167,7 +167,7 @@ def test_history_of_linear_contracts() -> None:
     asked = past.request(candles, start, start + 60 * 10**9)
     late = [1592467260, *row[1:]]
     past.read_page(candles, orjson.dumps({"code": 0, "msg": "OK", "data": {"rows": [late, row]}}), into)
-    past.request(funding, start - 10**9, start + 10**9)
+    past.request(funding, start + 28_800 * 10**9, start + 57_600 * 10**9)
     paid = {
         "symbol": ".BTCUSDTFR8H",
         "fundingRate": "0.0001",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -114,6 +115,7 @@ def test_unit_of_a_venue_that_counts_quote_is_a_part_of_a_contract() -> None:
     inverse = listing("venue", "BTC", contract="inverse", contract_value=Fraction(10))
 
     assert quote_unit(inverse) == Fraction(1, 10)
+    assert quote_unit(replace(inverse, unit=Fraction(1, 10))) == Fraction(1, 10)  # a table may say so itself
     assert quote_unit(listing("venue", "BTC")) == 1
 
 

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 
+from liqscape.events import Funding
 from liqscape.feeds.venues.bingx import BINGX_INVERSE, BINGX_LINEAR
 from liqscape.feeds.venues.coinbase_derivatives import COINBASE_DERIVATIVES
 from liqscape.feeds.venues.coinbase_intl import COINBASE_INTL
@@ -27,6 +28,7 @@ from liqscape.feeds.venues.hyperliquid import HYPERLIQUID
 from liqscape.feeds.venues.kraken import KRAKEN
 from liqscape.feeds.venues.lighter import LIGHTER
 from liqscape.feeds.venues.numbers import UnreadableNumber
+from liqscape.feeds.venues.pages import HOUR_NS
 from liqscape.feeds.venues.phemex import PHEMEX
 from liqscape.feeds.venues.woox import WOOX
 from tests.unit.feeds.venues.captured import RECEIVE_NS, listing
@@ -98,7 +100,7 @@ CASES = (
     ),
     Case(
         COINBASE_INTL,
-        instruments("coinbase-intl", "BTC-PERP"),
+        instruments("coinbase_intl", "BTC-PERP"),
         {"result": [FUTURE]},
         (DERIBIT_CANDLES, DERIBIT_FUNDING),
     ),
@@ -206,7 +208,7 @@ CASES = (
     ),
     Case(
         COINBASE_DERIVATIVES,
-        instruments("coinbase-derivatives", "BIP-20DEC30-CDE", unit=Fraction(1, 100)),
+        instruments("coinbase_derivatives", "BIP-20DEC30-CDE", unit=Fraction(1, 100)),
         {"products": [{"product_id": "X"}]},
     ),
     *OTHER_CASES,
@@ -290,6 +292,8 @@ def test_past_is_asked_for_in_pages_and_read(case: Case) -> None:
         assert not into.rejected
         (event,) = into.events
         check_event(event)
+        if isinstance(event, Funding):  # it belongs to the span of its payment, whole
+            assert AT_NS < event.time_ns + event.interval_hours * HOUR_NS < AT_NS + 9 * HOUR_NS
 
 
 @EACH

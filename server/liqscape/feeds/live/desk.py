@@ -1,0 +1,403 @@
+"""What one venue has said: raw messages in, believed events and gaps out. Pure: no socket, no clock, no task.
+
+The same for live connections and for recordings of them, so that both give the same events. A connection is a Line,
+with a dialect of its own. Whoever drives it says when a line opens, what it hears and when it ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, Trade
+from liqscape.feeds.live.clock_offset import ClockOffset
+from liqscape.feeds.live.holes import MARGIN_NS, Hole, Rejections
+from liqscape.feeds.live.mirrors import MirrorWatch, is_sampled
+from liqscape.feeds.live.plausibility import SUPERSEDED, Plausibility, PriceBoard
+from liqscape.feeds.venues.dialect import (
+    Channel,
+    Dialect,
+    Endpoint,
+    Listing,
+    Poll,
+    Reading,
+    Venue,
+    VenueListing,
+    read_answer,
+    read_message,
+)
+
+CUT_NS: Final = 1_000_000_000
+"""From the newest event of either connection to the instant at which a new one takes over: so long both are heard."""
+
+CHANNEL_OF: Final[dict[type[object], Channel]] = {
+    Trade: Channel.TRADES,
+    MarkPrice: Channel.MARK,
+    OpenInterest: Channel.OPEN_INTEREST,
+    Funding: Channel.FUNDING,
+    Liquidation: Channel.LIQUIDATIONS,
+}
+
+_FLOWS: Final = (Trade, Liquidation)
+"""Events that count by themselves: none may be missed or taken twice. Of the others the newest counts."""
+
+Emit = Callable[[Sequence[Event]], None]
+
+
+class Tally:
+    """What was heard of a channel: receive time of the newest message, events passed on."""
+
+    __slots__ = ("events", "heard_ns")
+
+    def __init__(self) -> None:
+        self.heard_ns = 0
+        self.events = 0
+
+
+class Line:
+    """One life of a connection. Made by VenueDesk.open.
+
+    Attributes:
+        endpoint: what it was opened for.
+        is_subscribed: everything asked for was confirmed, or refused.
+        control_heard: messages with something of the control channel.
+        newest_ns: newest venue time.
+        refused: what the venue has said against a subscription.
+    """
+
+    def __init__(self, desk: VenueDesk, endpoint: Endpoint, dialect: Dialect, instruments: tuple[str, ...]) -> None:
+        self.endpoint = endpoint
+        self.is_subscribed = not endpoint.acknowledgements
+        self.control_heard = 0
+        self.newest_ns = 0
+        self.newest_of: dict[str, int] = {}
+        self.refused: list[str] = []
+        self.instruments = instruments
+        self.hole: Hole | None = None
+        self.takes_from_ns: int | None = None
+        self.takes_until_ns: int | None = None
+        self.is_waiting = False
+        self._desk = desk
+        self._dialect = dialect
+        self._reading = Reading()
+        self._unconfirmed = set(endpoint.acknowledgements)
+
+    def hear(self, message: bytes, receive_ns: int) -> list[str | bytes]:
+        """Take a message; return what is to be answered at once."""
+        reading = self._reading
+        read_message(self._dialect, message, receive_ns, reading)
+        if reading.acknowledged and not self.is_subscribed:
+            self._unconfirmed.difference_update(reading.acknowledged)
+            self.is_subscribed = not self._unconfirmed
+        if reading.refused:
+            self.refused += reading.refused
+            del self.refused[:-10]
+        replies = list(reading.replies) if reading.replies else _NONE
+        self._desk.take(reading, receive_ns, self)
+        return replies
+
+    def is_heard_with(self, event: Event, time_ns: int, instrument_id: str, channel: Channel) -> bool:
+        """Note an event; return whether it counts on this line, and not on the one it takes over from or gives way to.
+
+        Args:
+            event, time_ns, instrument_id, channel: the event, and what is known of it.
+        """
+        if channel is not Channel.FUNDING:  # whose time is that of an interval
+            if time_ns > self.newest_ns:
+                self.newest_ns = time_ns
+            self.newest_of[instrument_id] = time_ns
+        if channel is self.endpoint.control:
+            self.control_heard += 1
+        from_ns, until_ns = self.takes_from_ns, self.takes_until_ns
+        if from_ns is None and until_ns is None and not self.is_waiting:
+            return True
+        if not isinstance(event, _FLOWS):
+            return not self.is_waiting
+        return (until_ns is None or time_ns < until_ns) and (
+            from_ns <= time_ns if from_ns is not None else not self.is_waiting
+        )
+
+    def give_up_unconfirmed(self) -> None:
+        """Go on with what was confirmed, the venue having refused the rest."""
+        self.is_subscribed = True
+
+
+_NONE: list[str | bytes] = []
+
+
+class VenueDesk:
+    """Everything said by one venue.
+
+    Args:
+        venue: which.
+        listings: what is wanted of it.
+        board: prices of all venues.
+        mirrors: trades of all venues.
+        emit: takes believed events and gaps.
+
+    Attributes:
+        tallies: by channel, since the start.
+        ignored: messages understood and not needed, by kind, since the start.
+        overlapping: events heard twice while one connection took over from another.
+        notes: what the venue says of an instrument that does not fit, by its id.
+        unread: inputs that could not be read and name no instrument, by reason.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        listings: Sequence[Listing],
+        board: PriceBoard,
+        mirrors: MirrorWatch,
+        emit: Emit,
+    ) -> None:
+        self.venue = venue
+        self.listings = tuple(listings)
+        self.plausibility = Plausibility([listing.instrument for listing in listings], board)
+        self.offset = ClockOffset()
+        self.tallies = {channel: Tally() for channel in Channel}
+        self.ignored: Counter[str] = Counter()
+        self.overlapping = 0
+        self.unread: Counter[str] = Counter()
+        self.notes: dict[str, str] = {}
+        self._dialect = venue.dialect(listings)
+        self.endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in self._dialect.endpoints}
+        self.polls: tuple[Poll, ...] = tuple(self._dialect.polls)
+        self.budgets = tuple(self._dialect.budgets)
+        self._ids = tuple(listing.instrument_id for listing in listings)
+        self._instruments = {listing.instrument_id: listing.instrument for listing in listings}
+        self._mirrors = mirrors
+        self._emit = emit
+        self._rejections = Rejections()
+        self._reading = Reading()
+        self._lines: list[Line] = []
+        self._holes: dict[str, Hole] = {}  # of polls
+        self._quarantines: dict[str, Hole] = {}
+        self._ended: dict[str, Hole] = {}  # of endpoints that have no line
+
+    def begin(self, at_ns: int) -> None:
+        """Say that nothing was heard yet: what comes before the first message is a hole."""
+        for name, endpoint in self.endpoints.items():
+            self._ended[name] = Hole(self._about(endpoint), at_ns, "connecting")
+        for poll in self.polls:
+            if poll.channels:
+                self._holes[poll.name] = Hole(poll.about or self._ids, at_ns, "connecting")
+
+    def open(self, name: str, *, takes_over: bool = False) -> Line:
+        """Return a line for an endpoint; it begins where the one before it has ended, or waits to take over from it."""
+        dialect = self.venue.dialect(self.listings)  # a new connection says everything anew
+        endpoint = next(e for e in dialect.endpoints if e.name == name)
+        line = Line(self, endpoint, dialect, self._about(endpoint))
+        line.is_waiting = takes_over
+        if not takes_over:
+            line.hole = self._ended.pop(name, None)
+        self._lines.append(line)
+        return line
+
+    def open_unnamed(self) -> Line:
+        """Return a line of a recording that does not say of which endpoint, and has perhaps no confirmations."""
+        dialect = self.venue.dialect(self.listings)
+        heard = frozenset(channel for endpoint in dialect.endpoints for channel in endpoint.channels)
+        line = Line(self, Endpoint(name="", url="", subscribe=(), channels=heard), dialect, self._ids)
+        self._lines.append(line)
+        return line
+
+    def hand_over(self, old: Line, new: Line) -> int:
+        """Set the instant, in venue time, from which the new line is heard in place of the old; return it."""
+        cut_ns = max(old.newest_ns, new.newest_ns) + CUT_NS
+        old.takes_until_ns = new.takes_from_ns = cut_ns
+        return cut_ns
+
+    def end(self, line: Line, at_ns: int, reason: str, successor: Line | None = None) -> None:
+        """Say that a line has ended; what it would have heard from here on is missed, unless a successor hears it.
+
+        Args:
+            line: has ended.
+            at_ns: receive time.
+            reason: why, of a fixed set.
+            successor: an open line of the same endpoint.
+        """
+        self._lines.remove(line)
+        if successor is not None and line.takes_until_ns is not None:
+            successor.is_waiting = False
+            if line.newest_ns < line.takes_until_ns:
+                gaps = [g for hole in self._holes_of(line, at_ns, reason) for g in hole.end(line.takes_until_ns)]
+                self._emit(gaps)
+            return
+        holes = self._holes_of(line, at_ns, reason)
+        hole = line.hole or _Holes(holes)
+        if successor is not None:
+            successor.is_waiting, successor.takes_from_ns, successor.hole = False, None, hole
+        else:
+            self._ended[line.endpoint.name] = hole
+
+    def retire(self, line: Line, successor: Line) -> None:
+        """Say that a line was closed after its successor has taken over."""
+        self._lines.remove(line)
+        successor.is_waiting = False
+
+    def give_up(self, line: Line) -> None:
+        """Say that a line that was to take over was closed before it did."""
+        self._lines.remove(line)
+
+    def answer(self, poll: Poll, body: bytes, receive_ns: int) -> list[str]:
+        """Take an answer to a poll; return what the venue has said against the request."""
+        reading = self._reading
+        read_answer(self._dialect, poll, body, receive_ns, reading)
+        refused = list(reading.refused)
+        said = bool(reading.events)
+        self.take(reading, receive_ns, None, poll.about or self._ids)
+        hole = self._holes.pop(poll.name, None) if said else None
+        if hole is not None:
+            self._emit(hole.end(receive_ns))
+        return refused
+
+    def unanswered(self, poll: Poll, since_ns: int, reason: str) -> None:
+        """Say that a poll was not answered, the newest answer being of since_ns."""
+        if poll.channels and poll.name not in self._holes:
+            self._holes[poll.name] = Hole(poll.about or self._ids, since_ns, reason)
+
+    def pulse(self, now_ns: int) -> None:
+        """Tell what is due: rejected inputs, long holes, quarantines that begin or end. A few times a second."""
+        self.offset.wind_back(now_ns)
+        gaps: list[Gap] = self._rejections.take()
+        for hole in (*self._holes.values(), *self._ended.values(), *(n.hole for n in self._lines if n.hole)):
+            gaps += hole.go_on(now_ns)
+        for name, check in self.plausibility.checks.items():
+            since_ns = check.quarantined_since_ns
+            if since_ns is None:
+                continue
+            quarantine = self._quarantines.get(name)
+            if quarantine is None:
+                quarantine = self._quarantines[name] = Hole((name,), since_ns - MARGIN_NS, "quarantined")
+            if check.release(now_ns):
+                gaps += self._quarantines.pop(name).end(now_ns)
+            else:
+                gaps += quarantine.go_on(now_ns)
+        if gaps:
+            self._emit(gaps)
+
+    def take(self, reading: Reading, receive_ns: int, line: Line | None, about: Sequence[str] = ()) -> None:
+        """Pass on what was read, and clear it."""
+        if reading.events:
+            self._take_events(reading.events, receive_ns, line)
+            reading.events.clear()
+            if not (reading.rejected or reading.ignored or reading.listings or reading.acknowledged):
+                reading.refused.clear()
+                reading.replies.clear()
+                reading.heartbeats = 0
+                return  # the usual message
+        if reading.rejected:
+            ids = line.instruments if line is not None else about
+            newest_ns = (line.newest_ns if line is not None else 0) or receive_ns
+            for rejection in reading.rejected:
+                self._reject(rejection.reason, rejection.instrument_id, ids, receive_ns, newest_ns)
+        if reading.ignored:
+            self.ignored.update(reading.ignored)
+        if reading.listings:
+            self._compare(reading.listings, receive_ns)
+        reading.clear()
+
+    def _take_events(self, events: list[Event], receive_ns: int, line: Line | None) -> None:
+        checks, offset = self.plausibility.checks, self.offset
+        lag_ns = offset.median_ns or 0
+        believed: list[Event] = []
+        for event in events:
+            channel = CHANNEL_OF.get(type(event))
+            if channel is None:  # a gap that the venue's own numbers show
+                believed.append(event)
+                continue
+            time_ns: int = event.time_ns  # type: ignore[union-attr]
+            name: str = event.instrument_id  # type: ignore[union-attr]
+            if line is not None and not line.is_heard_with(event, time_ns, name, channel):
+                self.overlapping += 1
+                continue
+            tally = self.tallies[channel]
+            tally.heard_ns = receive_ns
+            check = checks.get(name)
+            reason = "other instrument" if check is None else check.judge(event, receive_ns, lag_ns)
+            if reason is SUPERSEDED:
+                self.ignored[SUPERSEDED] += 1
+                continue
+            if reason is not None:
+                self.plausibility.rejected[name, reason] += 1
+                self._rejections.add(name, reason, time_ns, time_ns + 1)
+                continue
+            assert check is not None
+            if check.quarantined_since_ns is not None:
+                continue
+            if channel is Channel.TRADES or channel is Channel.MARK:
+                if receive_ns >= offset.due_ns:
+                    offset.see(time_ns, receive_ns)
+                if is_sampled(time_ns) and channel is Channel.TRADES:
+                    self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
+            tally.events += 1
+            believed.append(event)
+        if line is not None and line.hole is not None and line.is_subscribed:
+            self._emit(line.hole.end((line.newest_ns or receive_ns) + MARGIN_NS))
+            line.hole = None
+        if believed:
+            self._emit(believed)
+
+    def _compare(self, said: Sequence[VenueListing], receive_ns: int) -> None:
+        """Hold what the venue says of its instruments against what the model takes them for."""
+        by_name = {each.name: each for each in said}
+        for listing in self.listings:
+            each = by_name.get(listing.name)
+            if each is None:
+                continue
+            decimals = listing.instrument.price_decimals
+            if each.unit is not None and each.unit != listing.unit:
+                tables = listing.instrument.rules_date
+                reason = f"its contract is {each.unit} at the venue, {listing.unit} in the tables of {tables}"
+                self.plausibility.checks[listing.instrument_id].distrust(reason, receive_ns)
+            elif not each.is_trading:
+                self.notes[listing.instrument_id] = f"{listing.instrument_id} is not trading"
+            elif each.price_tick is not None and (each.price_tick * 10**decimals).denominator > 1:
+                self.notes[listing.instrument_id] = (
+                    f"{listing.instrument_id} has ticks of {each.price_tick}, finer than {decimals} decimals"
+                )
+
+    def _reject(
+        self, reason: str, instrument_id: str | None, ids: Sequence[str], receive_ns: int, newest_ns: int
+    ) -> None:
+        """Count an input that could not be read; when it was is known only by what came before it."""
+        if instrument_id is not None:
+            ids = (instrument_id,)
+        else:
+            self.unread[reason] += 1
+        for position, name in enumerate(ids):
+            check = self.plausibility.checks.get(name)
+            if check is None:
+                continue
+            # It may have been of any of them, and is one.
+            span = (newest_ns - MARGIN_NS, max(newest_ns + MARGIN_NS, receive_ns + 1))
+            self._rejections.add(name, reason, *span, count=0 if position else 1)
+            check.fail(reason, receive_ns)
+            if instrument_id is not None:
+                self.plausibility.rejected[name, reason] += 1
+
+    def _about(self, endpoint: Endpoint) -> tuple[str, ...]:
+        return endpoint.about or self._ids
+
+    def _holes_of(self, line: Line, at_ns: int, reason: str) -> list[Hole]:
+        """Return the holes that begin with the end of a line, one an instrument: each has its own newest event."""
+        heard_ns = line.newest_ns or at_ns
+        return [
+            Hole((name,), max(line.newest_of.get(name, 0), heard_ns - MARGIN_NS), reason) for name in line.instruments
+        ]
+
+
+class _Holes(Hole):
+    """Several holes that end together."""
+
+    def __init__(self, holes: Sequence[Hole]) -> None:
+        super().__init__((), 0, holes[0].reason if holes else "")
+        self._holes_together = tuple(holes)
+
+    def go_on(self, now_ns: int) -> list[Gap]:
+        return [gap for hole in self._holes_together for gap in hole.go_on(now_ns)]
+
+    def end(self, at_ns: int) -> list[Gap]:
+        return [gap for hole in self._holes_together for gap in hole.end(at_ns)]

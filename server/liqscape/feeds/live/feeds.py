@@ -1,0 +1,125 @@
+"""All venues listened to, in one event loop: joins desks, keepers and pollers, and says how they fare."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from liqscape.feeds.live.backoff import Backoff
+from liqscape.feeds.live.budgets import Pacer
+from liqscape.feeds.live.connection import Keeper, Recorder, Surroundings
+from liqscape.feeds.live.desk import Emit, VenueDesk
+from liqscape.feeds.live.mirrors import MirrorWatch
+from liqscape.feeds.live.plausibility import PriceBoard
+from liqscape.feeds.live.polling import Poller
+from liqscape.feeds.live.report import venue_statuses
+from liqscape.feeds.live.timing import Timing
+from liqscape.feeds.live.transport import open_transport
+from liqscape.feeds.status import VenueStatus
+from liqscape.feeds.venues.dialect import Listing, Venue
+
+_LOG = logging.getLogger(__name__)
+
+PULSE_S: Final = 0.25
+"""Between two looks at what is to be told: a tick."""
+
+CONNECTS_PER_S: Final = 5.0
+"""Of all venues together: name look-ups and handshakes cost a core, and twenty venues are up in ten seconds."""
+
+
+class VenueFeed:
+    """One venue: its desk, and what brings it messages."""
+
+    def __init__(self, desk: VenueDesk, around: Surroundings) -> None:
+        self.desk = desk
+        rate = min((endpoint.connects_per_s for endpoint in desk.endpoints.values()), default=1.0)
+        connects = Pacer(rate, around.timing)
+        self.keepers = {name: Keeper(desk, e, around, connects) for name, e in desk.endpoints.items()}
+        self.poller = Poller(desk, around)
+
+
+class Feeds:
+    """Listens to venues until it is cancelled.
+
+    Args:
+        venues: which.
+        listings: what is wanted of each, by its name.
+        emit: takes believed events and gaps, in the order in which they came.
+        timing: clocks.
+        seed: of jitter.
+        recorder: takes raw messages, if they are kept.
+        rewrite: what is asked for instead of an address.
+    """
+
+    def __init__(
+        self,
+        venues: Sequence[Venue],
+        listings: Mapping[str, Sequence[Listing]],
+        emit: Emit,
+        timing: Timing,
+        *,
+        seed: int,
+        recorder: Recorder | None = None,
+        rewrite: Callable[[str], str] = lambda url: url,
+    ) -> None:
+        self._timing = timing
+        self._generator = random.Random(seed)
+        self._recorder = recorder
+        self._rewrite = rewrite
+        self._mirrors = MirrorWatch()
+        board = PriceBoard()
+        self.desks = [VenueDesk(venue, listings[venue.name], board, self._mirrors, emit) for venue in venues]
+        self._feeds: list[VenueFeed] = []
+        self.statuses: tuple[VenueStatus, ...] = ()
+
+    async def run(self) -> None:
+        """Connect, poll and tell until cancelled; every task begun here has then ended."""
+        async with open_transport(self._rewrite) as transport:
+            connects = Pacer(CONNECTS_PER_S, self._timing)
+            around = Surroundings(
+                transport=transport,
+                timing=self._timing,
+                generator=self._generator,
+                connects=connects,
+                recorder=self._recorder,
+            )
+            self._feeds = [VenueFeed(desk, around) for desk in self.desks]
+            now_ns = self._timing.now_ns()
+            for desk in self.desks:
+                desk.begin(now_ns)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pulse())
+                for feed in self._feeds:
+                    for keeper in feed.keepers.values():
+                        group.create_task(self._for_ever(feed, keeper.run))
+                    group.create_task(self._for_ever(feed, feed.poller.run))
+
+    async def _pulse(self) -> None:
+        while True:
+            self.tell()
+            await self._timing.sleep(PULSE_S)
+
+    def tell(self) -> None:
+        """Pass on the gaps that are due, and renew the statuses."""
+        now_ns = self._timing.now_ns()
+        self._mirrors.look(now_ns)
+        for feed in self._feeds:
+            for keeper in feed.keepers.values():
+                keeper.refresh()
+            feed.desk.pulse(now_ns)
+        parts = [(f.desk, {n: k.state for n, k in f.keepers.items()}, f.poller.states) for f in self._feeds]
+        self.statuses = venue_statuses(parts, self._mirrors, now_ns)
+
+    async def _for_ever(self, feed: VenueFeed, work: Callable[[], object]) -> None:
+        """Run work that never ends; a defect in it costs its venue a pause, and the others nothing."""
+        backoff = Backoff(self._generator)
+        while True:
+            try:
+                await work()  # type: ignore[misc]
+                return
+            except Exception:
+                _LOG.exception("defect in a feed", extra={"fields": {"venue": feed.desk.venue.name}})
+            await self._timing.sleep(backoff.after_failure())

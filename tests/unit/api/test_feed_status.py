@@ -1,0 +1,91 @@
+"""How listening to venues fares: from plain values to GetStatus, metrics and the line people read."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from liqscape.api.conversions import status_response
+from liqscape.api.exposition import ServerMetrics
+from liqscape.broadcast.accounts import Account
+from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.feeds.status import ChannelStatus, FeedState, VenueStatus
+from liqscape.grid.updates import EngineStatus
+from liqscape.metrics import Timings
+from liqscape.v1 import query_pb2
+from liqscape_client.status import lines, to_json
+from tests.fake_engine import describe
+
+VENUE = VenueStatus(
+    venue="binance-usdm",
+    message="market-0: HTTP 451",
+    channels=(
+        ChannelStatus(channel="trades", state=FeedState.BLOCKED, heard_ns=0, events=0),
+        ChannelStatus(channel="open_interest", state=FeedState.LIVE, heard_ns=8 * 10**9, events=12),
+    ),
+    connections=0,
+    reconnects=3,
+    lag_ns=-250_000_000,
+    open_interest_share=0.25,
+    rejected={"malformed": 4},
+    ignored={"order book": 2},
+    quarantined=("binance:BTCUSDT",),
+)
+
+
+def answer() -> query_pb2.GetStatusResponse:
+    hub = Hub(InProcessFrameSource(describe()), now_ns=lambda: 10 * 10**9)
+    status = EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "live: binance-usdm", feeds=(VENUE,))
+    return status_response(status, hub, Account())
+
+
+def test_status_tells_all_that_is_known_of_a_venue() -> None:
+    told = to_json(answer())["feeds"]
+
+    assert told == [
+        {
+            "venue": "binance-usdm",
+            "message": "market-0: HTTP 451",
+            "channels": [
+                {"channel": "trades", "state": "blocked", "heard_unix_ns": 0, "events": 0},
+                {"channel": "open_interest", "state": "live", "heard_unix_ns": 8 * 10**9, "events": 12},
+            ],
+            "connections": 0,
+            "reconnects": 3,
+            "lag_ns": -250_000_000,
+            "open_interest_share": 0.25,
+            "rejected": {"malformed": 4},
+            "ignored": {"order book": 2},
+            "quarantined": ["binance:BTCUSDT"],
+        }
+    ]
+
+
+def test_metrics_of_feeds_have_venue_channel_and_reason_as_labels() -> None:
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics(answer(), Timings()))
+
+    told = generate_latest(registry).decode().splitlines()
+
+    wanted = [
+        'liqscape_feed_state{channel="trades",state="blocked",venue="binance-usdm"} 1.0',
+        'liqscape_feed_state{channel="trades",state="live",venue="binance-usdm"} 0.0',
+        'liqscape_feed_events_total{channel="open_interest",venue="binance-usdm"} 12.0',
+        'liqscape_feed_age_seconds{channel="open_interest",venue="binance-usdm"} 2.0',
+        'liqscape_feed_rejected_total{reason="malformed",venue="binance-usdm"} 4.0',
+        'liqscape_feed_reconnects_total{venue="binance-usdm"} 3.0',
+        'liqscape_feed_lag_seconds{venue="binance-usdm"} -0.25',
+        'liqscape_feed_open_interest_share_ratio{venue="binance-usdm"} 0.25',
+        'liqscape_feed_quarantined_instruments{venue="binance-usdm"} 1.0',
+    ]
+    assert [line for line in wanted if line not in told] == []
+    assert not any(line.startswith('liqscape_feed_age_seconds{channel="trades"') for line in told)
+
+
+def test_people_read_one_line_a_venue() -> None:
+    (line,) = [line for line in lines(answer()) if "binance-usdm  " in line]
+
+    assert " ".join(line.split()) == (
+        "binance-usdm blocked: trades; live: open_interest, -250 ms behind, 25.0% of open interest, 4 rejected"
+        " (market-0: HTTP 451)"
+    )

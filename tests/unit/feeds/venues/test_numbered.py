@@ -1,0 +1,76 @@
+"""Numbers without holes, and what venues may make of them."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liqscape.events import Gap
+from liqscape.feeds.venues.dialect import Reading, Unreadable
+from liqscape.feeds.venues.numbered import AGAIN, Numbered
+
+
+def taken(*numbers: object) -> tuple[list[bool], Reading]:
+    numbered, into = Numbered(), Reading()
+    return [numbered.takes(into, "venue:BTC", number, 10**18 + n) for n, number in enumerate(numbers)], into
+
+
+def test_numbers_that_follow_are_taken_without_a_word() -> None:
+    took, into = taken(5, 6, 7)
+
+    assert took == [True, True, True]
+    assert not into.events
+    assert not into.ignored
+
+
+def test_hole_is_announced_and_what_comes_again_left_out() -> None:
+    took, into = taken(5, 8, 6, 8, 9)
+
+    assert took == [True, True, False, False, True]
+    assert into.events == [Gap("venue:BTC", 10**18, 10**18 + 1 + 10**6, "trades are missing")]
+    assert into.ignored == {"trade again": 2}
+
+
+def test_one_absurd_number_makes_nobody_deaf() -> None:
+    took, into = taken(5, 10**18, 6, 7)
+
+    assert took == [True, True, True, True]
+    assert len(into.events) == 2
+
+
+def test_new_count_of_the_venue_is_taken_with_a_gap() -> None:
+    took, into = taken(10 * AGAIN, 1, 2)
+
+    assert took == [True, True, True]
+    assert len(into.events) == 1
+
+
+@pytest.mark.parametrize("number", ["5", 5.0, None, True])
+def test_number_that_is_none_is_refused(number: object) -> None:
+    with pytest.raises(Unreadable):
+        taken(number)
+
+
+def test_instruments_are_counted_apart_and_from_the_old_trades() -> None:
+    numbered, into = Numbered(), Reading()
+
+    numbered.begins("venue:BTC", 5, 10**18)
+    numbered.begins("venue:ETH", None, 10**18)
+
+    assert numbered.takes(into, "venue:BTC", 6, 10**18)
+    assert numbered.takes(into, "venue:ETH", 99, 10**18)
+    assert not into.events
+
+
+@given(st.lists(st.integers(0, 30), max_size=40))
+def test_no_number_is_taken_twice_in_a_row_of_growing_ones_and_every_hole_is_announced(numbers: list[int]) -> None:
+    took, into = taken(*numbers)
+
+    kept = [number for number, was in zip(numbers, took, strict=True) if was]
+    assert kept == sorted(set(kept))
+    holes = sum(after != before + 1 for before, after in itertools.pairwise(kept))
+    assert len(into.events) == holes
+    assert into.ignored["trade again"] == len(numbers) - len(kept)
