@@ -38,6 +38,10 @@ class Wanted:
         """Return the names wanted, in the order given."""
         return tuple(self._scales)
 
+    def ids(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the instrument ids of names that are wanted."""
+        return tuple(self._scales[name].instrument_id for name in names)
+
     def find(self, name: object, into: Reading) -> Scale | None:
         """Return the scale of a name; None, counted as ignored, where it is not wanted.
 
