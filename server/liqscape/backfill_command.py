@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import TaskID
@@ -18,15 +19,23 @@ from liqscape.errors import ConfigError
 from liqscape.feeds.backfill.coverage import Coverage, coverage
 from liqscape.feeds.backfill.page_store import PageStore, StoreFull
 from liqscape.feeds.backfill.run import Backfill
-from liqscape.feeds.backfill.spans import DAY_NS
+from liqscape.feeds.backfill.spans import DAY_NS, MINUTE_NS
 from liqscape.feeds.build import wanted_venues
 from liqscape.feeds.live.timing import SystemTiming
 from liqscape.feeds.live.transport import open_transport, through_relay
-from liqscape.feeds.venues.dialect import Listing, Venue
+from liqscape.feeds.venues.dialect import Channel, Listing, Venue
+from liqscape.feeds.venues.history import PastSeries
 from liqscape.terminal_progress import progress_bar
 
 MAX_DAYS = 3650
 """No perpetual is older than ten years."""
+
+_CHANNELS: Final = {
+    Channel.TRADES: "candles",
+    Channel.MARK: "mark candles",
+    Channel.OPEN_INTEREST: "open interest",
+    Channel.FUNDING: "funding",
+}
 
 SHOWN_GAPS = 3
 """Of one series, the longest first."""
@@ -34,11 +43,12 @@ SHOWN_GAPS = 3
 
 def add_backfill_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `backfill`."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder of a server")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data folder of a server")
     parser.add_argument("--days", default="30", metavar="N", help="how far back (default 30)")
     parser.add_argument("--venues", help="as of serve --source live, for example binance-usdm,bybit (default: all)")
     parser.add_argument("--symbols", help="base coins, for example BTC,ETH (default: all)")
     parser.add_argument("--report", action="store_true", help="ask nobody; say what there is")
+    parser.add_argument("--list", action="store_true", help="print what each venue keeps, in Markdown")
     parser.add_argument("--relay", metavar="URL", help="what is asked instead of the venues (default: they are)")
 
 
@@ -50,6 +60,11 @@ def run_backfill(namespace: argparse.Namespace, clock: Clock | None = None) -> i
     """
     clock = clock or SystemClock()
     venues, listings = wanted_venues(_names(namespace.venues), _names(namespace.symbols))
+    if namespace.list:
+        print(series_table(venues, listings))
+        return 0
+    if namespace.data is None:
+        raise ConfigError("backfill needs --data DIR, or --list")
     silent = [venue.name for venue in venues if venue.history is None]
     venues = tuple(venue for venue in venues if venue.history is not None)
     if not venues:
@@ -98,6 +113,24 @@ async def _fetch(
             except* StoreFull as group:
                 raise group.exceptions[0] from None
         return ran
+
+
+def series_table(venues: Sequence[Venue], listings: Mapping[str, Sequence[Listing]]) -> str:
+    """Return Markdown: the series that each venue keeps, with how far back they reach where that is known."""
+    lines = ["| venue | " + " | ".join(_CHANNELS.values()) + " |", "|" + "---|" * (1 + len(_CHANNELS))]
+    for venue in venues:
+        series = () if venue.history is None else venue.history(listings[venue.name][0]).series
+        kept = [", ".join(_reach(each) for each in series if each.channel is channel) for channel in _CHANNELS]
+        lines.append(f"| `{venue.name}` | " + " | ".join(text or "-" for text in kept) + " |")
+    return "\n".join(lines)
+
+
+def _reach(series: PastSeries) -> str:
+    minutes = series.step_ns // MINUTE_NS
+    step = f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+    if series.channel is Channel.FUNDING:
+        step = "yes"
+    return step if series.depth_ns is None else f"{step} ({series.depth_ns / DAY_NS:.3g} days)"
 
 
 def run_lines(ran: Backfill) -> list[str]:

@@ -111,3 +111,17 @@ def test_report_of_an_empty_folder_asks_nobody_and_finds_nothing(
         for series in ("candles 1m", "mark 1m", "open interest 5m", "funding")
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_documented_list_of_what_venues_keep_is_what_the_code_has(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("backfill", "--list")) == 0
+
+    text = capsys.readouterr().out
+    assert text in (Path(__file__).parents[2] / "docs" / "backfill.md").read_text("utf-8")
+    assert "| `binance-usdm` | 1 min | 1 min | 5 min (29 days) | yes |" in text
+    assert "| `hyperliquid` | 1 min (3.47 days), 1 h (208 days) | - | - | yes |" in text
+
+
+def test_folder_is_needed_for_all_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("backfill", "--days", "3")) == EXIT_USAGE
+    assert "backfill needs --data DIR, or --list" in capsys.readouterr().err
