@@ -7,7 +7,8 @@ that of notifications (liquidations, funding); open interest is asked for. Quant
 Trades count both sides: all 48 recorded amounts are even. The first odd one would refute that, and sizes would be read
 as they are from it on. Open interest counts one side: amounts of it are odd. A liquidation's direction is that of the
 closing order; its price is the bankruptcy price (the name of the same field in the REST list; UNVERIFIED here), and
-whether all are told is UNVERIFIED: 0.23 a minute have been seen. The first push of trades repeats the latest one.
+whether all are told is UNVERIFIED: 0.23 a minute have been seen. The first push of trades repeats the latest one, of
+before the subscription, just before its confirmation or just after (10 of 10 recorded ones, half a second old or more).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.htx_history import HtxHistory
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
-from liqscape.feeds.venues.wanted import SECOND_NS, Wanted, from_ms, note_told_twice
+from liqscape.feeds.venues.wanted import LAST_NS, Wanted, from_ms, note_told_twice
 
 HOST: Final = "api.hbdm.com"
 
@@ -52,9 +53,6 @@ OPEN_INTEREST_S: Final = 4.0
 
 FUNDING_HOURS: Final = 8
 """Between payments: the messages do not say; that of every large pair."""
-
-STALE_NS: Final = 5 * SECOND_NS
-"""A first push that is older when it comes is the latest trade of before the subscription."""
 
 GZIP: Final = b"\x1f\x8b"
 
@@ -74,6 +72,7 @@ class HtxDialect:
         self._scales = Wanted(listings)
         self._kind = kind
         self._heard: set[str] = set()
+        self._confirmed: dict[str, int] = {}  # when, by topic
         self._counts_both_sides = True
         self._public: Mapping[str, Callable[[dict[str, Any], int, Reading], None]] = {
             "liquidation_orders": self._liquidation,
@@ -155,6 +154,7 @@ class HtxDialect:
             self._notified(said, into)
         elif said.get("status") == "ok" and "subbed" in said:
             into.acknowledged.append(str(said["id"]))
+            self._confirm(said["subbed"], said.get("ts"))
         elif said.get("status") == "error":
             refuse(into, said)
         else:
@@ -166,8 +166,8 @@ class HtxDialect:
         if kind == "trade.detail":
             first = topic not in self._heard
             self._heard.add(topic)
-            stale_ns = receive_ns - STALE_NS if first else 0
-            read_rows(said["tick"]["data"], lambda row: self._trade(name, row, stale_ns, into), into)
+            from_ns = self._confirmed.get(topic, LAST_NS) if first else 0
+            read_rows(said["tick"]["data"], lambda row: self._trade(name, row, from_ns, into), into)
         elif kind.startswith("mark_price."):
             scale = self._scales.find(name, into)
             if scale is not None:
@@ -179,12 +179,17 @@ class HtxDialect:
         else:
             raise Unreadable("unknown channel", topic)
 
-    def _trade(self, name: str, row: dict[str, Any], stale_ns: int, into: Reading) -> None:
+    def _confirm(self, topic: object, time_ms: object) -> None:
+        parts = topic.split(".") if isinstance(topic, str) else ()
+        if len(parts) > 1 and parts[1] in self._scales.names and time_ms is not None:  # bounded by what is wanted
+            self._confirmed[f"market.{parts[1]}.trade.detail"] = from_ms(time_ms)
+
+    def _trade(self, name: str, row: dict[str, Any], from_ns: int, into: Reading) -> None:
         scale = self._scales.find(name, into)
         if scale is None:
             return
         time_ns = from_ms(row["ts"])
-        if time_ns < stale_ns:
+        if time_ns < from_ns:
             into.ignored["replayed trade"] += 1
             return
         side = row["direction"]

@@ -62,6 +62,12 @@ def traded(*rows: dict[str, Any]) -> dict[str, Any]:
     return {"ch": "market.BTC-USDT.trade.detail", "ts": NOW_MS, "tick": {"id": 1, "ts": NOW_MS, "data": list(rows)}}
 
 
+CONFIRMED_MS = NOW_MS - 10_000
+
+CONFIRMED = {"id": "1", "subbed": "market.BTC-USDT.trade.detail", "ts": CONFIRMED_MS, "status": "ok"}
+"""Without it the first push is of before the subscription."""
+
+
 CLOSED = {
     "symbol": "BTC",
     "contract_code": "BTC-USDT",
@@ -106,24 +112,39 @@ def one(*said: object) -> Reading:
 
 
 def test_amount_of_a_trade_counts_both_sides() -> None:
-    assert one(traded(ROW)).events == [
+    assert one(CONFIRMED, traded(ROW)).events == [
         Trade(BTC, (NOW_MS - 5) * 1_000_000, 650_001, 6 * 10**5, TakerSide.BUY),
     ]
 
 
 def test_first_odd_amount_ends_the_belief_in_both_sides() -> None:
-    read = one(traded(ROW, {**ROW, "amount": 7}, ROW))
+    read = one(CONFIRMED, traded(ROW, {**ROW, "amount": 7}, ROW))
 
     assert [event.quantity for event in read.events if isinstance(event, Trade)] == [6 * 10**5, 7 * 10**5, 12 * 10**5]
 
 
-def test_first_push_of_a_topic_may_be_an_old_trade() -> None:
-    old = {**ROW, "ts": NOW_MS - 60_000}
+def test_first_push_of_a_topic_repeats_the_latest_trade_however_new() -> None:
+    read = one(traded(ROW), CONFIRMED, traded({**ROW, "id": 11}))
 
-    read = one(traded(old), traded(ROW), traded({**ROW, "ts": NOW_MS - 6_000}))
+    assert len(read.events) == 1
+    assert read.ignored == {"replayed trade": 1}
+
+
+def test_first_push_after_the_confirmation_is_told_from_a_new_trade_by_its_time() -> None:
+    before, after = {**ROW, "ts": CONFIRMED_MS - 1}, {**ROW, "ts": CONFIRMED_MS}
+
+    read = one(CONFIRMED, traded(before, after), traded(before))
 
     assert len(read.events) == 2
     assert read.ignored == {"replayed trade": 1}
+
+
+def test_confirmations_of_others_are_not_kept() -> None:
+    strange = [{**CONFIRMED, "subbed": topic} for topic in ("", "market", "market.ETH-USDT.trade.detail", 7, None)]
+
+    read = one(*strange, traded(ROW))
+
+    assert (read.acknowledged, read.events) == (["1"] * 5, [])
 
 
 def test_liquidation_tells_the_direction_of_the_closing_order() -> None:
@@ -183,7 +204,7 @@ def test_frame_that_cannot_be_unpacked_is_rejected(frame: bytes, reason: str) ->
 
 
 def test_bad_row_takes_no_good_one_with_it() -> None:
-    read = one(traded({**ROW, "direction": ""}, ROW, {**ROW, "price": -1}, {**ROW, "amount": 0}, ROW))
+    read = one(CONFIRMED, traded({**ROW, "direction": ""}, ROW, {**ROW, "price": -1}, {**ROW, "amount": 0}, ROW))
 
     assert len(read.events) == 2
     assert [each.reason for each in read.rejected] == [
@@ -303,7 +324,8 @@ def test_every_real_message_is_read_or_refused_with_a_reason() -> None:
     events, rejected = tally(read)
     assert_sound(read)
     assert rejected == {"no taker side": 1}
-    assert events == {"Trade": 47, "OpenInterest": 2, "Funding": 4, "Liquidation": 5}
+    assert read.ignored["replayed trade"] == 18  # the first pushes of topics, nobody having confirmed them
+    assert events == {"Trade": 29, "OpenInterest": 2, "Funding": 4, "Liquidation": 5}
 
 
 @pytest.mark.recorded
@@ -316,8 +338,8 @@ def test_real_frames_are_unpacked() -> None:
 
     assert not read.rejected
     assert read.acknowledged == ["1", "2", "3", "4", "5", "6"]
-    assert read.ignored == {"depth": 1, "replayed trade": 4}
-    assert len(read.events) == 1
+    assert read.ignored == {"depth": 1, "replayed trade": 5}
+    assert read.events == []
 
 
 @pytest.mark.recorded
@@ -329,8 +351,8 @@ def test_real_stretch_tells_trades_from_replays() -> None:
 
     assert not read.rejected
     assert len(read.replies) == 12
-    assert len(read.events) == 18
-    assert read.ignored == {"depth": 30, "replayed trade": 7}
+    assert len(read.events) == 13
+    assert read.ignored == {"depth": 30, "replayed trade": 12}
 
 
 @pytest.mark.recorded
