@@ -2,12 +2,14 @@
 
 Sources: copies of the vendor's documents and real messages of 2020 to 2026. Quantities are contracts, prices and times
 JSON numbers. T is the taker's side, 1 buy and 2 sell; O says whether a trade opened or closed positions, which events
-have no place for. The fair price is the mark price. Whether holdVol counts one side is UNVERIFIED. Subscriptions are
-confirmed by kind, not one by one. No liquidations are told. REST was refused (403) from some regions.
+have no place for. The fair price is the mark price. Whether holdVol counts one side is UNVERIFIED. Confirmations of
+subscriptions name the kind alone, so they are counted. No liquidations are told. REST was refused (403) from some
+regions.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
@@ -61,6 +63,7 @@ class MexcDialect:
             "push.fair.price": self._fair,
             "push.funding.rate": self._rate,
         }
+        self._confirmed: Counter[str] = Counter()
         self.endpoints: Sequence[Endpoint] = tuple(
             _endpoint(number, group, self._scales.ids(group))
             for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
@@ -85,7 +88,10 @@ class MexcDialect:
             refuse(into, said)
         elif channel.startswith("rs.sub."):
             if said.get("data") == "success":
-                into.acknowledged.append(channel[3:])
+                kind = channel[3:]
+                if kind in _SUBSCRIPTIONS:
+                    self._confirmed[kind] += 1
+                into.acknowledged.append(f"{kind} {self._confirmed[kind]}")
             else:
                 refuse(into, said)
         elif channel.startswith(_NOT_NEEDED):
@@ -143,9 +149,9 @@ def _endpoint(number: int, names: Sequence[str], about: tuple[str, ...]) -> Endp
         subscribe=tuple(
             to_json({"method": method, "param": {"symbol": name}, "gzip": False})
             for name in names
-            for method in ("sub.deal", "sub.ticker")
+            for method in _SUBSCRIPTIONS
         ),
-        acknowledgements=frozenset({"sub.deal", "sub.ticker"}),
+        acknowledgements=frozenset(f"{method} {n + 1}" for n in range(len(names)) for method in _SUBSCRIPTIONS),
         channels=frozenset({Channel.TRADES, Channel.MARK, Channel.OPEN_INTEREST, Channel.FUNDING}),
         control=Channel.MARK,
         control_s=30.0,
@@ -165,6 +171,8 @@ def _listing_of(row: dict[str, Any]) -> VenueListing:
         is_trading=row["state"] == 0,
     )
 
+
+_SUBSCRIPTIONS: Final = ("sub.deal", "sub.ticker")
 
 _NOT_NEEDED: Final = ("push.depth", "push.kline", "push.index.price", "push.full.depth")
 

@@ -104,7 +104,17 @@ def test_every_contract_is_asked_for() -> None:
 
     asked = [orjson.loads(text) for endpoint in many.endpoints for text in endpoint.subscribe]
     assert len({(each["method"], each["param"]["symbol"]) for each in asked}) == len(asked) == 140
-    assert {each["method"] for each in asked} == set(many.endpoints[0].acknowledgements)
+    assert [len(endpoint.acknowledgements) for endpoint in many.endpoints] == [60, 60, 20]
+
+
+def test_connection_is_subscribed_once_each_contract_is_confirmed() -> None:
+    two = MEXC.dialect([listing("mexc", f"X{number}_USDT") for number in range(2)])
+    confirmed = [orjson.dumps({"channel": f"rs.sub.{kind}", "data": "success"}) for kind in ("deal", "ticker", "deal")]
+
+    first = read_all(two, confirmed)
+
+    assert two.endpoints[0].acknowledgements - set(first.acknowledged) == {"sub.ticker 2"}
+    assert read_all(two, confirmed[1:2]).acknowledged == ["sub.ticker 2"]
 
 
 def test_control_messages_are_told_apart() -> None:
@@ -112,7 +122,7 @@ def test_control_messages_are_told_apart() -> None:
 
     read = one(*DOCUMENTED[5:], refused, {"channel": "rs.sub.ticker", "data": "no such symbol"})
 
-    assert (read.acknowledged, read.heartbeats, len(read.refused)) == (["sub.deal"], 1, 2)
+    assert (read.acknowledged, read.heartbeats, len(read.refused)) == (["sub.deal 1"], 1, 2)
 
 
 def test_listings_tell_contract_size_tick_and_leverage() -> None:
