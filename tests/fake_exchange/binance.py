@@ -1,100 +1,99 @@
-"""Binance USD-M, COIN-M and Aster as they speak."""
+"""Binance USD-M, COIN-M and Aster as they speak. Trades are numbered by symbol; open interest is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping
 
 import orjson
 
-from liqscape.events import QUANTITY_DECIMALS, Event, Liquidation, MarkPrice, PositionSide, TakerSide, Trade
+from liqscape.events import Liquidation, MarkPrice, PrintPrice, Trade
 from liqscape.feeds.venues.dialect import Listing
+from tests.fake_exchange.speaker import (
+    MS,
+    Ear,
+    Message,
+    Prints,
+    Said,
+    VenueSpeaker,
+    is_sell,
+    price_text,
+    quantity_text,
+    tick_text,
+    to_text,
+)
 
 
-class BinanceSpeaker:
-    """See Speaker.
+class BinanceSpeaker(VenueSpeaker):
+    """See VenueSpeaker."""
 
-    Args:
-        listings: what it trades.
-        hosts: of streams and requests.
-    """
+    prints = Prints(PrintPrice.FILL, complete=False)
 
-    def __init__(self, listings: Sequence[Listing], hosts: frozenset[str]) -> None:
-        self.hosts = hosts
-        self._listings = {listing.instrument_id: listing for listing in listings}
-        self._ids = {listing.name: listing.instrument_id for listing in listings}
-
-    def reply(self, text: str) -> list[str]:
+    def hear(self, ear: Ear, text: str, now_ns: int) -> list[Message]:
         said = orjson.loads(text)
-        if said.get("method") == "SUBSCRIBE":
-            return [orjson.dumps({"result": None, "id": said["id"]}).decode()]
-        return []
+        if said.get("method") != "SUBSCRIBE":
+            return [to_text({"error": {"code": 2, "msg": "Invalid request: unknown method"}, "id": said.get("id")})]
+        ear.topics.update(said["params"])
+        return [to_text({"result": None, "id": said["id"]})]
 
-    def say(self, event: Event, number: int) -> str | bytes | None:
-        if isinstance(event, Trade):
-            listing = self._listings[event.instrument_id]
-            return _text(
-                e="aggTrade",
-                E=event.time_ns // 10**6,
-                s=listing.name,
-                a=number,
-                p=_price(listing, event.price),
-                q=_quantity(listing, event.quantity),
-                f=number,
-                l=number,
-                T=event.time_ns // 10**6,
-                m=event.taker_side is TakerSide.SELL,
-            )
-        if isinstance(event, MarkPrice):
-            listing = self._listings[event.instrument_id]
-            price, time_ms = _price(listing, event.price), event.time_ns // 10**6
-            return _text(e="markPriceUpdate", E=time_ms, s=listing.name, p=price, i=price, r="0.00010000", T=time_ms)
-        if isinstance(event, Liquidation):
-            listing = self._listings[event.instrument_id]
-            size = _quantity(listing, event.quantity)
-            order = {
-                "s": listing.name,
-                "S": "SELL" if event.position_side is PositionSide.LONG else "BUY",
-                "o": "LIMIT",
-                "f": "IOC",
-                "q": size,
-                "p": _price(listing, event.price),
-                "ap": _price(listing, event.price),
-                "X": "FILLED",
-                "l": size,
-                "z": size,
-                "T": event.time_ns // 10**6,
-            }
-            return _text(e="forceOrder", E=event.time_ns // 10**6, o=order)
-        return None
+    def trade(self, listing: Listing, event: Trade, number: int) -> list[Said]:
+        message = {
+            "e": "aggTrade",
+            "E": event.time_ns // MS,
+            "s": listing.name,
+            "a": number,
+            "p": price_text(listing, event.price),
+            "q": quantity_text(listing, event.quantity),
+            "f": number,
+            "l": number,
+            "T": event.time_ns // MS,
+            "m": is_sell(event),
+        }
+        return [(f"{listing.name.lower()}@aggTrade", to_text(message))]
+
+    def mark(self, listing: Listing, event: MarkPrice) -> list[Said]:
+        price, time_ms = price_text(listing, event.price), event.time_ns // MS
+        message = {
+            "e": "markPriceUpdate",
+            "E": time_ms,
+            "s": listing.name,
+            "p": price,
+            "i": price,
+            "r": self.rate_text(listing),
+            "T": time_ms,
+        }
+        return [(f"{listing.name.lower()}@markPrice@1s", to_text(message))]
+
+    def liquidation(self, listing: Listing, event: Liquidation, number: int) -> list[Said]:
+        size, price = quantity_text(listing, event.quantity), price_text(listing, event.price)
+        order = {
+            "s": listing.name,
+            "S": "SELL" if is_sell(event) else "BUY",
+            "o": "LIMIT",
+            "f": "IOC",
+            "q": size,
+            "p": price,
+            "ap": price,
+            "X": "FILLED",
+            "l": size,
+            "z": size,
+            "T": event.time_ns // MS,
+        }
+        message = {"e": "forceOrder", "E": event.time_ns // MS, "o": order}
+        return [(f"{listing.name.lower()}@forceOrder", to_text(message))]
 
     def answer(self, path: str, query: Mapping[str, str], newest: Mapping[str, int], now_ns: int) -> bytes | None:
         if path.endswith("/openInterest"):
-            name = query.get("symbol", "")
-            listing = self._listings[self._ids[name]]
-            quantity = _quantity(listing, newest[self._ids[name]])
-            return orjson.dumps({"symbol": name, "openInterest": quantity, "time": now_ns // 10**6})
+            listing = self.named[query["symbol"]]
+            quantity = quantity_text(listing, newest[listing.instrument_id])
+            return orjson.dumps({"symbol": listing.name, "openInterest": quantity, "time": now_ns // MS})
         if path.endswith("/exchangeInfo"):
             rows = [
                 {
-                    "symbol": listing.name,
+                    "symbol": name,
                     "status": "TRADING",
-                    "filters": [{"filterType": "PRICE_FILTER", "tickSize": _price(listing, 1)}],
+                    "filters": [{"filterType": "PRICE_FILTER", "tickSize": tick_text(listing)}],
                 }
-                for listing in self._listings.values()
+                for name, listing in self.named.items()
             ]
             return orjson.dumps({"symbols": rows})
         return None
-
-
-def _text(**fields: object) -> str:
-    return orjson.dumps(fields).decode()
-
-
-def _price(listing: Listing, price: int) -> str:
-    return str(Decimal(price).scaleb(-listing.instrument.price_decimals))
-
-
-def _quantity(listing: Listing, quantity: int) -> str:
-    units = Decimal(quantity).scaleb(-QUANTITY_DECIMALS) * listing.unit.denominator / listing.unit.numerator
-    return format(units.normalize(), "f")

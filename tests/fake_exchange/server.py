@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from liqscape.events import Event, Liquidation, MarkPrice, Trade
+from liqscape.events import Event, Liquidation, OpenInterest, Trade
 from liqscape.feeds.live.transport import through_relay
 from tests.fake_exchange.faults import REFUSALS, SKEW_NS, WRONG_FACTOR, Fault
 from tests.fake_exchange.market import Market
 from tests.fake_exchange.scaled_time import ScaledTime
-from tests.fake_exchange.speaker import Speaker
+from tests.fake_exchange.speaker import SECOND_NS, Ear, Message, VenueSpeaker
 
 STEP_S = 0.5
 """Of the venues' time, between two steps of their markets."""
@@ -30,9 +30,9 @@ class Listener:
 
     socket: web.WebSocketResponse
     venue: FakeVenue
-    queue: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
-    is_subscribed: bool = False
-    held: str | bytes | None = None
+    ear: Ear
+    queue: asyncio.Queue[Message | None] = field(default_factory=asyncio.Queue)
+    held: Message | None = None
     counted: int = 0
 
 
@@ -42,14 +42,16 @@ class FakeVenue:
 
     Attributes:
         requests, connects: served so far, those refused too.
+        cuts: connections that the venue has ended because they gave no sign of life.
     """
 
-    speaker: Speaker
+    speaker: VenueSpeaker
     market: Market
     faults: set[Fault] = field(default_factory=set)
     listeners: set[Listener] = field(default_factory=set)
     requests: int = 0
     connects: int = 0
+    cuts: int = 0
     retry_after: str | None = None
 
     def inject(self, fault: Fault) -> None:
@@ -79,12 +81,14 @@ class FakeExchange:
     Args:
         venues: what it stands for.
         time: of the venues.
+        step_s: seconds between two steps of their markets.
     """
 
-    def __init__(self, venues: Sequence[FakeVenue], time: ScaledTime) -> None:
+    def __init__(self, venues: Sequence[FakeVenue], time: ScaledTime, step_s: float = STEP_S) -> None:
         self._venues = {host: venue for venue in venues for host in venue.speaker.hosts}
         self._all = tuple(venues)
         self._time = time
+        self._step_s = step_s
         self._port = 0
         self.totals: dict[str, int] = defaultdict(int)
 
@@ -108,6 +112,9 @@ class FakeExchange:
         await site.start()
         assert site._server is not None
         self._port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        for venue in self._all:  # whoever listens first finds a market that has traded
+            for event, number in venue.market.warm(self._time.now_ns()):
+                venue.speaker.say(event, number)
         beating = asyncio.create_task(self._beat())
         try:
             yield self
@@ -121,19 +128,36 @@ class FakeExchange:
 
     async def _beat(self) -> None:
         while True:
-            await self._time.sleep(STEP_S)
+            await self._time.sleep(self._step_s)
             for venue in self._all:
                 skew_ns = SKEW_NS if Fault.CLOCK_SKEW in venue.faults else 0
-                for event, number in venue.market.step(self._time.now_ns() + skew_ns, STEP_S):
+                for event, number in venue.market.step(self._time.now_ns() + skew_ns, self._step_s):
                     self._publish(venue, event, number)
+                self._demand(venue, self._time.now_ns())
 
     def _publish(self, venue: FakeVenue, event: Event, number: int) -> None:
-        said = venue.speaker.say(_swollen(event) if Fault.WRONG_SIZE in venue.faults else event, number)
-        if said is None:
-            return
-        for listener in venue.listeners:
-            if listener.is_subscribed and Fault.SILENCE not in venue.faults:
-                for message in _spoilt(said, listener, venue.faults):
+        for topic, said in venue.speaker.say(_swollen(event) if Fault.WRONG_SIZE in venue.faults else event, number):
+            for listener in venue.listeners:
+                if topic in listener.ear.topics and Fault.SILENCE not in venue.faults:
+                    message = said(listener.ear) if callable(said) else said
+                    for each in _spoilt(message, listener, venue.faults):
+                        listener.queue.put_nowait(each)
+
+    def _demand(self, venue: FakeVenue, now_ns: int) -> None:
+        """Ask for signs of life, and cut who gives none."""
+        speaker = venue.speaker
+        for listener in list(venue.listeners):
+            ear = listener.ear
+            silent = speaker.silence_s is not None and now_ns - ear.heard_ns > speaker.silence_s * SECOND_NS
+            if silent or ear.unanswered > speaker.forgiven:
+                venue.cuts += 1
+                listener.queue.put_nowait(None)
+                ear.heard_ns, ear.unanswered = now_ns, 0
+            elif speaker.ping_s is not None and now_ns - ear.pinged_ns > speaker.ping_s * SECOND_NS:
+                message = speaker.ping(ear, now_ns)
+                if message is not None:
+                    ear.pinged_ns = now_ns
+                    ear.unanswered += 1
                     listener.queue.put_nowait(message)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -162,18 +186,25 @@ class FakeExchange:
         return web.Response(body=body, content_type="application/json")
 
     async def _listen(self, request: web.Request, venue: FakeVenue) -> web.WebSocketResponse:
+        now_ns = self._time.now_ns()
+        ear = Ear("/" + request.match_info["path"], dict(request.query), now_ns, now_ns)
+        if not venue.speaker.admits(ear):
+            raise web.HTTPForbidden
         socket = web.WebSocketResponse(timeout=0.2)
         await socket.prepare(request)
-        listener = Listener(socket, venue)
+        listener = Listener(socket, venue, ear)
+        for greeting in venue.speaker.greet(ear):
+            listener.queue.put_nowait(greeting)
         venue.listeners.add(listener)
         sending = asyncio.create_task(self._send(listener))
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT or Fault.DEAF in venue.faults:
                     continue
-                for reply in venue.speaker.reply(message.data) if Fault.UNCONFIRMED not in venue.faults else ():
-                    listener.queue.put_nowait(reply)
-                listener.is_subscribed = True
+                ear.heard_ns = self._time.now_ns()
+                for reply in venue.speaker.hear(ear, message.data, ear.heard_ns):
+                    if Fault.UNCONFIRMED not in venue.faults:
+                        listener.queue.put_nowait(reply)
         finally:
             venue.listeners.discard(listener)
             sending.cancel()
@@ -183,6 +214,9 @@ class FakeExchange:
     async def _send(self, listener: Listener) -> None:
         while True:
             message = await listener.queue.get()
+            if message is None:
+                await listener.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                return
             if Fault.SLOW_DRIP in listener.venue.faults:
                 await self._time.sleep(0.5)
             with contextlib.suppress(ConnectionError, RuntimeError):
@@ -193,13 +227,12 @@ class FakeExchange:
 
 
 def _swollen(event: Event) -> Event:
-    if isinstance(event, Trade | Liquidation):
+    if isinstance(event, Trade | Liquidation | OpenInterest):
         return replace(event, quantity=event.quantity * WRONG_FACTOR)
-    assert isinstance(event, MarkPrice)
     return event
 
 
-def _spoilt(said: str | bytes, listener: Listener, faults: set[Fault]) -> list[str | bytes]:
+def _spoilt(said: Message, listener: Listener, faults: set[Fault]) -> list[Message]:
     """Return what is sent in place of a message."""
     listener.counted += 1
     third = listener.counted % 3 == 0

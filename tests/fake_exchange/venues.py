@@ -49,10 +49,11 @@ def like_binance(
 
     venue = replace(BINANCE_USDM, name=name, instruments_of=name, dialect=dialect)
     speaker = BinanceSpeaker(listings, frozenset({host}))
-    return venue, listings, FakeVenue(speaker, Market(listings, random.Random(seed)))
+    return venue, listings, FakeVenue(speaker, Market(listings, random.Random(seed), speaker.prints))
 
 
 def _fake(venue: Venue, hosts: frozenset[str], seed: int, symbols: tuple[str, ...]) -> FakeVenue:
     instruments = [i for i in shipped_instruments().values() if i.symbol in symbols]
     listings = listings_of(instruments, venue)
-    return FakeVenue(BinanceSpeaker(listings, hosts), Market(listings, random.Random(seed)))
+    speaker = BinanceSpeaker(listings, hosts)
+    return FakeVenue(speaker, Market(listings, random.Random(seed), speaker.prints))
