@@ -176,7 +176,7 @@ class FakeExchange:
                     continue
                 for reply in venue.speaker.reply(message.data) if Fault.UNCONFIRMED not in venue.faults else ():
                     listener.queue.put_nowait(reply)
-                listener.is_subscribed = True
+                listener.is_subscribed |= venue.speaker.begins(message.data)
         finally:
             venue.listeners.discard(listener)
             sending.cancel()

@@ -41,6 +41,10 @@ class Speaker:
         """Return what is said at once to a message of a client: confirmations, pongs, what was before."""
         return ()
 
+    def begins(self, text: str) -> bool:
+        """Return whether a message of a client is the one from which on it is told events."""
+        return True
+
     def say(self, event: Event, number: int) -> str | bytes | None:
         """Return the message of an event, or None where it is not streamed.
 

@@ -12,8 +12,10 @@ from liqscape.feeds.venues.dialect import Dialect, Endpoint, Listing, Venue, lis
 from liqscape.feeds.venues.registry import VENUES
 from liqscape.instruments import find_instrument, shipped_instruments
 from tests.fake_exchange.binance import BinanceSpeaker
+from tests.fake_exchange.bitfinex import BitfinexSpeaker
 from tests.fake_exchange.bitget import BitgetSpeaker
 from tests.fake_exchange.bybit import BybitSpeaker
+from tests.fake_exchange.cryptocom import CryptocomSpeaker
 from tests.fake_exchange.deribit import DeribitSpeaker
 from tests.fake_exchange.dydx import DydxSpeaker
 from tests.fake_exchange.gate import GateSpeaker
@@ -21,11 +23,14 @@ from tests.fake_exchange.htx import HtxSpeaker
 from tests.fake_exchange.hyperliquid import HyperliquidSpeaker
 from tests.fake_exchange.kraken import KrakenSpeaker
 from tests.fake_exchange.kucoin import KucoinSpeaker
+from tests.fake_exchange.lighter import LighterSpeaker
 from tests.fake_exchange.market import Market
 from tests.fake_exchange.mexc import MexcSpeaker
 from tests.fake_exchange.okx import OkxSpeaker
+from tests.fake_exchange.phemex import PhemexSpeaker
 from tests.fake_exchange.server import FakeVenue
 from tests.fake_exchange.speaker import Speaker
+from tests.fake_exchange.woox import WooxSpeaker
 
 USDM_HOSTS = frozenset({"fstream.binance.com", "fapi.binance.com"})
 
@@ -66,6 +71,11 @@ SPOKEN: dict[str, Spoken] = {
     "mexc": Spoken(MexcSpeaker, ("contract.mexc.com",), "BTC_USDT", Fraction(1, 10_000)),
     "dydx": Spoken(DydxSpeaker, ("indexer.dydx.trade",), "BTC-USD"),
     "htx-linear": Spoken(HtxSpeaker, ("api.hbdm.com",), "BTC-USDT", Fraction(1, 1000)),
+    "phemex": Spoken(PhemexSpeaker, ("ws.phemex.com", "api.phemex.com"), "BTCUSDT"),
+    "cryptocom": Spoken(CryptocomSpeaker, ("stream.crypto.com", "api.crypto.com"), "BTCUSD-PERP"),
+    "woox": Spoken(WooxSpeaker, ("wss.woox.io", "api.woox.io"), "PERP_BTC_USDT"),
+    "bitfinex": Spoken(BitfinexSpeaker, ("api-pub.bitfinex.com",), "tBTCF0:USTF0"),
+    "lighter": Spoken(LighterSpeaker, ("mainnet.zklighter.elliot.ai",), "BTC"),
 }
 """By name of the registry. Those that are not here speak to nobody yet."""
 
