@@ -35,7 +35,7 @@ class BitfinexSpeaker(Speaker):
         return [said(event="subscribed", channel=asked["channel"], chanId=number, **key)]
 
     def begins(self, text: str) -> bool:
-        return orjson.loads(text).get("key") == "liq:global"
+        return bool(orjson.loads(text).get("key") == "liq:global")
 
     def say(self, event: Event, number: int) -> str | bytes | None:
         name = self.of(event).name
