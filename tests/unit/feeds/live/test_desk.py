@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import orjson
 
-from liqscape.events import Event, Gap, MarkPrice, Trade
+from liqscape.events import Event, Funding, Gap, MarkPrice, Trade
 from liqscape.feeds.live.desk import CUT_NS, VenueDesk
 from liqscape.feeds.live.holes import MARGIN_NS
 from liqscape.feeds.live.mirrors import MirrorWatch
@@ -256,6 +256,15 @@ def test_every_line_learns_the_list_of_instruments_those_open_and_those_to_come(
     desk.open(ENDPOINT)
 
     assert len({id(each) for each in learnt}) == 3
+
+
+def test_funding_of_an_interval_to_come_says_nothing_of_the_time_now() -> None:
+    line = Desk().desk.open(ENDPOINT)
+    line.hear(trade(100, 1), ns(100))
+
+    line.is_heard_with(Funding(BTC, ns(8 * 3_600_000), 1, 8), ns(8 * 3_600_000), BTC, Channel.FUNDING)
+
+    assert (line.newest_ns, line.newest_of) == (ns(100), {BTC: ns(100)})
 
 
 def test_a_poll_that_is_not_answered_is_a_hole_until_it_is() -> None:
