@@ -20,7 +20,7 @@ from liqscape.feeds.live.desk import CUT_NS, Line, VenueDesk
 from liqscape.feeds.live.timing import Timing
 from liqscape.feeds.live.transport import ConnectFailed, Socket, Transport
 from liqscape.feeds.status import FeedState
-from liqscape.feeds.venues.dialect import Door, Endpoint, Unreadable
+from liqscape.feeds.venues.dialect import Door, Endpoint, Unreadable, said_at
 
 _LOG = logging.getLogger(__name__)
 
@@ -225,6 +225,8 @@ class Life:
                 return Ended("silent")
 
     async def _send(self, socket: Socket, message: str | bytes) -> None:
+        if isinstance(message, str):
+            message = said_at(message, self._timing.now_ns())
         self._note("send", message)
         await socket.send(message)
         self._spoken_at = self._timing.monotonic()

@@ -66,7 +66,8 @@ class BitfinexDialect:
         self._marks: dict[str, object] = {}
         self._hears_executed = False
         self.endpoints: Sequence[Endpoint] = tuple(
-            _endpoint(number, group) for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
+            _endpoint(number, group, self._scales.ids(group))
+            for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
         )
         self.polls: Sequence[Poll] = (
             Poll(
@@ -197,7 +198,7 @@ class BitfinexDialect:
         read_rows(said[0], lambda row: into.listings.append(_listing_of(row)), into)
 
 
-def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
+def _endpoint(number: int, names: Sequence[str], about: tuple[str, ...]) -> Endpoint:
     asked = [("trades", "symbol", name) for name in names]
     asked += [("status", "key", f"deriv:{name}") for name in names]
     if number == 0:
@@ -216,6 +217,7 @@ def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
         control_s=60.0,
         ping=Ping(to_json({"event": "ping", "cid": 1}), 20.0),
         connects_per_s=0.15,
+        about=about if number else (),  # the first hears liquidations of all
     )
 
 

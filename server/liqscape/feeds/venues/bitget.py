@@ -93,6 +93,7 @@ class BitgetDialect:
                     control_s=20.0,
                     ping=Ping("ping", 25.0),
                     sends_per_s=4.0,
+                    about=self._scales.ids(group) if number else (),  # the first hears liquidations of all
                 )
             )
         return tuple(found)

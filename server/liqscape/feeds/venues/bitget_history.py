@@ -37,7 +37,7 @@ class BitgetHistory:
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """Return the request for a page."""
         path = "history-mark-candles" if series.channel is Channel.MARK else "history-candles"
-        span = {"startTime": str(from_ns // 1_000_000), "endTime": str(until_ns // 1_000_000)}
+        span = {"startTime": str(from_ns // 1_000_000), "endTime": str(until_ns // 1_000_000 - 1)}
         return Request(f"{REST}/{path}", self._asked | span | {"limit": str(series.page)})
 
     def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:

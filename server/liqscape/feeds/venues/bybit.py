@@ -40,8 +40,8 @@ from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, note_both_si
 
 REST: Final = "https://api.bybit.com"
 
-TOPICS_PER_CONNECTION: Final = 480
-"""The venue takes 21,000 characters of topics: 43 for each; allLiquidation.10000000AIDOGEUSDT has 33."""
+NAMES_PER_CONNECTION: Final = 160
+"""Contracts, three topics each: the venue takes 21,000 characters, and allLiquidation.10000000AIDOGEUSDT has 33."""
 
 TOPICS_PER_MESSAGE: Final = 120
 """Frames of 200 have been seen to work."""
@@ -76,10 +76,9 @@ class BybitDialect:
         self.budgets: Sequence[Budget] = (Budget("rest", 300, 5.0),)
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
-        topics = [f"{kind}.{name}" for name in self._scales.names for kind in _TOPICS]
         found = []
-        for number, group in enumerate(batches(topics, TOPICS_PER_CONNECTION)):
-            asked = batches(group, TOPICS_PER_MESSAGE)
+        for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION)):
+            asked = batches([f"{kind}.{name}" for name in group for kind in _TOPICS], TOPICS_PER_MESSAGE)
             found.append(
                 Endpoint(
                     name=f"{self._category}-{number}",
@@ -95,6 +94,7 @@ class BybitDialect:
                     ping=Ping(to_json({"op": "ping"}), 20.0),
                     sends_per_s=5.0,
                     connects_per_s=0.8,
+                    about=self._scales.ids(group),
                 )
             )
         return tuple(found)

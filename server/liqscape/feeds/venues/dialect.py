@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # it knows this file
 MAX_MESSAGE_BYTES: Final = 8 << 20
 """Of one message, unpacked. The largest real one, a venue's whole list of instruments, is 700 KB."""
 
+NOW_SECONDS: Final = '"@now seconds"'
+"""In a message that is sent (subscription, ping), where the venue wants the time of sending, in whole seconds."""
+
 MAX_DETAIL: Final = 120
 """Characters of a venue's own text that are kept of a rejection."""
 
@@ -181,7 +184,7 @@ class Endpoint:
     Attributes:
         name: of the connection, unique in the dialect.
         url: where.
-        subscribe: messages to send once it is open, in order; each within the venue's limits.
+        subscribe: messages to send once it is open, in order; each within the venue's limits; see said_at.
         acknowledgements: ids that Reading.acknowledged must come to hold; empty: the venue confirms nothing.
         channels: what is heard on it.
         control: the channel that is never quiet for long (trades of the largest instruments): while it is heard, the
@@ -366,6 +369,11 @@ def listings_of(instruments: Iterable[Instrument], venue: Venue) -> tuple[Listin
 def batches(names: Sequence[str], most: int) -> tuple[tuple[str, ...], ...]:
     """Return names in groups of at most so many, for subscriptions."""
     return tuple(tuple(names[first : first + most]) for first in range(0, len(names), most))
+
+
+def said_at(text: str, now_ns: int) -> str:
+    """Return a message to send, with the time where it is wanted."""
+    return text.replace(NOW_SECONDS, str(now_ns // 1_000_000_000))
 
 
 def to_json(value: object) -> str:

@@ -8,7 +8,7 @@ long was closed), that of the REST list the position's. The documented one is be
 a long is closed below the mark price and a short above it, and each print that is clearly on one side is a vote. On
 the older futures.liquidates the sign is that of the position, as entry and liquidation price of a row show. What the
 price of public_liquidates is, is not documented. Since 2026-08-20 nothing is dropped, and times are milliseconds,
-which tells such rows from older ones. Subscriptions carry a time, which is checked with a signature only (UNVERIFIED).
+which tells such rows from older ones. What is sent carries the time of sending.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import orjson
 
 from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import (
+    NOW_SECONDS,
     Budget,
     Channel,
     Completeness,
@@ -100,7 +101,7 @@ class GateDialect:
                     url=f"wss://fx-ws.gateio.ws/v4/ws/{self._settle}",
                     subscribe=tuple(
                         to_json(
-                            {"time": 0, "id": index + 1, "channel": channel, "event": "subscribe", "payload": names}
+                            {"time": _NOW, "id": index + 1, "channel": channel, "event": "subscribe", "payload": names}
                         )
                         for index, (channel, names) in enumerate(asked)
                     ),
@@ -108,7 +109,8 @@ class GateDialect:
                     channels=frozenset(Channel) if number == 0 else frozenset(Channel) - {Channel.LIQUIDATIONS},
                     control=Channel.MARK,
                     control_s=30.0,
-                    ping=Ping(to_json({"time": 0, "channel": "futures.ping"}), 10.0),
+                    ping=Ping(to_json({"time": _NOW, "channel": "futures.ping"}), 10.0),
+                    about=self._scales.ids(group) if number else (),  # the first hears liquidations of all
                 )
             )
         return tuple(found)
@@ -256,6 +258,8 @@ def _own(row: dict[str, Any], scale: Scale) -> Liquidation:
         complete=False,
     )
 
+
+_NOW: Final = NOW_SECONDS.strip('"')
 
 _CHANNELS: Final = ("futures.trades", "futures.tickers")
 

@@ -102,6 +102,7 @@ class HtxDialect:
                 control_s=60.0,
                 sends_per_s=10.0,
                 protocol_ping_s=None,
+                about=self._scales.ids(group),
             )
             for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
         )

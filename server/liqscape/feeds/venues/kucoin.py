@@ -65,7 +65,8 @@ class KucoinDialect:
             "funding.rate": self._funding,
         }
         self.endpoints: Sequence[Endpoint] = tuple(
-            _endpoint(number, group) for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
+            _endpoint(number, group, self._scales.ids(group))
+            for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
         )
         contracts = Request(f"{REST}/contracts/active")
         self.polls: Sequence[Poll] = (
@@ -145,7 +146,7 @@ class KucoinDialect:
             read_rows(said["data"], lambda row: into.listings.append(_listing_of(row)), into)
 
 
-def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
+def _endpoint(number: int, names: Sequence[str], about: tuple[str, ...]) -> Endpoint:
     topics = [f"{topic}:{','.join(names)}" for topic in ("/contractMarket/execution", "/contract/instrument")]
     return Endpoint(
         name=f"public-{number}",
@@ -161,6 +162,7 @@ def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
         control_s=30.0,
         ping=Ping(to_json({"id": "1", "type": "ping"}), 18.0),
         connects_per_s=0.5,
+        about=about,
         protocol_ping_s=None,
     )
 

@@ -62,7 +62,8 @@ class MexcDialect:
             "push.funding.rate": self._rate,
         }
         self.endpoints: Sequence[Endpoint] = tuple(
-            _endpoint(number, group) for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
+            _endpoint(number, group, self._scales.ids(group))
+            for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
         )
         self.polls: Sequence[Poll] = (
             Poll(name="listings", request=Request(f"{REST}/detail"), every_s=86_400.0, channels=frozenset()),
@@ -135,7 +136,7 @@ class MexcDialect:
         read_rows(said["data"], lambda row: into.listings.append(_listing_of(row)), into)
 
 
-def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
+def _endpoint(number: int, names: Sequence[str], about: tuple[str, ...]) -> Endpoint:
     return Endpoint(
         name=f"public-{number}",
         url="wss://contract.mexc.com/edge",
@@ -149,6 +150,7 @@ def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
         control=Channel.MARK,
         control_s=30.0,
         ping=Ping(to_json({"method": "ping"}), 15.0),
+        about=about,
         sends_per_s=5.0,
     )
 

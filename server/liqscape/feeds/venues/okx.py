@@ -101,6 +101,7 @@ class OkxDialect:
                     ping=Ping("ping", 20.0),
                     sends_per_s=3.0,
                     connects_per_s=1.5,
+                    about=self._scales.ids(group) if number else (),  # the first hears liquidations of all
                 )
             )
         return tuple(found)

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from liqscape.events import Candle, Event, Funding
-from liqscape.feeds.venues.dialect import Listing, Reading, Unreadable, read_rows
+from liqscape.feeds.venues.dialect import Channel, Listing, Reading, Unreadable, read_rows
+from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.numbers import QUANTITY_UNIT, as_fraction, floored_quantity
 from liqscape.feeds.venues.scale import MAX_COUNT, Scale
 
@@ -37,6 +38,10 @@ class Wanted:
     def names(self) -> tuple[str, ...]:
         """Return the names wanted, in the order given."""
         return tuple(self._scales)
+
+    def ids(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the instrument ids of names that are wanted."""
+        return tuple(self._scales[name].instrument_id for name in names)
 
     def find(self, name: object, into: Reading) -> Scale | None:
         """Return the scale of a name; None, counted as ignored, where it is not wanted.
@@ -133,6 +138,11 @@ def note_paid(
         Funding(scale.instrument_id, time_ns - length * HOUR_NS, rate, length)
         for (time_ns, rate), length in zip(paid, hours, strict=False)
     ]
+
+
+def most_rows(series: PastSeries) -> int:
+    """Return the rows that a span of a page may hold: of funding, one each hour, if the instrument pays as often."""
+    return series.page * (series.step_ns // HOUR_NS) if series.channel is Channel.FUNDING else series.page
 
 
 def put_ascending(into: Reading, first: int) -> None:

@@ -219,7 +219,7 @@ def test_page_of_candles_is_asked_by_its_span_and_read() -> None:
     asked = past.request(series, 1795219200_000_000_000, 1795219380_000_000_000)
     read = read_page(past, series, {"code": "00000", "requestTime": 1795219321000, "data": rows})
 
-    assert (asked.query["startTime"], asked.query["endTime"]) == ("1795219200000", "1795219380000")
+    assert (asked.query["startTime"], asked.query["endTime"]) == ("1795219200000", "1795219379999")
     assert read.events == [
         Candle(BTC, 1795219200000_000_000, 1795219260000_000_000, 650_001, 650_030, 649_999, 650_010, 250_000_000),
         Candle(BTC, 1795219260000_000_000, 1795219320000_000_000, 650_010, 650_010, 650_010, 650_010, 0),

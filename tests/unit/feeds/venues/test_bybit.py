@@ -20,9 +20,9 @@ from liqscape.events import (
     TakerSide,
     Trade,
 )
-from liqscape.feeds.venues.bybit import BYBIT_INVERSE, BYBIT_LINEAR, TOPICS_PER_CONNECTION
+from liqscape.feeds.venues.bybit import BYBIT_INVERSE, BYBIT_LINEAR, NAMES_PER_CONNECTION
 from liqscape.feeds.venues.dialect import Dialect, Reading, VenueListing, read_answer
-from tests.unit.feeds.venues.captured import RECEIVE_NS, listing, read_all
+from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, read_all
 from tests.unit.feeds.venues.checks import (
     assert_sound,
     assert_survives,
@@ -161,7 +161,8 @@ def test_every_topic_is_asked_once_and_confirmed_by_an_id() -> None:
     assert len(topics) == len(set(topics)) == 1200
     for endpoint in many.endpoints:
         sent = [orjson.loads(text) for text in endpoint.subscribe]
-        assert sum(len(each["args"]) for each in sent) <= TOPICS_PER_CONNECTION
+        assert len(endpoint.about) <= NAMES_PER_CONNECTION
+        assert sum(len(each["args"]) for each in sent) == 3 * len(endpoint.about)
         assert sum(len(topic) + 3 for each in sent for topic in each["args"]) < 21_000
         assert endpoint.acknowledgements == {each["req_id"] for each in sent}
 
@@ -268,6 +269,32 @@ def test_old_recordings_are_read() -> None:
         ),
         MarkPrice(BTCUSDT, 1654161578478_000_000, 299_770),
         OpenInterest(BTCUSDT, 1654161578478_000_000, 1_409_293_250_000),
+    ]
+
+
+@pytest.mark.recorded
+def test_real_lists_of_contracts_are_read() -> None:
+    bodies = captured("bybit", "instruments.rest.jsonl").read_bytes().splitlines()
+    dialect, into = linear(), Reading()
+
+    for body in bodies:
+        read_answer(dialect, dialect.polls[0], body, RECEIVE_NS, into)
+
+    assert into.rejected == []
+    assert len(into.listings) == 801
+    assert VenueListing("BTCUSDT", Fraction(1), Fraction(1, 10), 100) in into.listings
+    assert into.listings[-1] == VenueListing("BTCUSDT", Fraction(1), Fraction(1, 2), 100)
+
+
+@pytest.mark.recorded
+def test_real_page_of_open_interest_of_2022_is_halved() -> None:
+    assert BYBIT_INVERSE.history is not None
+    past = BYBIT_INVERSE.history(listing("bybit", "BTCUSD", contract="inverse", contract_value=Fraction(1)))
+    body = captured("bybit", "open_interest.rest.jsonl").read_bytes().splitlines()[2]
+
+    assert read_page(past, series_named(past, "open interest 5m"), body).events == [
+        OpenInterest("bybit:BTCUSD", 1669571100000_000_000, 230_567_146 * 10**8),
+        OpenInterest("bybit:BTCUSD", 1669571400000_000_000, 230_567_192 * 10**8),
     ]
 
 

@@ -21,7 +21,7 @@ from liqscape.events import (
     TakerSide,
     Trade,
 )
-from liqscape.feeds.venues.dialect import Dialect, Reading, VenueListing, read_answer
+from liqscape.feeds.venues.dialect import Dialect, Reading, VenueListing, read_answer, said_at
 from liqscape.feeds.venues.gate import GATE_BTC, GATE_USD1, GATE_USDT
 from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, read_all
 from tests.unit.feeds.venues.checks import (
@@ -211,6 +211,17 @@ def test_every_channel_is_asked_once_and_confirmed_by_an_id() -> None:
         assert endpoint.acknowledgements == {str(each["id"]) for each in sent}
         assert len({(each["channel"], name) for each in sent for name in each["payload"]}) == ((201, 200, 100)[number])
     assert one(ACKNOWLEDGED).acknowledged == ["2"]
+
+
+def test_what_is_sent_carries_the_time_of_sending() -> None:
+    (endpoint,) = usdt().endpoints
+    assert endpoint.ping is not None
+
+    sent = [
+        orjson.loads(said_at(text, 1_795_219_200_999_999_999)) for text in (*endpoint.subscribe, endpoint.ping.text)
+    ]
+
+    assert {each["time"] for each in sent} == {1_795_219_200}
 
 
 def test_control_messages_are_told_apart() -> None:

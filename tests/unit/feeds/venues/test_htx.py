@@ -239,8 +239,9 @@ def test_real_page_of_open_interest_leaves_out_what_was_not_asked_for() -> None:
 
     past.request(series, 1648224000_000_000_000, 1648227600_000_000_000)
     asked_for = read_page(past, series, body)
-    past.request(series, 1648227600_000_000_000, 1648231200_000_000_000)
-    later = read_page(past, series, body)
+    another = HTX_COIN.history(listing("htx", "CRV-USD", contract="inverse", contract_value=Fraction(10)))
+    another.request(series, 1648227600_000_000_000, 1648231200_000_000_000)
+    later = read_page(another, series, body)
 
     assert asked_for.events == [OpenInterest("htx:CRV-USD", 1648224000_000_000_000, 19_174 * 10**8)]
     assert (later.events, later.ignored) == ([], {"outside the span asked for": 1})
@@ -335,3 +336,17 @@ def test_real_lists_of_contracts_are_read() -> None:
 
     assert into.rejected == []
     assert into.listings[0] == VenueListing("BTC-USDT", Fraction(1, 1000), Fraction(1, 10))
+
+
+@pytest.mark.recorded
+def test_real_answers_of_open_interest_are_read() -> None:
+    bodies = captured("htx", "open_interest.rest.jsonl").read_bytes().splitlines()
+    coin = HTX_COIN.dialect([_listed("BTC-USD")])
+    swap = linear()
+    told = [Reading(), Reading()]
+
+    read_answer(coin, coin.polls[1], bodies[6], RECEIVE_NS, told[0])
+    read_answer(swap, swap.polls[1], bodies[7], RECEIVE_NS, told[1])
+
+    assert told[0].events == [OpenInterest("htx:BTC-USD", 1664337226028_000_000, 518_018 * 10**8)]
+    assert told[1].events == [OpenInterest(BTC, 1781327941440_000_000, 32_476_092 * 10**5)]

@@ -269,6 +269,20 @@ def test_v3_is_read() -> None:
     ]
 
 
+@pytest.mark.recorded
+def test_real_list_of_swaps_is_read() -> None:
+    body = captured("okx", "instruments.rest.jsonl").read_bytes().splitlines()[0]
+    dialect, into = swaps(), Reading()
+
+    read_answer(dialect, dialect.polls[0], body, RECEIVE_NS, into)
+
+    assert into.rejected == []
+    listed = {each.name: each for each in into.listings}
+    assert len(listed) == 166
+    assert listed["BTC-USD-SWAP"] == VenueListing("BTC-USD-SWAP", Fraction(1), Fraction(1, 10), 125)
+    assert listed["BTC-USDT-SWAP"] == VenueListing("BTC-USDT-SWAP", SIZE, Fraction(1, 10), 125)
+
+
 @given(mutations(orjson.dumps(each) for each in DOCUMENTED))
 def test_no_mutation_of_a_message_raises_or_is_believed(message: bytes) -> None:
     assert_survives(swaps, message)

@@ -240,6 +240,7 @@ def test_connections_say_what_they_ask_for_and_what_they_tell(case: Case) -> Non
         assert all(isinstance(orjson.loads(text), dict) for text in each.subscribe)
         assert each.control in each.channels
         assert each.sends_per_s > 0
+        assert set(each.about) <= {listed.instrument_id for listed in case.listings}
     told = frozenset[Channel]().union(*(each.channels for each in endpoints))
     assert (Channel.LIQUIDATIONS in told) == (case.venue.liquidations is not Completeness.NONE)
 

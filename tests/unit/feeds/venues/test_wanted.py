@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
 
 from liqscape.events import Funding, OpenInterest
-from liqscape.feeds.venues.dialect import Reading, Unreadable
+from liqscape.feeds.venues.bitfinex import BITFINEX
+from liqscape.feeds.venues.bitget import BITGET
+from liqscape.feeds.venues.bybit import BYBIT_LINEAR
+from liqscape.feeds.venues.dialect import Channel, Reading, Unreadable, Venue
+from liqscape.feeds.venues.gate import GATE_USDT
+from liqscape.feeds.venues.htx import HTX_LINEAR
+from liqscape.feeds.venues.kucoin import KUCOIN
+from liqscape.feeds.venues.mexc import MEXC
+from liqscape.feeds.venues.okx import OKX
 from liqscape.feeds.venues.repeats import REMEMBERED, Repeats
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import (
@@ -115,3 +124,45 @@ def test_prints_are_new_once_and_again_after_many_others() -> None:
     assert all(others)
     assert repeats.is_new(0)
     assert not repeats.is_new(REMEMBERED)
+
+
+@pytest.mark.parametrize(
+    ("venue", "name"),
+    [
+        (BYBIT_LINEAR, "X{}USDT"),
+        (OKX, "X{}-USDT-SWAP"),
+        (BITGET, "X{}USDT"),
+        (GATE_USDT, "X{}_USDT"),
+        (HTX_LINEAR, "X{}-USDT"),
+        (KUCOIN, "X{}USDTM"),
+        (MEXC, "X{}_USDT"),
+        (BITFINEX, "tX{}F0:USTF0"),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+def test_trades_of_every_instrument_are_heard_on_a_connection_that_says_so(venue: Venue, name: str) -> None:
+    names = [name.format(number) for number in range(330)]
+
+    endpoints = venue.dialect([listing(venue.instruments_of, each) for each in names]).endpoints
+
+    for each in names[::23]:
+        on = [e for e in endpoints if Channel.TRADES in e.channels and any(_asks(text, each) for text in e.subscribe)]
+        assert len(on) == 1
+        assert not on[0].about or f"{venue.instruments_of}:{each}" in on[0].about
+        assert all(e.about == () for e in endpoints if Channel.LIQUIDATIONS in e.channels and venue is not BYBIT_LINEAR)
+
+
+def _asks(text: str, name: str) -> bool:
+    """Return whether a subscription names an instrument, and not one whose name only begins alike."""
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9-])", text) is not None
+
+
+@pytest.mark.parametrize(("venue", "limit"), [(BYBIT_LINEAR, 200), (OKX, 100), (GATE_USDT, 1000)])
+def test_page_of_funding_holds_payments_of_every_hour_within_the_limit_of_an_answer(venue: Venue, limit: int) -> None:
+    assert venue.history is not None
+    past = venue.history(listing(venue.instruments_of, "A"))
+    (funding,) = [series for series in past.series if series.channel is Channel.FUNDING]
+
+    asked = past.request(funding, START_NS, START_NS + funding.page * funding.step_ns)
+
+    assert funding.page * funding.step_ns // HOUR_NS <= int(asked.query["limit"]) <= limit
