@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import QUANTITY_DECIMALS, Event, Gap, Liquidation, OpenInterest, TickEnd, Trade
@@ -44,15 +45,39 @@ def made_up(happened: Sequence[Event], heard: Sequence[Event]) -> list[Flow]:
     return list(flows(heard) - flows(happened))
 
 
+@dataclass(slots=True)
+class Reconciled:
+    """What a shard made of ticks.
+
+    Attributes:
+        samples: of open interest.
+        wrong: where books did not add up to one.
+        model_error_lots: closes of more than was known, as its accounts count them, by instrument id.
+        counters: of the shard.
+    """
+
+    samples: int = 0
+    wrong: list[str] = field(default_factory=list)
+    model_error_lots: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+
+
 def unreconciled(ticks: Iterable[Sequence[Event]], instruments: Sequence[Instrument]) -> tuple[int, list[str]]:
-    """Feed ticks into a shard and return how many samples there were, and where the books did not add up to them.
+    """Feed ticks into a shard and return how many samples there were, and where the books did not add up to them."""
+    found = reconciled(ticks, instruments)
+    return found.samples, found.wrong
+
+
+def reconciled(ticks: Iterable[Sequence[Event]], instruments: Sequence[Instrument]) -> Reconciled:
+    """Feed ticks into a shard and return what it made of them.
 
     Args:
         ticks: events in the order in which they were passed on, a list a tick; the ends of ticks are made here.
         instruments: all that they name.
     """
     shard = Shard(instruments, NumpyBackend(), lambda: 0)
-    samples, wrong = 0, []
+    found = Reconciled()
+    by_name = {instrument.instrument_id: instrument for instrument in instruments}
     end_ns = 0
     for number, events in enumerate(ticks):
         ordered = sorted((e for e in events if not isinstance(e, TickEnd)), key=venue_time_ns)
@@ -62,14 +87,16 @@ def unreconciled(ticks: Iterable[Sequence[Event]], instruments: Sequence[Instrum
         shard.accept(TickEnd(end_ns, render=False))
         newest = {e.instrument_id: e.quantity for e in ordered if isinstance(e, OpenInterest)}
         for name, quantity in newest.items():
-            instrument = next(i for i in instruments if i.instrument_id == name)
+            instrument = by_name[name]
             scale = shard.market.scale(instrument.symbol)
             if scale is None:
                 continue  # before any price a sample waits
             account = shard.book(instrument.symbol).account(name)
             one = 10**QUANTITY_DECIMALS if instrument.is_inverse else 10 ** (QUANTITY_DECIMALS - scale.lot_decimals)
-            samples += 1
+            found.samples += 1
+            found.model_error_lots[name] = account.model_error_lots
             for side in (0, 1):
                 if account.live[side] + account.uncovered[side] != quantity // one:
-                    wrong.append(f"tick {number}, {name}, side {side}")
-    return samples, wrong
+                    found.wrong.append(f"tick {number}, {name}, side {side}")
+    found.counters = dict(shard.counters)
+    return found

@@ -57,13 +57,12 @@ HOUSES = {
     "binance-usdm": House(BinanceSpeaker, ("binance-usdm",), ("fstream.binance.com", "fapi.binance.com")),
     "binance-coinm": House(BinanceSpeaker, ("binance-coinm",), ("dstream.binance.com", "dapi.binance.com")),
     "aster": House(BinanceSpeaker, ("aster",), ("fstream.asterdex.com", "fapi.asterdex.com")),
+    "kraken": House(KrakenSpeaker, ("kraken",), ("futures.kraken.com",)),
     "bybit": House(BybitSpeaker, ("bybit-linear", "bybit-inverse"), ("stream.bybit.com", "api.bybit.com")),
     "okx": House(OkxSpeaker, ("okx",), ("ws.okx.com:8443", "www.okx.com")),
     "bitget": House(BitgetSpeaker, ("bitget",), ("ws.bitget.com", "api.bitget.com")),
-    "kraken": House(KrakenSpeaker, ("kraken",), ("futures.kraken.com",)),
     "deribit": House(DeribitSpeaker, ("deribit",), ("www.deribit.com",)),
     "coinbase-intl": House(CoinbaseIntlSpeaker, ("coinbase-intl",), ("streams.drb.coinbase.com", "drb.coinbase.com")),
-    "coinbase-derivatives": House(CoinbaseDerivativesSpeaker, ("coinbase-derivatives",), ("api.coinbase.com",)),
     "hyperliquid": House(HyperliquidSpeaker, ("hyperliquid",), ("api.hyperliquid.xyz",)),
     "gate": House(GateSpeaker, ("gate-usdt", "gate-btc", "gate-usd1"), ("fx-ws.gateio.ws", "api.gateio.ws")),
     "htx": House(HtxSpeaker, ("htx-linear", "htx-coin"), ("api.hbdm.com",)),
@@ -80,6 +79,7 @@ HOUSES = {
         ("bingx-linear", "bingx-inverse"),
         ("open-api-swap.bingx.com", "open-api-cswap-ws.bingx.com", "open-api.bingx.com"),
     ),
+    "coinbase-derivatives": House(CoinbaseDerivativesSpeaker, ("coinbase-derivatives",), ("api.coinbase.com",)),
 }
 
 

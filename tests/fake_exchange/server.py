@@ -140,7 +140,7 @@ class FakeExchange:
             for listener in venue.listeners:
                 if topic in listener.ear.topics and Fault.SILENCE not in venue.faults:
                     message = said(listener.ear) if callable(said) else said
-                    for each in _spoilt(message, listener, venue.faults):
+                    for each in _spoilt(message, event, listener, venue.faults):
                         listener.queue.put_nowait(each)
 
     def _demand(self, venue: FakeVenue, now_ns: int) -> None:
@@ -232,11 +232,11 @@ def _swollen(event: Event) -> Event:
     return event
 
 
-def _spoilt(said: Message, listener: Listener, faults: set[Fault]) -> list[Message]:
+def _spoilt(said: Message, event: Event, listener: Listener, faults: set[Fault]) -> list[Message]:
     """Return what is sent in place of a message."""
     listener.counted += 1
     third = listener.counted % 3 == 0
-    if Fault.GAP in faults and third:
+    if Fault.GAP in faults and third and isinstance(event, Trade):
         return []
     if Fault.MALFORMED in faults and third:
         return [said[: len(said) // 2]]

@@ -216,7 +216,6 @@ class InstrumentCheck:
             and known.low <= price <= known.high
             and receive_ns < self._board_due_ns
             and receive_ns < known.until_ns
-            and receive_ns < self._window_until_ns
             and time_ns >= self._newest.get(Trade, MOST)
             and -FUTURE_NS <= receive_ns - time_ns <= LATE_NS
             and 0 < trade.quantity <= (self.open_interest or MOST - 1)

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import orjson
 
-from liqscape.events import Event, Gap, MarkPrice, Trade
+from liqscape.events import Event, Funding, Gap, MarkPrice, Trade
 from liqscape.feeds.live.desk import CUT_NS, VenueDesk
 from liqscape.feeds.live.holes import MARGIN_NS
 from liqscape.feeds.live.mirrors import MirrorWatch
@@ -240,6 +240,31 @@ def test_an_instrument_whose_contract_is_another_size_at_the_venue_is_not_believ
     checks = desk.plausibility.checks
     assert checks[BTC].quarantine_reason.startswith("its contract is 1/10 at the venue, 1 in the tables of ")
     assert checks[ETH].quarantined_since_ns is None
+
+
+def test_every_line_learns_the_list_of_instruments_those_open_and_those_to_come() -> None:
+    learnt: list[Dialect] = []
+
+    class Learns(SaysAnotherSize):
+        def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
+            learnt.append(self)
+
+    venue = replace(BINANCE_USDM, dialect=lambda listings: Learns(BINANCE_USDM.dialect(listings)))
+    desk = VenueDesk(venue, LISTINGS, PriceBoard(), MirrorWatch(), lambda events: None)
+    desk.open(ENDPOINT)
+    desk.answer(desk.polls[0], b"", ns(0))
+    desk.open(ENDPOINT)
+
+    assert len({id(each) for each in learnt}) == 3
+
+
+def test_funding_of_an_interval_to_come_says_nothing_of_the_time_now() -> None:
+    line = Desk().desk.open(ENDPOINT)
+    line.hear(trade(100, 1), ns(100))
+
+    line.is_heard_with(Funding(BTC, ns(8 * 3_600_000), 1, 8), ns(8 * 3_600_000), BTC, Channel.FUNDING)
+
+    assert (line.newest_ns, line.newest_of) == (ns(100), {BTC: ns(100)})
 
 
 def test_a_poll_that_is_not_answered_is_a_hole_until_it_is() -> None:
