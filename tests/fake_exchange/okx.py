@@ -28,6 +28,9 @@ from tests.fake_exchange.speaker import (
 
 ALL_ORDERS = {"channel": "liquidation-orders", "instType": "SWAP"}
 
+OLD_NS = 30 * 10**9
+"""Age of an order that is told again: young enough to be believed."""
+
 
 class OkxSpeaker(VenueSpeaker):
     """See VenueSpeaker. The first push of liquidations repeats those of before."""
@@ -49,7 +52,9 @@ class OkxSpeaker(VenueSpeaker):
             ear.topics.add(_topic(argument))
             told.append(to_text({"event": "subscribe", "arg": argument, "connId": "a4d3ae55"}))
             if argument == ALL_ORDERS:
-                told.append(to_text({"arg": ALL_ORDERS, "data": [_OLD]}))
+                told.append(
+                    to_text({"arg": ALL_ORDERS, "data": [self._old(each, now_ns) for each in self.named.values()]})
+                )
         count = {"event": "channel-conn-count", "channel": "trades", "connCount": "1", "connId": "a4d3ae55"}
         return [*told, to_text(count)]
 
@@ -123,25 +128,18 @@ class OkxSpeaker(VenueSpeaker):
         ]
         return orjson.dumps({"code": "0", "msg": "", "data": rows})
 
-
-_OLD = {
-    "details": [
-        {
+    def _old(self, listing: Listing, now_ns: int) -> dict[str, Any]:
+        """Return an order of before: there is always one of some contract, and the topic is of all of them."""
+        detail = {
             "bkLoss": "0",
-            "bkPx": "0.4162",
+            "bkPx": self.mark_text(listing),
             "ccy": "",
             "posSide": "short",
             "side": "buy",
-            "sz": "1",
-            "ts": "1789669898955",
+            "sz": "7",
+            "ts": str((now_ns - OLD_NS) // MS),
         }
-    ],
-    "instFamily": "CNPY-USDT",
-    "instId": "CNPY-USDT-SWAP",
-    "instType": "SWAP",
-    "uly": "CNPY-USDT",
-}
-"""There is always one of some contract: the topic is of all of them."""
+        return {"details": [detail], "instFamily": "", "instId": listing.name, "instType": "SWAP", "uly": ""}
 
 
 def _ms(event: Any) -> str:

@@ -2,6 +2,10 @@
 
 The speakers follow the venues' documents and real messages, so this holds each dialect against them once more. Where a
 venue tells less than an event holds, COARSE says how much.
+
+Seen to fail when broken on purpose: bybit.py and gate.py with sides swapped; okx.py, bitget.py, hyperliquid.py, dydx.py
+and htx.py with what was before believed; lighter.py with open interest taken for coins; phemex.py with another scale;
+kraken.py without liquidations; woox.py, cryptocom.py and bingx.py without answers; kucoin.py with another token.
 """
 
 from __future__ import annotations
