@@ -44,8 +44,10 @@ FAULTY_FROM_S, FAULTY_S, HEALTHY_S = 15.0, 30.0, 75.0
 """Health lasts longer than a probation."""
 
 SILENT_S = 15.0
-"""By which a silence is longer than the control channels of a house may be silent: a shorter one shows in nothing but
-the numbers of trades, where there are some."""
+"""By which a silence is longer than the control channels of a house may be silent. A shorter one shows in nothing but
+the numbers of trades, where there are some. That of a connection which was begun anew in it, and was told the state at
+once as most venues do, may be shorter: so a silence ends here with every connection cut.
+"""
 
 MAX_GROWTH_BYTES = 2_000_000
 """Over a third of LONG_S, of 30 venues: tracing itself, and numbers of a market that were not said before."""
@@ -134,6 +136,8 @@ async def _fail(key: str, house: FakeVenue, time: ScaledTime, injected: list[Inj
             await house.drop()  # it is new connections that are refused
         await time.sleep(_silence_s(key) if fault is Fault.SILENCE else FAULTY_S)
         house.heal()
+        if fault is Fault.SILENCE:
+            await house.drop()  # see SILENT_S
         injected.append(Injected(fault, from_ns, time.now_ns()))
 
 
@@ -229,7 +233,10 @@ def test_open_interest_in_other_units_is_never_believed(run: Run) -> None:
 
 def test_what_the_model_could_not_make_fit_is_counted(run: Run, books: Reconciled) -> None:
     heard = [event for tick in run.ticks for event in tick]
+    failed = sum(len(each) for each in run.injected.values())
+    told = f"{len(heard)} events, {books.samples} samples, {books.counters['gaps']} gaps, {failed} faults"
 
+    print(f"{told}, model errors of {sum(books.model_error_lots.values())} lots")
     assert books.model_error_lots.keys() == {e.instrument_id for e in heard if isinstance(e, OpenInterest)}
     assert books.counters["gaps"] == sum(isinstance(event, Gap) for event in heard)
     assert books.counters["liquidations_printed"] == sum(isinstance(event, Liquidation) for event in heard)
