@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 
 from liqscape.feeds.live.backoff import Backoff
 from liqscape.feeds.live.budgets import Pacer
-from liqscape.feeds.live.desk import CUT_NS, Line, VenueDesk
+from liqscape.feeds.live.desk import CUT_NS, VenueDesk
+from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.timing import Timing
 from liqscape.feeds.live.transport import ConnectFailed, Socket, Transport
 from liqscape.feeds.status import FeedState

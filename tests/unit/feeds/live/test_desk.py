@@ -160,6 +160,31 @@ def test_an_old_line_that_ends_before_the_cut_leaves_a_gap_up_to_the_cut() -> No
     assert {(g.from_ns, g.to_ns) for g in made.gaps()} == {(ns(5_000), cut_ns), (ns(4_000), cut_ns)}
 
 
+def test_an_old_line_that_is_closed_before_it_reaches_the_cut_leaves_a_gap_up_to_it() -> None:
+    made = Desk()
+    old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
+    for line in (old, new):
+        line.hear(ACKNOWLEDGED, ns(0))
+        line.hear(trade(5_000, 1), ns(5_000))
+    cut_ns = made.desk.hand_over(old, new)
+
+    made.desk.retire(old, new)
+
+    assert {g.to_ns for g in made.gaps()} == {cut_ns}
+
+
+def test_a_time_that_cannot_be_moves_neither_a_cut_nor_a_gap() -> None:
+    made = Desk()
+    old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
+    for line in (old, new):
+        line.hear(ACKNOWLEDGED, ns(0))
+        line.hear(trade(5_000, 1), ns(5_000))
+        line.hear(trade(500_000_000, 2), ns(5_010))
+
+    assert made.desk.hand_over(old, new) == ns(5_000) + CUT_NS
+    assert made.trades() == [5_000]
+
+
 def test_an_old_line_that_ends_before_its_successor_was_heard_leaves_a_gap_until_it_is() -> None:
     made = Desk()
     old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
@@ -262,7 +287,9 @@ def test_funding_of_an_interval_to_come_says_nothing_of_the_time_now() -> None:
     line = Desk().desk.open(ENDPOINT)
     line.hear(trade(100, 1), ns(100))
 
-    line.is_heard_with(Funding(BTC, ns(8 * 3_600_000), 1, 8), ns(8 * 3_600_000), BTC, Channel.FUNDING)
+    line.is_heard_with(
+        Funding(BTC, ns(8 * 3_600_000), 1, 8), ns(8 * 3_600_000), BTC, Channel.FUNDING, ns(9 * 3_600_000)
+    )
 
     assert (line.newest_ns, line.newest_of) == (ns(100), {BTC: ns(100)})
 
