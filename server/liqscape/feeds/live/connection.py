@@ -268,6 +268,12 @@ class Keeper:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for life in self._lives:
+                if life.line.is_waiting:
+                    self._desk.give_up(life.line)
+                else:
+                    self._desk.end(life.line, self._timing.now_ns(), "disconnected")
+            self._lives.clear()
 
     def refresh(self) -> None:
         """Bring the state up to date with what the lives have heard."""

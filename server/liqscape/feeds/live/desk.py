@@ -101,6 +101,7 @@ class VenueDesk:
         self._holes: dict[str, Hole] = {}  # of polls
         self._quarantines: dict[str, Hole] = {}
         self._ended: dict[str, Hole] = {}  # of endpoints that have no line
+        self._heard_until: dict[str, int] = {}  # newest venue time of the lines before, by name of the endpoint
 
     def begin(self, at_ns: int) -> None:
         """Say that nothing was heard yet: what comes before the first message is a hole."""
@@ -120,6 +121,7 @@ class VenueDesk:
         line.is_waiting = takes_over
         if not takes_over:
             line.hole = self._ended.pop(name, None)
+            line.takes_from_ns = self._heard_until.get(name)
         self._lines.append(line)
         return line
 
@@ -150,12 +152,14 @@ class VenueDesk:
         if successor is not None and line.takes_until_ns is not None:
             self._end_at_cut(line, at_ns, reason, successor)
             return
-        holes = self._holes_of(line, at_ns, reason)
-        hole = line.hole or _Holes(holes)
+        hole = line.hole or self._hole_of(line, at_ns, reason)
+        name = line.endpoint.name
+        if line.newest_ns:  # venues begin with what was traded before, which was heard then
+            self._heard_until[name] = max(self._heard_until.get(name, 0), line.newest_ns + 1)
         if successor is not None:
-            successor.is_waiting, successor.takes_from_ns, successor.hole = False, None, hole
+            successor.is_waiting, successor.takes_from_ns, successor.hole = False, self._heard_until.get(name), hole
         else:
-            self._ended[line.endpoint.name] = hole
+            self._ended[name] = hole
 
     def retire(self, line: Line, successor: Line) -> None:
         """Say that a line was closed after its successor has taken over."""
@@ -240,7 +244,7 @@ class VenueDesk:
                 continue
             time_ns: int = event.time_ns  # type: ignore[union-attr]
             name: str = event.instrument_id  # type: ignore[union-attr]
-            if line is not None and not line.is_heard_with(event, time_ns, name, channel, latest_ns):
+            if line is not None and not line.is_heard_with(event, time_ns, channel, latest_ns):
                 self.overlapping += 1
                 continue
             tally = self.tallies[channel]
@@ -265,7 +269,7 @@ class VenueDesk:
             tally.events += 1
             believed.append(event)
         if line is not None and line.hole is not None and line.is_subscribed:
-            self._emit(line.hole.end((line.newest_ns or receive_ns) + MARGIN_NS))
+            self._emit(line.hole.end(max(line.newest_ns or receive_ns, line.takes_from_ns or 0) + MARGIN_NS))
             line.hole = None
         if believed:
             self._emit(believed)
@@ -275,7 +279,7 @@ class VenueDesk:
         successor.is_waiting = False
         until_ns = line.takes_until_ns
         if until_ns is not None and line.newest_ns < until_ns:
-            self._emit([gap for hole in self._holes_of(line, at_ns, reason) for gap in hole.end(until_ns)])
+            self._emit(self._hole_of(line, at_ns, reason).end(until_ns))
 
     def _compare(self, said: Sequence[VenueListing], receive_ns: int) -> None:
         """Hold what the venue says of its instruments against what the model takes them for."""
@@ -318,23 +322,6 @@ class VenueDesk:
     def _about(self, endpoint: Endpoint) -> tuple[str, ...]:
         return endpoint.about or self._ids
 
-    def _holes_of(self, line: Line, at_ns: int, reason: str) -> list[Hole]:
-        """Return the holes that begin with the end of a line, one an instrument: each has its own newest event."""
-        heard_ns = line.newest_ns or at_ns
-        return [
-            Hole((name,), max(line.newest_of.get(name, 0), heard_ns - MARGIN_NS), reason) for name in line.instruments
-        ]
-
-
-class _Holes(Hole):
-    """Several holes that end together."""
-
-    def __init__(self, holes: Sequence[Hole]) -> None:
-        super().__init__((), 0, holes[0].reason if holes else "")
-        self._holes_together = tuple(holes)
-
-    def go_on(self, now_ns: int) -> list[Gap]:
-        return [gap for hole in self._holes_together for gap in hole.go_on(now_ns)]
-
-    def end(self, at_ns: int) -> list[Gap]:
-        return [gap for hole in self._holes_together for gap in hole.end(at_ns)]
+    def _hole_of(self, line: Line, at_ns: int, reason: str) -> Hole:
+        """Return the hole that begins with the end of a line."""
+        return Hole(line.instruments, (line.newest_ns or at_ns) - MARGIN_NS, reason)

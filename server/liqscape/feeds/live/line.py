@@ -35,7 +35,6 @@ class Line:
         self.is_subscribed = not endpoint.acknowledgements
         self.control_heard = 0
         self.newest_ns = 0
-        self.newest_of: dict[str, int] = {}
         self.refused: list[str] = []
         self.instruments = instruments
         self.hole: Hole | None = None
@@ -65,17 +64,15 @@ class Line:
         """Let the dialect of the line read the list of instruments, which others have counted already."""
         read_answer(self._dialect, poll, body, receive_ns, Reading())
 
-    def is_heard_with(self, event: Event, time_ns: int, instrument_id: str, channel: Channel, latest_ns: int) -> bool:
+    def is_heard_with(self, event: Event, time_ns: int, channel: Channel, latest_ns: int) -> bool:
         """Note an event; return whether it counts on this line, and not on the one it takes over from or gives way to.
 
         Args:
-            event, time_ns, instrument_id, channel: the event, and what is known of it.
+            event, time_ns, channel: the event, and what is known of it.
             latest_ns: a time beyond is not believed, and moves nothing here.
         """
         if time_ns <= latest_ns and channel is not Channel.FUNDING:  # whose time is that of an interval
-            if time_ns > self.newest_ns:
-                self.newest_ns = time_ns
-            self.newest_of[instrument_id] = time_ns
+            self.newest_ns = max(self.newest_ns, time_ns)
         if channel is self.endpoint.control:
             self.control_heard += 1
         from_ns, until_ns = self.takes_from_ns, self.takes_until_ns
