@@ -27,7 +27,7 @@ from liqscape.config import ServeConfig, SourceConfig
 from liqscape.running import RunningServer
 from liqscape.v1 import query_pb2, stream_pb2
 from liqscape.workers import supervisor
-from liqscape_client import Client, NotAllowed, Tls, Unreachable
+from liqscape_client import ChannelPart, Client, NotAllowed, Tls, Unreachable, channel_selectors
 from tests.certificates import Authority
 from tests.chain_follower import Follower, all_in_sync, following
 from tests.integration.synthetic_recording import write_recording
@@ -135,11 +135,15 @@ async def test_killed_engine_is_told_to_every_reader_and_recovered_from(recordin
         assert status.counters["worker_restarts"] == 0
 
 
-async def test_tiles_are_served_by_edges_and_opened_again_when_theirs_is_killed(recording: tuple[str, ...]) -> None:
+async def test_tiles_and_coarse_rows_are_served_by_edges_and_opened_again_when_theirs_is_killed(
+    recording: tuple[str, ...],
+) -> None:
     async with serving_workers(*recording) as server, Client(server.address) as client:
         async with client.stream(symbols=["BTC"], timeframes=["24h"]) as whole:
             await whole.wait_in_sync(WAIT_S)
-        async with client.stream(symbols=["BTC"], timeframes=["24h"], prices=(85_000.0, 95_000.0)) as stream:
+        asked = ({"prices": (85_000.0, 95_000.0)}, {"row_fold": 4})
+        selectors = [one for options in asked for one in channel_selectors("BTC", "24h", **options)]
+        async with client.stream(selectors=selectors) as stream:
             await stream.wait_in_sync(WAIT_S)
             before = stream.totals.joins
 
@@ -151,7 +155,9 @@ async def test_tiles_are_served_by_edges_and_opened_again_when_theirs_is_killed(
 
             assert stream.totals.joins > before
             assert (counters.gaps, counters.checksum_failures, counters.malformed) == (0, 0, 0)
-            assert stream.viewport("BTC", "24h").in_sync
+            fine, coarse = stream.viewport("BTC", "24h"), stream.heatmap("BTC", "24h", ChannelPart(row_fold=4))
+            assert (fine.in_sync, coarse.in_sync) == (True, True)
+            assert coarse.axes.row_height == 4 * fine.axes.row_height
 
 
 async def test_while_there_is_no_engine_readers_hear_that_data_are_stale(recording: tuple[str, ...]) -> None:

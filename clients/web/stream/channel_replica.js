@@ -13,10 +13,12 @@ import { checksumOf, decodeDelta, decodeKeyframe } from "./decoding.js";
  */
 
 /**
- * What a server says that a channel is; rows and positions are absent where it has all of them.
+ * What a server says that a channel is; rows and positions are absent where it has all of them, rowFold is 0 where its
+ * rows are those of the default channel.
  * @typedef {{channelId: number, symbol: string, timeframe: string,
  *   rows?: import("../protocol/liqscape/v1/stream_pb.js").RowSpan | undefined,
- *   positions?: import("../protocol/liqscape/v1/stream_pb.js").PositionFilter | undefined}} Description
+ *   positions?: import("../protocol/liqscape/v1/stream_pb.js").PositionFilter | undefined,
+ *   rowFold?: number}} Description
  */
 
 const TILE_BITS = 7n; // of 128 rows
@@ -25,12 +27,12 @@ const TILE_BITS = 7n; // of 128 rows
  * Return what a channel is as a text, the same for the same channel.
  * @param {Description} description
  */
-export function identityOf({ symbol, timeframe, rows, positions }) {
+export function identityOf({ symbol, timeframe, rows, positions, rowFold = 0 }) {
   const tile = rows === undefined ? "" : String(rows.first >> TILE_BITS);
   const { venues = [], leverages = [], side = 0, leverageShares = [] } = positions ?? {};
   const knownSide = side === PositionFilter_Side.LONG || side === PositionFilter_Side.SHORT ? side : 0;
   const shares = leverageShares.map(({ leverage, sharePpm }) => [leverage, sharePpm]);
-  return JSON.stringify([symbol, timeframe, tile, venues, leverages, knownSide, shares]);
+  return JSON.stringify([symbol, timeframe, tile, venues, leverages, knownSide, shares, rowFold || 1]);
 }
 
 export class ChannelReplica {
