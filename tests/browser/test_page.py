@@ -41,11 +41,15 @@ async def test_every_cell_is_drawn_in_the_colour_of_its_level(browser: Any, serv
         assert await page.ask("page.chart.heatmap.texture.fold") == 1
 
 
-async def test_a_phone_sums_rows_and_hides_nothing_that_matters(browser: Any, served: PageServer) -> None:
+async def test_a_phone_sums_levels_itself_where_the_server_cannot_and_hides_nothing_that_matters(
+    browser: Any, served: PageServer
+) -> None:
     async with open_page(browser, served.http, "swept=off", **PHONE) as page:
         await page.in_sync()
 
+        await page.until("page.connection.isSecondChoice")
         assert await page.ask("page.chart.heatmap.texture.fold") > 1
+        assert (await page.text("#legend-unit")).startswith("about USD a row of ")
         assert await page.ask("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
         for name in ALWAYS_SEEN:
             box = await page.tab.locator(f"#{name}").evaluate(
@@ -61,7 +65,9 @@ async def test_a_phone_sums_rows_and_hides_nothing_that_matters(browser: Any, se
         await assert_cells_are_drawn_in_their_colours(page)
 
 
-async def test_a_filter_shows_the_exact_part_and_says_how_old_it_is(browser: Any, served: PageServer) -> None:
+async def test_a_filter_that_is_not_streamed_shows_the_exact_part_and_says_how_often_and_how_old(
+    browser: Any, served: PageServer
+) -> None:
     async with open_page(browser, served.http, "swept=off") as page:
         await page.in_sync()
         before = await page.ask("ringSum()")
@@ -73,7 +79,10 @@ async def test_a_filter_shows_the_exact_part_and_says_how_old_it_is(browser: Any
             grid = await client.grid("BTC", "24h", side="long", leverages=[10])
         wanted = window_to_ring(levels_of(grid.cells, grid.usd_per_weighted_lot), grid.newest_column)
         assert before != await page.ask("ringSum()") == zlib.crc32(wanted.tobytes())
-        assert (await page.text("#filter-note")).startswith(f"Filtered: 10{TIMES} · longs, not streamed: data to ")
+        said = await page.text("#filter-note")
+        assert said.startswith(f"Filtered: 10{TIMES} · longs, refreshed every 5 s: data to 01:00:00 UTC, asked for ")
+        reason = await page.tab.locator("#filter-note").get_attribute("title")
+        assert reason.startswith("Not streamed: the input has ended")
         await page.ask("zoom({ ...brightest(), columns: 90, rows: 60 })")
         await assert_cells_are_drawn_in_their_colours(page)
 

@@ -21,11 +21,24 @@ import { checksumOf, decodeDelta, decodeKeyframe } from "./decoding.js";
  *   rowFold?: number}} Description
  */
 
+/**
+ * A channel as it is asked for: a whole one. Lists in ascending order, as a server names them; rowFold 2, 4, 8 or 16.
+ * @typedef {{symbol: string, timeframe: string, rowFold?: number,
+ *   positions?: {venues: string[], leverages: number[], side: PositionFilter_Side}}} Selector
+ */
+
+/**
+ * What both have in common.
+ * @typedef {{symbol: string, timeframe: string, rows?: Description["rows"], rowFold?: number,
+ *   positions?: {venues: string[], leverages: number[], side: PositionFilter_Side,
+ *     leverageShares?: {leverage: number, sharePpm: number}[]} | undefined}} Named
+ */
+
 const TILE_BITS = 7n; // of 128 rows
 
 /**
  * Return what a channel is as a text, the same for the same channel.
- * @param {Description} description
+ * @param {Named} description
  */
 export function identityOf({ symbol, timeframe, rows, positions, rowFold = 0 }) {
   const tile = rows === undefined ? "" : String(rows.first >> TILE_BITS);

@@ -3,6 +3,7 @@
 import { CandlestickSeries, ColorType, CrosshairMode, LineStyle, createChart } from "./chart_library.js";
 import { HeatmapLayer } from "./heatmap_layer.js";
 import { SCALES } from "./scales.js";
+import { isSmall } from "./screen.js";
 import { SweptLayer } from "./swept_layer.js";
 import { decimalsOf, formatPrice } from "../format.js";
 
@@ -18,7 +19,6 @@ const AXIS_TEXT = "#aab4c2";
 const AXIS_LINE = "#232a33";
 /** Bars of empty time right of the newest column. */
 const ROOM_AHEAD = 6;
-const SMALL_SCREEN = 480;
 
 export class PriceChart {
   /** @param {HTMLElement} container */
@@ -36,14 +36,13 @@ export class PriceChart {
     this.lastMinute = 0;
     /** @type {import("lightweight-charts").IPriceLine[]} */
     this.lines = [];
-    const isSmall = window.innerWidth <= SMALL_SCREEN;
     this.chart = createChart(container, {
       autoSize: true,
       layout: {
         background: { type: ColorType.Solid, color: BACKGROUND },
         textColor: AXIS_TEXT,
         fontFamily: getComputedStyle(container).fontFamily,
-        fontSize: isSmall ? 11 : 12,
+        fontSize: isSmall() ? 11 : 12,
         attributionLogo: false, // it brings a style of its own; the page names the library in its foot
       },
       grid: { vertLines: { visible: false }, horzLines: { visible: false } },
@@ -168,7 +167,7 @@ export class PriceChart {
     this.heatmap.firstColumn = this.swept.firstColumn = oldest;
     const tickDecimals = decimalsOf(axes.rowHeight);
     const finest = Math.min(axes.priceDecimals, decimalsOf(axes.rowHeight / axes.baseStepsPerRow / 100));
-    const decimals = window.innerWidth <= SMALL_SCREEN ? tickDecimals : finest; // a narrow axis leaves room for the map
+    const decimals = isSmall() ? tickDecimals : finest; // a narrow axis leaves room for the map
     /** @param {number} price */
     const formatter = (price) => formatPrice(price, decimals);
     this.series.applyOptions({ priceFormat: { type: "custom", formatter, minMove: 10 ** -decimals } });
