@@ -332,6 +332,7 @@ async def test_server_with_every_door_is_the_same_on_every_edge(recording: tuple
         for _ in range(6):  # a connection each, so that both edges are met
             await until_told(partial(browser_gets_a_stream, page, token, of_pages))
             assert await health_of(page, of_pages) == (200, {"status": "serving"})
+            assert sample(await metrics_of(page, token, of_pages), "liqscape_workers_running") == 2
             async with Client(server.address, tls=tls, token=token) as client, client.stream() as stream:
                 await stream.wait_in_sync(WAIT_S)
                 assert (await client.status()).state == query_pb2.ENGINE_STATE_SERVING
@@ -353,6 +354,14 @@ async def health_of(page: str, tls: ssl.SSLContext) -> tuple[int, dict[str, str]
         http.get(f"{page}healthz") as answer,
     ):
         return answer.status, await answer.json()
+
+
+async def metrics_of(page: str, token: str, tls: ssl.SSLContext) -> str:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, force_close=True)) as http,
+        http.get(f"{page}metrics", headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        return await answer.text()
 
 
 async def browser_gets_a_stream(page: str, token: str, tls: ssl.SSLContext) -> bool:
