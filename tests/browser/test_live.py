@@ -162,6 +162,7 @@ async def test_a_filter_is_streamed_and_the_channel_before_it_given_back(browser
         await page.until("ringSum().then((sum) => sum !== argument)", before)
         await page.ask("zoom({ ...brightest(), columns: 60, rows: 60 })")
         await assert_is_drawn(page)
+        await page.keep()
         assert await page.ask("[page.filtered === undefined, page.connection.totals.connections]") == [True, 1]
         async with Client(moving.listen) as client:
             assert (await client.status()).counters["custom_channels_open"] <= 2
@@ -205,6 +206,7 @@ async def test_phones_share_coarse_rows_of_the_server_as_their_zoom_asks_for(bro
         assert await page.ask("page.chart.heatmap.texture.fold") == 1
         assert await page.text("#legend-unit") == f"USD a row of {40 * fold}"
         await assert_equals_the_exact_grid(page, moving, base_steps_per_row=2 * fold)
+        await page.keep()
         await page.ask("zoom({ ...brightest(), columns: 40, rows: argument })", rows)
         await assert_is_drawn(page)
         assert (await client.status()).counters["custom_channels_open"] <= 2
@@ -224,6 +226,7 @@ async def test_a_line_that_is_cut_is_told_and_resumed(browser: Any, moving: Page
         said = await page.text("#banner")
         assert said.startswith("RECONNECTING")
         assert "UTC" in said
+        await page.keep()
         assert await page.tab.locator("#stage").evaluate("(stage) => stage.classList.contains('old')")
 
         line.mend()

@@ -13,7 +13,7 @@ import pytest
 from liqscape.device.numpy_backend import levels_of
 from liqscape_client import Client
 from liqscape_client.decoding import window_to_ring
-from tests.browser.driver import PHONE, OpenPage, PageServer, open_page
+from tests.browser.driver import ARTIFACTS_VARIABLE, PHONE, OpenPage, PageServer, open_page
 
 CELLS: Final = 150
 TIMES: Final = "\u00d7"
@@ -39,6 +39,7 @@ async def test_every_cell_is_drawn_in_the_colour_of_its_level(browser: Any, serv
 
         await assert_cells_are_drawn_in_their_colours(page)
         assert await page.ask("page.chart.heatmap.texture.fold") == 1
+        await page.keep()
 
 
 async def test_a_phone_sums_levels_itself_where_the_server_cannot_and_hides_nothing_that_matters(
@@ -254,6 +255,25 @@ async def test_a_symbol_that_does_not_exist_is_said_so(browser: Any, served: Pag
         assert (await page.text("#banner")).startswith("NOT SERVED: ")
         assert "BTC" in await page.text("#banner")
         page.complaints.clear()  # the browser's own words on answers of 404
+
+
+async def test_pictures_are_kept_where_a_folder_is_named_and_always_of_a_failure(
+    browser: Any, served: PageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        async with open_page(browser, served.http) as page:
+            await page.keep("as it was")
+            raise ZeroDivisionError
+
+    monkeypatch.delenv(ARTIFACTS_VARIABLE, raising=False)
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "kept"))
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    found = {path.name.partition("failure")[2]: path.read_bytes()[:3] for path in (tmp_path / "kept").iterdir()}
+    assert found == {"_as_it_was.jpg": b"\xff\xd8\xff", "_failed.jpg": b"\xff\xd8\xff"}
 
 
 async def test_files_are_served_as_listed_and_typed(served: PageServer) -> None:
