@@ -73,6 +73,7 @@ export class ChannelReplica {
     this.channelId = description.channelId;
     this.symbol = description.symbol;
     this.timeframe = description.timeframe;
+    this.rowFold = description.rowFold || 1;
     this.identity = identity(description);
     this.why = "no keyframe yet";
     this.generation = 0;
