@@ -183,7 +183,7 @@ export class Page {
     }
     if (choices.symbol !== before?.symbol) {
       this.map.map = undefined;
-      this.chart.lastPrice = undefined;
+      this.chart.live.forget();
     }
     this.chart.swept.isShown = choices.swept;
     this.chart.colourCandles(choices.scale);
@@ -226,8 +226,9 @@ export class Page {
     const newest = this.stream.market.symbols.get(this.state.choices.symbol);
     if (newest !== undefined) {
       this.clockOffsetMs = msOf(newest.chunksEncodedUnixNs) - Date.now();
-      this.chart.lastPrice = Number(newest.markPrice) / 10 ** newest.priceDecimals;
-      this.chart.lastMinute = Math.floor(msOf(newest.sourceWatermarkUnixNs) / 60_000);
+      const price = Number(newest.markPrice) / 10 ** newest.priceDecimals;
+      const minute = Math.floor(msOf(newest.sourceWatermarkUnixNs) / 60_000);
+      this.chart.live.note(price, minute, this.replica?.axes?.columnMinutes);
     }
     const replica = this.replica;
     if (replica?.inSync && effect.hasData) this.#draw();

@@ -6,6 +6,7 @@ import { bytesOf, wholeAt } from "../../clients/web/filtered_grid.js";
 import { decimalsOf, formatAge, formatPrice, formatShare, formatUsd, plain } from "../../clients/web/format.js";
 import { Instruments } from "../../clients/web/instruments.js";
 import { goneAt } from "../../clients/web/liquidation_map.js";
+import { LivePrice } from "../../clients/web/live_price.js";
 import { DEFAULTS, channelOf, fromHash, isFiltered, toHash } from "../../clients/web/page_state.js";
 import { RowFold } from "../../clients/web/row_fold.js";
 import { GridAxes } from "../../clients/web/stream/axes.js";
@@ -63,6 +64,23 @@ test("rows are folded as a small screen needs, once its zoom has come to rest", 
   assert.equal(fold.consider(40, false, 13_000), true);
   assert.equal(fold.fold, 1);
   assert.equal(new RowFold(false).fold, 1);
+});
+
+test("the newest candle follows the price while its channel rests", () => {
+  const live = new LivePrice();
+  const told = { open: 10, high: 12, low: 9, close: 11 };
+  for (const [price, minute] of [[50, 99], [13, 100], [8, 100], [10.5, 101]]) live.note(price, minute, 2);
+
+  assert.deepEqual(live.candle(100, 2, told), { open: 10, high: 13, low: 8, close: 10.5 });
+  assert.deepEqual(live.candle(98, 2, told), told);
+  assert.deepEqual(live.candle(100, 5, told), told); // a column of another timeframe
+  assert.deepEqual(live.candle(100, 2, undefined), { open: 13, high: 13, low: 8, close: 10.5 });
+  assert.equal(live.candle(98, 2, undefined), undefined);
+
+  live.note(7, 101, undefined);
+  assert.deepEqual([live.price, live.candle(100, 2, told).low], [7, 8]);
+  live.forget();
+  assert.deepEqual([live.price, live.candle(100, 2, told)], [undefined, told]);
 });
 
 test("text of a server changes nothing around it", () => {

@@ -6,6 +6,7 @@ import { SCALES } from "./scales.js";
 import { isSmall } from "./screen.js";
 import { SweptLayer } from "./swept_layer.js";
 import { decimalsOf, formatPrice } from "../format.js";
+import { LivePrice } from "../live_price.js";
 
 /**
  * @typedef {import("lightweight-charts").UTCTimestamp} Time
@@ -30,10 +31,7 @@ export class PriceChart {
     /** Of the candles that are shown. @type {ChannelReplica | undefined} */
     this.replica = undefined;
     this.drawn = { keyframes: -1, newestColumn: 0 };
-    /** Mark price now. @type {number | undefined} */
-    this.lastPrice = undefined;
-    /** UTC minute that it belongs to. */
-    this.lastMinute = 0;
+    this.live = new LivePrice();
     /** @type {import("lightweight-charts").IPriceLine[]} */
     this.lines = [];
     this.chart = createChart(container, {
@@ -73,6 +71,11 @@ export class PriceChart {
       if (cursor !== undefined) this.setCursor(cursor);
       this.onCursor(cursor);
     });
+  }
+
+  /** Mark price now. */
+  get lastPrice() {
+    return this.live.price;
   }
 
   /**
@@ -186,12 +189,9 @@ export class PriceChart {
   #bar(replica, axes, column) {
     const time = /** @type {Time} */ (axes.startSeconds(column));
     const prices = replica.candles.get(column);
-    if (prices === undefined) return { time };
-    const [open, high, low, close] = prices.map((price) => Number(price) / axes.priceUnit);
-    const mark = this.lastPrice;
-    // A channel that did not change sends nothing, the price comes every tick.
-    if (mark === undefined || column !== Math.floor(this.lastMinute / axes.columnMinutes)) return { time, open, high, low, close };
-    return { time, open, high: Math.max(high, mark), low: Math.min(low, mark), close: mark };
+    const [open, high, low, close] = prices?.map((price) => Number(price) / axes.priceUnit) ?? [];
+    const told = prices && { open, high, low, close };
+    return { time, ...this.live.candle(column * axes.columnMinutes, axes.columnMinutes, told) };
   }
 
   #wholeRange() {
