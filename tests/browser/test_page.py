@@ -65,6 +65,17 @@ async def test_a_phone_sums_levels_itself_where_the_server_cannot_and_hides_noth
         assert await page.ask("page.chart.heatmap.texture.fold") > 1
         await assert_cells_are_drawn_in_their_colours(page)
 
+        await page.ask("(page.fit(), page.state.set({ side: 'long' }))")
+        await page.until("page.picture.rowFold.fold >= 4 && page.chart.heatmap.texture.levels === page.filtered")
+        steps = await page.until(
+            "page.filtered?.axes.baseStepsPerRow === 2 * page.picture.rowFold.fold && 2 * page.picture.rowFold.fold"
+        )
+        async with Client(served.listen) as client:
+            grid = await client.grid("BTC", "24h", side="long", base_steps_per_row=steps)
+        wanted = window_to_ring(levels_of(grid.cells, grid.usd_per_weighted_lot), grid.newest_column)
+        # What is asked for has the coarse rows that are not streamed.
+        assert await page.ask("ringSum()") == zlib.crc32(wanted.tobytes())
+
 
 async def test_a_filter_that_is_not_streamed_shows_the_exact_part_and_says_how_often_and_how_old(
     browser: Any, served: PageServer
