@@ -282,11 +282,9 @@ test("a channel of one's own is another than the default one, whatever its id", 
   const { positions } = world.socket.of("change")[0].channels[0];
   assert.deepEqual([positions.leverages, positions.side], [[10, 25], 1]);
 
-  await world.hear(
-    served(1, [{ ...BTC, channelId: 19, positions }]),
-    frame({ tick: 9n, chunks: [keyframe(9n, 60, { channelId: 19 })] }),
-    snapshotEnd(),
-  );
+  await world.hear(served(1, [{ ...BTC, channelId: 19, positions }]));
+  assert.match(world.connection.standing().why, /^this view has its first grid made/);
+  await world.hear(frame({ tick: 9n, chunks: [keyframe(9n, 60, { channelId: 19 })] }), snapshotEnd());
 
   assert.equal(world.state.channel("BTC", "24h"), undefined);
   assert.equal(world.state.channel("BTC", "24h", LONGS).ring[0], 60);

@@ -86,7 +86,11 @@ export class Connection {
     if (this.apart !== undefined) return this.apart;
     if (this.refusal !== "" && !this.isSecondChoice) return { phase: "failed", why: this.refusal };
     const why = this.state.outOfSync();
-    if (!this.state.joined) return { phase: "joining", why };
+    if (!this.state.joined) {
+      // A default channel has a grid at any time.
+      const isMade = this.otherwise !== undefined && !this.isSecondChoice;
+      return { phase: "joining", why: isMade ? "this view has its first grid made, which takes as long as a question for it" : why };
+    }
     if (why !== "") return { phase: "out of sync", why };
     const silentMs = this.surroundings.nowMs() - (this.stream?.heardMs ?? 0);
     if (silentMs > HEARTBEATS_UNTIL_DEAD * this.state.heartbeatMs) {
