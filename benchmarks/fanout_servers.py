@@ -138,7 +138,14 @@ async def serve_websocket(source: MadeUpFrames) -> None:
         queries = NoQueries()
         running = await serve_grpc("127.0.0.1:0", hub, queries)
         health = PublicHealth(Hubs(hub), queries.status)
-        async with serving_web("127.0.0.1:0", running.calls, hub.monotonic, assets=WebAssets(), health=health) as url:
+        async with serving_web(
+            "127.0.0.1:0",
+            running.calls,
+            hub.monotonic,
+            assets=WebAssets(),
+            health=health,
+            accounts=running.accounts,
+        ) as url:
             _say_port(int(url.rstrip("/").rpartition(":")[2]))
             await asyncio.Event().wait()
 

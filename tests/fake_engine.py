@@ -183,7 +183,7 @@ class FakeEngine:
 
     def open(self, spec: ChannelSpec, default: Channel, parent: Channel | None, build_ticks: int) -> Channel:
         """Begin a tile of a parent, or one more grid on the axes of a default channel, with a tick to come."""
-        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, spec.tile)
+        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, spec.tile, spec.row_fold)
         self._next_id += 1
         if parent is not None:
             opened = OpenedTile(channel, parent.channel_id)
@@ -191,7 +191,9 @@ class FakeEngine:
             self._opened_tiles.append(opened)
         else:
             beside = self._grids[default.channel_id]
-            grid = _Grid(channel, beside.axes, 1, beside.newest_column, np.zeros_like(beside.ring), {})
+            axes = replace(beside.axes, rows=beside.axes.rows.folded(spec.row_fold))
+            ring = np.zeros((axes.timeframe.columns, axes.rows.count), np.uint8)
+            grid = _Grid(channel, axes, 1, beside.newest_column, ring, {})
             self._building[channel.channel_id] = (build_ticks, grid)
         return channel
 

@@ -81,6 +81,8 @@ def _description(source_id: str, channel: Channel) -> stream_pb2.ChannelDescript
         description.rows.first, description.rows.last = rows.first, rows.first + rows.count - 1
     if channel.positions is not None:
         description.positions.CopyFrom(_positions(channel.positions))
+    if channel.row_fold != 1:
+        description.row_fold = channel.row_fold
     return description
 
 

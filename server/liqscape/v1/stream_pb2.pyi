@@ -102,18 +102,20 @@ class Reject(_message.Message):
     def __init__(self, channel_ids: _Optional[_Iterable[int]] = ..., reason: _Optional[_Union[Reject.Reason, str]] = ..., details: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
 
 class ChannelSelector(_message.Message):
-    __slots__ = ("symbol", "timeframe", "rows", "prices", "positions")
+    __slots__ = ("symbol", "timeframe", "rows", "prices", "positions", "row_fold")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     PRICES_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    ROW_FOLD_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     timeframe: str
     rows: RowSpan
     prices: PriceSpan
     positions: PositionFilter
-    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[_Union[RowSpan, _Mapping]] = ..., prices: _Optional[_Union[PriceSpan, _Mapping]] = ..., positions: _Optional[_Union[PositionFilter, _Mapping]] = ...) -> None: ...
+    row_fold: int
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[_Union[RowSpan, _Mapping]] = ..., prices: _Optional[_Union[PriceSpan, _Mapping]] = ..., positions: _Optional[_Union[PositionFilter, _Mapping]] = ..., row_fold: _Optional[int] = ...) -> None: ...
 
 class RowSpan(_message.Message):
     __slots__ = ("first", "last")
@@ -369,20 +371,22 @@ class SourceDescription(_message.Message):
     def __init__(self, source_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick_ms: _Optional[int] = ..., states: _Optional[_Iterable[_Union[DataState, str]]] = ..., input: _Optional[str] = ...) -> None: ...
 
 class ChannelDescription(_message.Message):
-    __slots__ = ("channel_id", "source_id", "symbol", "timeframe", "rows", "positions")
+    __slots__ = ("channel_id", "source_id", "symbol", "timeframe", "rows", "positions", "row_fold")
     CHANNEL_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    ROW_FOLD_FIELD_NUMBER: _ClassVar[int]
     channel_id: int
     source_id: str
     symbol: str
     timeframe: str
     rows: RowSpan
     positions: PositionFilter
-    def __init__(self, channel_id: _Optional[int] = ..., source_id: _Optional[str] = ..., symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[_Union[RowSpan, _Mapping]] = ..., positions: _Optional[_Union[PositionFilter, _Mapping]] = ...) -> None: ...
+    row_fold: int
+    def __init__(self, channel_id: _Optional[int] = ..., source_id: _Optional[str] = ..., symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[_Union[RowSpan, _Mapping]] = ..., positions: _Optional[_Union[PositionFilter, _Mapping]] = ..., row_fold: _Optional[int] = ...) -> None: ...
 
 class SnapshotEnd(_message.Message):
     __slots__ = ("keyframes",)

@@ -64,9 +64,11 @@ def test_requests_of_a_session_are_what_a_client_sends() -> None:
 def test_selectors_of_tiles_and_custom_channels_are_what_a_client_sends() -> None:
     (prices,) = channel_selectors("BTC", "24h", prices=(60_000, 66_000))
     (positions,) = channel_selectors("BTC", "24h", leverages=[10], side="long")
+    (coarse,) = channel_selectors("BTC", "24h", row_fold=4)
 
     assert prices.SerializeToString() == BYTES["prices"]
     assert positions.SerializeToString() == BYTES["positions"]
+    assert coarse.SerializeToString() == BYTES["coarse"]
 
 
 def test_keyframe_becomes_the_ring() -> None:

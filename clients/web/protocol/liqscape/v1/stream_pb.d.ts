@@ -290,6 +290,14 @@ export declare type ChannelSelector = Message<"liqscape.v1.ChannelSelector"> & {
    * @generated from field: liqscape.v1.PositionFilter positions = 5;
    */
   positions?: PositionFilter | undefined;
+
+  /**
+   * Coarse rows: this many rows of the timeframe's default channel are one row of this one, 2, 4, 8 or 16; 0 and 1 = the
+   * rows of the default channel. Anything else is a custom channel. Rows of a part are then the coarse ones.
+   *
+   * @generated from field: uint32 row_fold = 6;
+   */
+  rowFold: number;
 };
 
 /**
@@ -1251,6 +1259,13 @@ export declare type ChannelDescription = Message<"liqscape.v1.ChannelDescription
    * @generated from field: liqscape.v1.PositionFilter positions = 6;
    */
   positions?: PositionFilter | undefined;
+
+  /**
+   * A channel of coarse rows: how many rows of the timeframe's default channel are one row of it. 0 = the same rows.
+   *
+   * @generated from field: uint32 row_fold = 7;
+   */
+  rowFold: number;
 };
 
 /**
