@@ -336,3 +336,17 @@ def test_real_lists_of_contracts_are_read() -> None:
 
     assert into.rejected == []
     assert into.listings[0] == VenueListing("BTC-USDT", Fraction(1, 1000), Fraction(1, 10))
+
+
+@pytest.mark.recorded
+def test_real_answers_of_open_interest_are_read() -> None:
+    bodies = captured("htx", "open_interest.rest.jsonl").read_bytes().splitlines()
+    coin = HTX_COIN.dialect([_listed("BTC-USD")])
+    swap = linear()
+    told = [Reading(), Reading()]
+
+    read_answer(coin, coin.polls[1], bodies[6], RECEIVE_NS, told[0])
+    read_answer(swap, swap.polls[1], bodies[7], RECEIVE_NS, told[1])
+
+    assert told[0].events == [OpenInterest("htx:BTC-USD", 1664337226028_000_000, 518_018 * 10**8)]
+    assert told[1].events == [OpenInterest(BTC, 1781327941440_000_000, 32_476_092 * 10**5)]
