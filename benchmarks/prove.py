@@ -26,6 +26,7 @@ PYTHON: Final = sys.executable
 FULL_PROPERTIES: Final = {"LIQSCAPE_HYPOTHESIS_PROFILE": "prove"}
 # Named outright, because then absent recordings are an error and not a skipped test.
 RECORDINGS: Final = {"LIQSCAPE_RECORDINGS": os.environ.get("LIQSCAPE_RECORDINGS") or str(report.ROOT.parent / "shared")}
+LIVE_TESTS: Final = ("tests/integration/test_live_feeds.py", "tests/integration/test_live_venues.py")
 # Far above the longest step on two cores; a step that reaches it hangs.
 STEP_LIMIT_S: Final = 3600
 
@@ -107,7 +108,7 @@ STEPS: Final = (
     Step(
         "live_feeds",
         "in ten minutes of venues that fail in every way nothing is lost unannounced, books add up, memory is flat",
-        (PYTHON, "-m", "pytest", "tests/integration/test_live_feeds.py", "-n", "0", "--timeout=600"),
+        (PYTHON, "-m", "pytest", *LIVE_TESTS, "-n", "0", "--timeout=900"),
         {"LIQSCAPE_FEED_SECONDS": "600"},
     ),
     Step(

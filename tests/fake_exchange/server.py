@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from liqscape.events import Event, Liquidation, MarkPrice, Trade
+from liqscape.events import Event, Liquidation, OpenInterest, Trade
 from liqscape.feeds.live.transport import through_relay
 from tests.fake_exchange.faults import REFUSALS, SKEW_NS, WRONG_FACTOR, Fault
 from tests.fake_exchange.market import Market
@@ -30,6 +30,7 @@ class Listener:
 
     socket: web.WebSocketResponse
     venue: FakeVenue
+    path: str
     queue: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
     is_subscribed: bool = False
     held: str | bytes | None = None
@@ -131,9 +132,11 @@ class FakeExchange:
         said = venue.speaker.say(_swollen(event) if Fault.WRONG_SIZE in venue.faults else event, number)
         if said is None:
             return
+        venue.market.remember(event)
         for listener in venue.listeners:
-            if listener.is_subscribed and Fault.SILENCE not in venue.faults:
-                for message in _spoilt(said, listener, venue.faults):
+            is_told = listener.is_subscribed and Fault.SILENCE not in venue.faults
+            if is_told and venue.speaker.is_heard_at(listener.path, event):
+                for message in _spoilt(said, event, listener, venue.faults):
                     listener.queue.put_nowait(message)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -164,7 +167,7 @@ class FakeExchange:
     async def _listen(self, request: web.Request, venue: FakeVenue) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(timeout=0.2)
         await socket.prepare(request)
-        listener = Listener(socket, venue)
+        listener = Listener(socket, venue, request.match_info["path"])
         venue.listeners.add(listener)
         sending = asyncio.create_task(self._send(listener))
         try:
@@ -173,7 +176,7 @@ class FakeExchange:
                     continue
                 for reply in venue.speaker.reply(message.data) if Fault.UNCONFIRMED not in venue.faults else ():
                     listener.queue.put_nowait(reply)
-                listener.is_subscribed = True
+                listener.is_subscribed |= venue.speaker.begins(message.data)
         finally:
             venue.listeners.discard(listener)
             sending.cancel()
@@ -193,17 +196,16 @@ class FakeExchange:
 
 
 def _swollen(event: Event) -> Event:
-    if isinstance(event, Trade | Liquidation):
+    if isinstance(event, Trade | Liquidation | OpenInterest):
         return replace(event, quantity=event.quantity * WRONG_FACTOR)
-    assert isinstance(event, MarkPrice)
     return event
 
 
-def _spoilt(said: str | bytes, listener: Listener, faults: set[Fault]) -> list[str | bytes]:
+def _spoilt(said: str | bytes, event: Event, listener: Listener, faults: set[Fault]) -> list[str | bytes]:
     """Return what is sent in place of a message."""
     listener.counted += 1
     third = listener.counted % 3 == 0
-    if Fault.GAP in faults and third:
+    if Fault.GAP in faults and isinstance(event, Trade) and third:
         return []
     if Fault.MALFORMED in faults and third:
         return [said[: len(said) // 2]]

@@ -97,6 +97,10 @@ class Line:
         self._desk.take(reading, receive_ns, self)
         return replies
 
+    def learn(self, poll: Poll, body: bytes, receive_ns: int) -> None:
+        """Let the dialect of the line read the list of instruments, which others have counted already."""
+        read_answer(self._dialect, poll, body, receive_ns, Reading())
+
     def is_heard_with(self, event: Event, time_ns: int, instrument_id: str, channel: Channel) -> bool:
         """Note an event; return whether it counts on this line, and not on the one it takes over from or gives way to.
 
@@ -171,6 +175,7 @@ class VenueDesk:
         self._emit = emit
         self._rejections = Rejections()
         self._reading = Reading()
+        self._listings: dict[str, tuple[Poll, bytes]] = {}  # the newest answers, by name of the poll
         self._lines: list[Line] = []
         self._holes: dict[str, Hole] = {}  # of polls
         self._quarantines: dict[str, Hole] = {}
@@ -189,6 +194,8 @@ class VenueDesk:
         dialect = self.venue.dialect(self.listings)  # a new connection says everything anew
         endpoint = next(e for e in dialect.endpoints if e.name == name)
         line = Line(self, endpoint, dialect, self._about(endpoint))
+        for poll, body in self._listings.values():
+            line.learn(poll, body, 0)
         line.is_waiting = takes_over
         if not takes_over:
             line.hole = self._ended.pop(name, None)
@@ -245,6 +252,10 @@ class VenueDesk:
         """Take an answer to a poll; return what the venue has said against the request."""
         reading = self._reading
         read_answer(self._dialect, poll, body, receive_ns, reading)
+        if not poll.channels:
+            self._listings[poll.name] = (poll, body)
+            for line in self._lines:
+                line.learn(poll, body, receive_ns)
         refused = list(reading.refused)
         said = bool(reading.events)
         self.take(reading, receive_ns, None, poll.about or self._ids)

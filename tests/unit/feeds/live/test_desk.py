@@ -242,6 +242,22 @@ def test_an_instrument_whose_contract_is_another_size_at_the_venue_is_not_believ
     assert checks[ETH].quarantined_since_ns is None
 
 
+def test_every_line_learns_the_list_of_instruments_those_open_and_those_to_come() -> None:
+    learnt: list[Dialect] = []
+
+    class Learns(SaysAnotherSize):
+        def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
+            learnt.append(self)
+
+    venue = replace(BINANCE_USDM, dialect=lambda listings: Learns(BINANCE_USDM.dialect(listings)))
+    desk = VenueDesk(venue, LISTINGS, PriceBoard(), MirrorWatch(), lambda events: None)
+    desk.open(ENDPOINT)
+    desk.answer(desk.polls[0], b"", ns(0))
+    desk.open(ENDPOINT)
+
+    assert len({id(each) for each in learnt}) == 3
+
+
 def test_a_poll_that_is_not_answered_is_a_hole_until_it_is() -> None:
     made = Desk()
     poll = next(p for p in made.desk.polls if Channel.OPEN_INTEREST in p.channels)
