@@ -13,6 +13,9 @@ class CryptocomSpeaker(Speaker):
 
     no_listings = b'{"code": 0, "result": {"data": []}}'
 
+    ping = '{"id": 1587523073344, "method": "public/heartbeat", "code": 0}'
+    pong = '"id":1587523073344,"method":"public/respond-heartbeat"'
+
     def reply(self, text: str) -> Messages:
         asked = orjson.loads(text)
         return [said(id=asked["id"], method="subscribe", code=0)] if asked["method"] == "subscribe" else []

@@ -17,6 +17,9 @@ class HtxSpeaker(Speaker):
 
     no_listings = b'{"status": "ok", "data": []}'
 
+    ping = gzip.compress(b'{"ping": 1492420473027}', 1, mtime=0)
+    pong = '{"pong":1492420473027}'
+
     def reply(self, text: str) -> Messages:
         asked = orjson.loads(text)
         if "sub" in asked:

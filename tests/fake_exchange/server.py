@@ -24,6 +24,10 @@ STEP_S = 0.5
 """Of the venues' time, between two steps of their markets."""
 
 
+PING_S = 5.0
+"""Between two pings of a venue that sends them, and for the answer."""
+
+
 @dataclass(slots=True, eq=False)
 class Listener:
     """One open socket, and what waits to be sent."""
@@ -33,6 +37,7 @@ class Listener:
     path: str
     queue: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
     is_subscribed: bool = False
+    is_asked: bool = False
     held: str | bytes | None = None
     counted: int = 0
 
@@ -169,10 +174,13 @@ class FakeExchange:
         await socket.prepare(request)
         listener = Listener(socket, venue, request.match_info["path"])
         venue.listeners.add(listener)
-        sending = asyncio.create_task(self._send(listener))
+        sending = asyncio.gather(self._send(listener), self._ping(listener))
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT or Fault.DEAF in venue.faults:
+                    continue
+                if venue.speaker.ping is not None and venue.speaker.pong in message.data:
+                    listener.is_asked = False
                     continue
                 for reply in venue.speaker.reply(message.data) if Fault.UNCONFIRMED not in venue.faults else ():
                     listener.queue.put_nowait(reply)
@@ -182,6 +190,16 @@ class FakeExchange:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
         return socket
+
+    async def _ping(self, listener: Listener) -> None:
+        """Ask now and then whether the client is there, and cut it off if it has not answered."""
+        while listener.venue.speaker.ping is not None:
+            await self._time.sleep(PING_S)
+            if listener.is_asked:
+                await listener.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                return
+            listener.is_asked = True
+            listener.queue.put_nowait(listener.venue.speaker.ping)
 
     async def _send(self, listener: Listener) -> None:
         while True:

@@ -27,10 +27,13 @@ class Speaker:
         hosts: of its addresses.
 
     Attributes:
+        ping, pong: what it says now and then, and what an answer to it holds; it cuts off whoever does not answer.
         no_listings: a list of instruments that is empty, as the venue answers; what is asked for otherwise.
     """
 
     no_listings: bytes | None = None
+    ping: str | bytes | None = None
+    pong = ""
 
     def __init__(self, listings: Sequence[Listing], hosts: frozenset[str]) -> None:
         self.hosts = hosts

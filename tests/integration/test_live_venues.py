@@ -26,6 +26,9 @@ SECONDS = float(os.environ.get("LIQSCAPE_FEED_SECONDS", "75"))
 
 FACTOR = 15.0 if SECONDS <= 75 else 10.0
 
+CUT_EVERY_S = (12.0, 22.0) if SECONDS <= 75 else (35.0, 70.0)
+"""In a long run each life is steady: a venue that cuts everybody off at once is tried ever more slowly."""
+
 SEED = 20261127
 
 
@@ -54,7 +57,7 @@ class Run:
         draw = random.Random(SEED)
         async with self.exchange.running():
             listening = asyncio.create_task(self.feeds.run())
-            dropping = [asyncio.create_task(self._drop(name, draw.uniform(12.0, 22.0))) for name in self.fakes]
+            dropping = [asyncio.create_task(self._drop(name, draw.uniform(*CUT_EVERY_S))) for name in self.fakes]
             while self.time.monotonic() < SECONDS:
                 await self.time.sleep(1.0)
                 self.ticks.append(list(self.gathered))
@@ -98,6 +101,14 @@ def test_at_the_end_every_venue_is_live_and_nothing_was_thrown_away(run: Run, na
     assert status.message == ""
     assert dict(status.rejected) == {}
     assert {c.state for c in status.channels if c.channel in ("trades", "mark", "open_interest")} == {FeedState.LIVE}
+
+
+@pytest.mark.parametrize("name", ["cryptocom", "htx-linear"])
+def test_a_venue_that_asks_whether_we_are_there_is_answered(run: Run, name: str) -> None:
+    status = next(status for status in run.feeds.statuses if status.venue == name)
+    cuts = SECONDS / CUT_EVERY_S[0] * len(next(d for d in run.feeds.desks if d.venue.name == name).endpoints)
+
+    assert status.reconnects <= cuts + 1
 
 
 def test_books_of_all_venues_add_up_to_every_sample(run: Run) -> None:

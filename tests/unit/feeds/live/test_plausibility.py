@@ -237,6 +237,15 @@ def test_failures_are_held_against_what_was_heard_in_the_same_minute() -> None:
     assert made.quarantined_since_ns == later_ns
 
 
+def test_old_trades_told_again_are_thrown_away_without_being_failures() -> None:
+    made = check()
+
+    reasons = {made.judge(trade(at_ns=T0 - LATE_NS - n), T0, 0) for n in range(1, 10 * FAILURES)}
+
+    assert reasons == {"late"}
+    assert made.quarantined_since_ns is None
+
+
 def test_quarantine_ends_after_a_time_without_a_failure_in_which_something_was_heard() -> None:
     made = check()
     for _ in range(FAILURES):
