@@ -105,6 +105,11 @@ STEPS: Final = (
         (PYTHON, "-m", "benchmarks.kill_engines"),
     ),
     Step(
+        "power_losses",
+        "of 600 losses of power none has cost what the sync policy promises, and what is damaged is found",
+        (PYTHON, "-m", "benchmarks.lose_power"),
+    ),
+    Step(
         "demo",
         "a fresh clone serves all nine timeframes",
         (PYTHON, "-m", "benchmarks.bench_demo"),

@@ -29,7 +29,7 @@ def run_journal(namespace: argparse.Namespace) -> int:
         if namespace.action == "check":
             return _check(folder)
         if namespace.action == "compact":
-            return _compact(folder)
+            return compact(folder)
         return _repair(folder, dry_run=namespace.dry_run)
 
 
@@ -61,7 +61,8 @@ def _lines(snapshots: list[CheckedSnapshot], journal: CheckedJournal) -> list[st
     return [*lines, f"journal   {span}  {_mega(journal.size)}  after the newest good snapshot: {good}"]
 
 
-def _compact(folder: DataFolder) -> int:
+def compact(folder: DataFolder) -> int:
+    """Drop what no snapshot needs, give the space back, and say what that was. Killed, it has dropped less of it."""
     snapshots = check_snapshots(folder)
     if any(snapshot.wrong for snapshot in snapshots) or check_journal(folder, snapshots).wrong:
         print("something is damaged; see liqscape journal check, and repair it first")

@@ -1,7 +1,9 @@
 """What lets an engine end at any moment: each tick goes to the journal before it is taken, snapshots beside the ticks.
 
 When nothing can be written the engine goes on from memory. Ticks wait until there is room again; when too many wait,
-they are let go, and the journal goes on behind the next snapshot, which holds what they did.
+they are let go, and the journal goes on behind the next snapshot, which holds what they did. A journal that turns out
+to be broken while it is written stays as it is, for a start to take from it what is good, until there is such a
+snapshot; then it is set aside and a new one begins.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from liqscape.errors import LiqscapeError
 from liqscape.grid.shard import Shard, ShardSnapshot
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
-from liqscape.journal.store import JournalStore, Record, StoreUnavailable
+from liqscape.journal.store import JournalStore, Record, StoreDamaged, StoreUnavailable
 from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.tick_codec import encode_tick
 from liqscape.recovery import recover, stored_snapshot
@@ -43,7 +45,7 @@ REPLAYED_WORTH_A_SNAPSHOT: Final = 1000
 
 
 class Keeper:
-    """The durable side of one shard. Everything is called on the engine's thread, but for maintain.
+    """The durable side of one shard. Everything is called on the engine's thread, between ticks, but for maintain.
 
     Args:
         folder: where it is kept; closed by stop.
@@ -90,6 +92,8 @@ class Keeper:
         self._maintain_seconds = maintain_seconds
         self._monotonic = monotonic
         self._journal: JournalStore | None = None
+        self._journal_in_use = threading.Lock()  # of the thread that maintains it: nobody closes it meanwhile
+        self._broken: StoreDamaged | None = None  # what is wrong with the journal, while it waits to be set aside
         self._waiting: list[Record] = []
         self._waiting_bytes = 0
         self._retry_at: float | None = None  # while nothing can be written
@@ -159,19 +163,25 @@ class Keeper:
 
     def maintain(self) -> None:
         """Do what waits for the disk; on a thread of its own, about each second."""
-        if self._journal is None:
-            return
-        try:
-            self._journal.maintain()
-            while self._journal.truncate_before(self._truncate_before) and not self._stopping.wait(0.01):
-                pass
-        except StoreUnavailable as error:
-            self.counters["journal_failures"] += 1
-            if not self._maintenance_failed:
-                _LOG.error("a loss of power may take more than it should: %s", error)
-            self._maintenance_failed = True
-        else:
-            self._maintenance_failed = False
+        with self._journal_in_use:
+            if self._journal is None or self._broken is not None:
+                return
+            try:
+                self._journal.maintain()
+                while self._journal.truncate_before(self._truncate_before) and not self._stopping.wait(0.01):
+                    pass
+            except StoreDamaged as error:
+                self._broken = error  # the engine's thread is told with its next tick
+            except Exception as error:  # whatever it is, the next time may be better, and there must be one
+                self.counters["journal_failures"] += 1
+                if not self._maintenance_failed:
+                    known = isinstance(error, LiqscapeError)
+                    _LOG.error(
+                        "a loss of power may take more than it should: %s", error, exc_info=None if known else error
+                    )
+                self._maintenance_failed = True
+            else:
+                self._maintenance_failed = False
 
     def stop(self) -> None:
         """Commit what waits, and let go of the folder."""
@@ -184,6 +194,8 @@ class Keeper:
             self._commit()
             self._journal.close()
             self._journal = None
+        if self._waiting:
+            _LOG.error("%d ticks that waited for the journal are in no file", len(self._waiting))
         self._folder.close()
 
     def _write_snapshot(self, copy: Callable[[], ShardSnapshot]) -> int:
@@ -195,10 +207,17 @@ class Keeper:
             self._bound_waiting()
             return
         try:
+            if self._broken is not None:
+                raise self._broken
             self._journal.append(self._waiting)
         except StoreUnavailable as error:
             self._fail(error)
             self._bound_waiting()
+            return
+        except StoreDamaged as error:
+            self._broken = error
+            self._fail(error)
+            self._let_go()
             return
         self.counters["journal_ticks"] += len(self._waiting)
         self.counters["journal_bytes"] += self._waiting_bytes
@@ -208,7 +227,7 @@ class Keeper:
         self._retry_at, self.message = None, ""
         self._forget_waiting()
 
-    def _fail(self, error: StoreUnavailable) -> None:
+    def _fail(self, error: StoreUnavailable | StoreDamaged) -> None:
         self.counters["journal_failures"] += 1
         if self._retry_at is None:
             _LOG.error("the journal cannot be written, ticks go on from memory: %s", error)
@@ -217,8 +236,11 @@ class Keeper:
 
     def _bound_waiting(self) -> None:
         self.counters["journal_ticks_waiting"] = len(self._waiting)
-        if self._waiting_bytes <= MAX_WAITING_BYTES:
-            return
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep waiting ticks no longer: the next snapshot, which is due at once, will hold what they did."""
         _LOG.error("%d ticks are let go; the journal goes on behind the next snapshot", len(self._waiting))
         self.counters["journal_ticks_let_go"] += len(self._waiting)
         self._let_go_until, self._snapshot_due = self._waiting[-1][0], self._monotonic()
@@ -237,9 +259,27 @@ class Keeper:
         self.counters["snapshots"] += 1
         self._snapshot_failed = False
         self._truncate_before = self._first_needed()
-        if 0 < self._let_go_until <= tick:
+        if 0 < self._let_go_until <= tick and (self._broken is None or self._begin_anew()):
             self._let_go_until = 0
             self._commit()
+
+    def _begin_anew(self) -> bool:
+        """Set a broken journal aside, now that a snapshot holds all it had, and begin another; return whether it is."""
+        with self._journal_in_use:
+            try:
+                if self._journal is not None:
+                    self._journal.close()
+                    self._journal = None
+                aside = self._folder.set_journal_aside(None, range(0))
+                self._journal = self._folder.open_journal(self._sync)
+            except (OSError, LiqscapeError) as error:
+                _LOG.error("a broken journal cannot be set aside: %s", error)
+                self._snapshot_due = self._monotonic() + RETRY_SECONDS
+                return False
+            self.counters["damaged_files"] += len(aside)
+            _LOG.error("the journal is broken and set aside as %s: %s", ", ".join(map(str, aside)), self._broken)
+            self._broken, self._retry_at = None, None
+            return True
 
     def _snapshot_fails(self, error: Exception) -> None:
         self.counters["snapshot_failures"] += 1

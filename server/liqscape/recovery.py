@@ -19,7 +19,7 @@ from liqscape.journal.data_folder import DataFolder
 from liqscape.journal.plain_values import UnreadableValue, build, flatten
 from liqscape.journal.snapshot_file import StoredSnapshot, read_snapshot
 from liqscape.journal.sqlite_store import SqliteJournal
-from liqscape.journal.store import StoreDamaged
+from liqscape.journal.store import StoreDamaged, StoreUnavailable
 from liqscape.market.tick_codec import UnreadableTick, decode_tick
 
 _LOG = logging.getLogger(__name__)
@@ -61,12 +61,15 @@ def recover(folder: DataFolder, sync: str, shard: Shard, report: Callable[[str],
         ConfigError: journal or snapshot were written by another version of this program.
         ModelError: what was written as a whole does not fit the model; nothing is set aside.
     """
-    removed = folder.snapshots.remove_unfinished()
-    if removed:
-        _LOG.info("removed %d unfinished snapshots of a process that was killed", removed)
-    bad_snapshots = _restore(folder, shard, report)
-    snapshot_tick = shard.tick
-    journal, lost, bad_files = _replay(folder, sync, shard, report)
+    try:
+        removed = folder.snapshots.remove_unfinished()
+        if removed:
+            _LOG.info("removed %d unfinished snapshots of a process that was killed", removed)
+        bad_snapshots = _restore(folder, shard, report)
+        snapshot_tick = shard.tick
+        journal, lost, bad_files = _replay(folder, sync, shard, report)
+    except OSError as error:  # what is damaged cannot be set aside
+        raise StoreUnavailable(f"{folder.folder} cannot be written: {error.strerror or error}") from error
     return Recovery(
         journal=journal,
         snapshot_tick=snapshot_tick,
@@ -163,7 +166,7 @@ def _lost(journal: SqliteJournal | None, good_tick: int) -> int:
     """Return how many ticks after the last good one are known to have been committed."""
     known = [good_tick]
     if journal is not None:
-        for newest in (journal.newest_tick, journal.head.read):
+        for newest in (journal.newest_good_tick, journal.head.read):
             try:
                 known.append(newest() or 0)
             except StoreDamaged:

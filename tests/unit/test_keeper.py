@@ -18,7 +18,7 @@ from liqscape import keeper as keeper_module
 from liqscape.device.runtime import OutOfDeviceMemory
 from liqscape.events import Event
 from liqscape.journal.snapshot_folder import KEEP_SNAPSHOTS
-from liqscape.journal.store import JournalStore, Record, StoreUnavailable
+from liqscape.journal.store import JournalStore, Record, StoreDamaged, StoreUnavailable
 from tests.crash.small_market import HISTORY_TICKS
 from tests.equal_shards import differences
 from tests.kept_shard import KeptShard, market_ticks, reference, rendered_after, sends_the_same
@@ -30,6 +30,7 @@ class FailingStore:
     def __init__(self, store: JournalStore) -> None:
         self.store = store
         self.is_full = True
+        self.is_broken = False
         self.tries = 0
 
     def append(self, records: Sequence[Record]) -> None:
@@ -58,6 +59,8 @@ class FailingStore:
         self.store.close()
 
     def _check(self) -> None:
+        if self.is_broken:
+            raise StoreDamaged("file is broken")
         if self.is_full:
             raise StoreUnavailable("disk is full")
 
@@ -275,6 +278,75 @@ def test_maintenance_that_fails_is_said_once_and_counted(kept: KeptShard, caplog
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
         "a loss of power may take more than it should: disk is full"
     ] * 2
+
+
+@pytest.mark.parametrize("found_by", ["ticks", "maintenance"])
+def test_journal_that_breaks_makes_room_for_another_once_a_snapshot_stands_for_it(
+    tmp_path: Path, ticks: list[list[Event]], found_by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = KeptShard(tmp_path / "data")
+    kept.take(ticks, 20)
+    kept.let_snapshots_end()
+    store = fill(kept)
+    store.is_full, store.is_broken = False, True
+    if found_by == "maintenance":
+        kept.keeper.maintain()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept.folder.snapshots, "write", refuse)
+        kept.take(ticks, 30)
+        kept.let_snapshots_end()
+    # What the broken one still has is not given up before a snapshot has it.
+    assert (kept.keeper.committed_tick, kept.keeper.message) == (20, "not durable: file is broken")
+    shutil.copytree(tmp_path / "data", tmp_path / "killed")
+    killed = KeptShard(tmp_path / "killed")
+    assert (killed.shard.tick, killed.keeper.counters["damaged_files"]) == (20, 0)
+    killed.stop()
+
+    kept.now += 2
+    kept.take(ticks, 40)
+    kept.let_snapshots_end()
+    kept.take(ticks, last := rendered_after(ticks, 41))
+
+    assert (kept.keeper.committed_tick, kept.keeper.message) == (last, "")
+    assert kept.keeper.counters["damaged_files"] >= 1
+    assert any("the journal is broken and set aside as" in record.getMessage() for record in caplog.records)
+    kept.keeper.maintain()
+    kept.stop()
+    again = KeptShard(tmp_path / "data")
+    assert again.keeper.counters["damaged_files"] == 0
+    assert differences(again.shard, reference(ticks, last)) == []
+    again.stop()
+
+
+def test_maintenance_goes_on_after_a_failure_that_nobody_foresaw(
+    kept: KeptShard, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = fill(kept)
+    store.is_full = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "maintain", lambda: 1 // 0)
+        kept.keeper.maintain()
+
+    kept.keeper.maintain()
+
+    assert kept.keeper.counters["journal_failures"] == 1
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "a loss of power may take more than it should: integer division or modulo by zero"
+    ]
+
+
+def test_ticks_that_still_wait_at_the_end_are_told(
+    tmp_path: Path, ticks: list[list[Event]], caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = KeptShard(tmp_path)
+    kept.take(ticks, 20)
+    fill(kept)
+    kept.take(ticks, 25)
+
+    kept.stop()
+
+    assert caplog.records[-1].getMessage() == "5 ticks that waited for the journal are in no file"
 
 
 def test_journal_leads_from_the_oldest_snapshot_kept_to_now(tmp_path: Path, ticks: list[list[Event]]) -> None:

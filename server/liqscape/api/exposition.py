@@ -69,7 +69,7 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "journal_ticks_replayed": _Counter("journal_ticks_replayed", "Ticks of the journal replayed at the start."),
     "snapshots": _Counter("snapshots", "Snapshots written."),
     "snapshot_failures": _Counter("snapshot_failures", "Snapshots that could not be written."),
-    "damaged_files": _Counter("damaged_files", "Files found damaged at the start and set aside."),
+    "damaged_files": _Counter("damaged_files", "Files found damaged and set aside."),
     "queries_shed": _Counter("queries_shed", "Times at which questions gave their device memory up to ticks."),
 }
 """Counters of GetStatus by name; all of them are shown from the start, as 0."""

@@ -7,12 +7,13 @@ loss of power may take, see SYNC_POLICIES. Checkpoints, which wait for the disk,
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from liqscape.errors import ConfigError
+from liqscape.journal.disk import sync_file
 from liqscape.journal.head import Head
 from liqscape.journal.store import Record, StoreDamaged, StoreUnavailable, checksum
 
@@ -31,6 +32,14 @@ TRUNCATED_AT_ONCE: Final = 500
 
 BUSY_SECONDS: Final = 5.0
 
+Connect: TypeAlias = Callable[[str], sqlite3.Connection]
+"""Opens the file that a URI names. Tests open it on a disk that forgets."""
+
+
+def connect_plainly(uri: str) -> sqlite3.Connection:
+    """Open a file as it is."""
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
 
 class SqliteJournal:
     """See JournalStore.
@@ -39,6 +48,7 @@ class SqliteJournal:
         path: of the file; others of the same name and an ending lie beside it.
         sync: one of SYNC_POLICIES.
         read_only: nothing is written, not even what a reader leaves behind.
+        connect: how the file is reached.
 
     Raises:
         StoreDamaged: it is not such a file.
@@ -46,11 +56,14 @@ class SqliteJournal:
         StoreUnavailable: it cannot be opened.
     """
 
-    def __init__(self, path: Path, sync: str = "second", *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, sync: str = "second", *, read_only: bool = False, connect: Connect = connect_plainly
+    ) -> None:
         self.path = path
         self.head = Head(path.with_suffix(".head"))
         self._sync = SYNC_POLICIES[sync]
         self._read_only = read_only
+        self._open = connect
         self._writer = self._connect()
         self._keeper: sqlite3.Connection | None = None
         try:
@@ -65,7 +78,7 @@ class SqliteJournal:
             with self._writer:
                 self._writer.executemany("INSERT OR REPLACE INTO ticks VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self.path} cannot be written: {error}") from error
+            raise self._failure("cannot be written", error) from error
         self.head.write(records[-1][0])
 
     def read(self, from_tick: int) -> Iterator[Record]:
@@ -75,7 +88,8 @@ class SqliteJournal:
             for tick, crc, body in rows:
                 if tick != expected:
                     raise StoreDamaged(f"{self.path}: ticks {expected} to {tick - 1} are missing")
-                if crc != checksum(tick, body):
+                # Pages that do not belong together make rows of any kind.
+                if type(body) is not bytes or crc != checksum(tick, body):
                     raise StoreDamaged(f"{self.path}: tick {tick} fails its checksum")
                 yield tick, body
                 expected += 1
@@ -100,26 +114,33 @@ class SqliteJournal:
                 until = min(tick, (tick if oldest is None else oldest) + TRUNCATED_AT_ONCE)
                 return keeper.execute("DELETE FROM ticks WHERE tick < ?", (until,)).rowcount
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self.path} cannot be truncated: {error}") from error
+            raise self._failure("cannot be truncated", error) from error
 
     def maintain(self) -> None:
         keeper = self._keeper = self._keeper or self._connect()
         try:
-            keeper.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            busy, in_log, in_file = keeper.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if self._sync != "OFF" and (busy or in_log != in_file):
+                # Somebody reads an older state, a check for example. What was committed since is in the log alone,
+                # which a checkpoint then need not have brought to the disk.
+                sync_file(self.path.with_name(self.path.name + "-wal"))
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path} cannot be brought to the disk: {error.strerror}") from error
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self.path} cannot be brought to the disk: {error}") from error
+            raise self._failure("cannot be brought to the disk", error) from error
 
     def vacuum(self) -> None:
         """Give the space of what was dropped back to the disk.
 
         Raises:
             StoreUnavailable: there is no room for it.
+            StoreDamaged: the file is broken.
         """
         try:
             self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self.path} cannot be made smaller: {error}") from error
+            raise self._failure("cannot be made smaller", error) from error
 
     def copy_to(self, path: Path, first_tick: int, newest_tick: int) -> None:
         """Write some records into a new journal, which lies on the disk then in one file.
@@ -128,7 +149,7 @@ class SqliteJournal:
             StoreUnavailable: it cannot be written.
             StoreDamaged: they cannot be read.
         """
-        copy = SqliteJournal(path, "tick")
+        copy = SqliteJournal(path, "tick", connect=self._open)
         try:
             records = (record for record in self.read(first_tick) if record[0] <= newest_tick)
             wanted = newest_tick + 1 - first_tick
@@ -153,6 +174,28 @@ class SqliteJournal:
                 connection.close()
         self.head.close()
 
+    def newest_good_tick(self) -> int | None:
+        """Return the newest tick kept; None of an empty store.
+
+        Raises:
+            StoreDamaged: it is not what was written, and then its number may be any.
+        """
+        try:
+            row = self._writer.execute("SELECT tick, crc, body FROM ticks ORDER BY tick DESC LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            raise StoreDamaged(f"{self.path}: {error}") from error
+        if row is None:
+            return None
+        tick, crc, body = row
+        if type(body) is not bytes or crc != checksum(tick, body):
+            raise StoreDamaged(f"{self.path}: tick {tick} fails its checksum")
+        return int(tick)
+
+    def _failure(self, what: str, error: sqlite3.Error) -> StoreUnavailable | StoreDamaged:
+        """Return what an error means: that of a disk may pass, that of what is in the file does not."""
+        kind = StoreUnavailable if isinstance(error, sqlite3.OperationalError) else StoreDamaged
+        return kind(f"{self.path} {what}: {error}")
+
     def _bound(self, which: str) -> int | None:
         try:
             found = self._writer.execute(f"SELECT {which}(tick) FROM ticks").fetchone()[0]
@@ -163,7 +206,7 @@ class SqliteJournal:
     def _connect(self) -> sqlite3.Connection:
         try:
             uri = f"{self.path.absolute().as_uri()}?mode={'ro' if self._read_only else 'rwc'}"
-            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+            connection = self._open(uri)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self.path} cannot be opened: {error}") from error
         try:

@@ -28,6 +28,7 @@ class JournalStore(Protocol):
 
         Raises:
             StoreUnavailable: they are not kept.
+            StoreDamaged: they are not, and never will be: what is there is broken.
         """
         ...
 
@@ -56,6 +57,7 @@ class JournalStore(Protocol):
 
         Raises:
             StoreUnavailable: not now.
+            StoreDamaged: never.
         """
         ...
 
@@ -64,6 +66,7 @@ class JournalStore(Protocol):
 
         Raises:
             StoreUnavailable: not now.
+            StoreDamaged: never.
         """
         ...
 
