@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -22,10 +22,13 @@ from liqscape.errors import LiqscapeError
 from liqscape.grid.shard import Shard, ShardSnapshot
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
-from liqscape.journal.store import JournalStore, Record, StoreDamaged, StoreUnavailable
+from liqscape.journal.sqlite_store import SqliteJournal
+from liqscape.journal.store import JournalStore, Note, Record, StoreDamaged, StoreUnavailable
 from liqscape.market.closed_tick import ClosedTick
+from liqscape.market.notes import notes_of
+from liqscape.market.terms import Terms, terms_as_plain
 from liqscape.market.tick_codec import encode_tick
-from liqscape.recovery import recover, stored_snapshot
+from liqscape.recovery import TERMS, recover, stored_snapshot
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,11 +52,12 @@ class Keeper:
 
     Args:
         folder: where it is kept; closed by stop.
-        settings: what decides the state beside the ticks, kept with each snapshot.
+        settings: what decides the state beside the ticks, kept with each snapshot; there the terms in force join it.
         sync: see journal.sqlite_store.SYNC_POLICIES.
         snapshot_seconds: between two snapshots.
         maintain_seconds: between two calls of maintain.
         monotonic: seconds; decides when snapshots are made and failures tried again.
+        first_terms: in force before the first tick; those of the shard where none are given.
 
     Attributes:
         counters: for people; see api.exposition.
@@ -69,6 +73,7 @@ class Keeper:
         snapshot_seconds: float = DEFAULT_SNAPSHOT_SECONDS,
         maintain_seconds: float = MAINTAIN_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
+        first_terms: Sequence[Terms] = (),
     ) -> None:
         self.counters: Counter[str] = Counter(
             journal_ticks=0,
@@ -82,11 +87,13 @@ class Keeper:
             snapshot_bytes=0,
             snapshot_failures=0,
             damaged_files=0,
+            terms_changed=0,
         )
         self.message = ""
         self.committed_tick = 0
         self._folder = folder
         self._settings = settings
+        self._first_terms = tuple(first_terms)
         self._sync = sync
         self._snapshot_seconds = snapshot_seconds
         self._maintain_seconds = maintain_seconds
@@ -96,6 +103,7 @@ class Keeper:
         self._broken: StoreDamaged | None = None  # what is wrong with the journal, while it waits to be set aside
         self._waiting: list[Record] = []
         self._waiting_bytes = 0
+        self._notes: list[Note] = []  # wait as ticks do, and are never let go
         self._retry_at: float | None = None  # while nothing can be written
         self._let_go_until = 0  # the last tick let go, while no snapshot holds what it did
         self._snapshot_due = monotonic()
@@ -115,13 +123,19 @@ class Keeper:
     def restore(self, shard: Shard, report: Callable[[str], None]) -> TickOutput | None:
         """Bring a new shard to where an earlier one ended; return what its stream begins with, if it was rendered.
 
+        Where its terms are others than were in force then, its next tick says so, and what opens from then on opens on
+        them.
+
         Args:
-            shard: new; its on_closed is record.
+            shard: new, on the terms wanted; its on_closed is record.
             report: hears in words how far it is; what it raises ends the work.
 
         Raises:
-            StoreUnavailable, ConfigError, ModelError: see recover.
+            StoreUnavailable, ConfigError, ModelError: see recover and Shard.propose.
         """
+        wanted = shard.terms
+        if self._first_terms:
+            shard.begin_with(self._first_terms)
         found = recover(self._folder, self._sync, shard, report)
         self._journal = found.journal
         self.committed_tick = shard.tick
@@ -134,14 +148,18 @@ class Keeper:
             self._snapshot_due = self._monotonic() + self._snapshot_seconds
         if shard.tick:
             _LOG.info("restored tick %d: snapshot %d and %d ticks", shard.tick, found.snapshot_tick, found.replayed)
+        for change in shard.propose(wanted):
+            _LOG.warning("from the next tick on another %s is in force", change)
         self._maintainer.start()
         return shard.restate()
 
     def record(self, tick: int, closed: ClosedTick) -> None:
         """Commit a tick before it is taken; where that cannot be done, keep it for later. Never raises for a disk."""
         body = encode_tick(closed)
+        self.counters["terms_changed"] += len(closed.terms)
         self._waiting.append((tick, body))
         self._waiting_bytes += len(body)
+        self._notes += (Note(tick, kind, text) for kind, text in notes_of(closed))
         if closed.render or len(self._waiting) >= GROUP_TICKS:
             self._commit()
 
@@ -159,7 +177,8 @@ class Keeper:
             except OutOfDeviceMemory as error:
                 self._snapshot_fails(error)
             else:
-                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy)
+                settings = {**self._settings, TERMS: terms_as_plain(shard.terms)}
+                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy, settings)
 
     def maintain(self) -> None:
         """Do what waits for the disk; on a thread of its own, about each second."""
@@ -198,8 +217,8 @@ class Keeper:
             _LOG.error("%d ticks that waited for the journal are in no file", len(self._waiting))
         self._folder.close()
 
-    def _write_snapshot(self, copy: Callable[[], ShardSnapshot]) -> int:
-        return self._folder.snapshots.write(stored_snapshot(copy(), self._settings))
+    def _write_snapshot(self, copy: Callable[[], ShardSnapshot], settings: Mapping[str, Any]) -> int:
+        return self._folder.snapshots.write(stored_snapshot(copy(), settings))
 
     def _commit(self) -> None:
         may_try = self._retry_at is None or self._monotonic() >= self._retry_at
@@ -209,7 +228,7 @@ class Keeper:
         try:
             if self._broken is not None:
                 raise self._broken
-            self._journal.append(self._waiting)
+            self._journal.append(self._waiting, self._notes)
         except StoreUnavailable as error:
             self._fail(error)
             self._bound_waiting()
@@ -225,6 +244,7 @@ class Keeper:
         if self._retry_at is not None:
             _LOG.warning("the journal is written again; %d ticks that waited are in it", len(self._waiting))
         self._retry_at, self.message = None, ""
+        self._notes = []
         self._forget_waiting()
 
     def _fail(self, error: StoreUnavailable | StoreDamaged) -> None:
@@ -267,10 +287,11 @@ class Keeper:
         """Set a broken journal aside, now that a snapshot holds all it had, and begin another; return whether it is."""
         with self._journal_in_use:
             try:
-                if self._journal is not None:
-                    self._journal.close()
-                    self._journal = None
-                aside = self._folder.set_journal_aside(None, range(0))
+                broken, self._journal = self._journal, None
+                if broken is not None and not isinstance(broken, SqliteJournal):
+                    broken.close()
+                    broken = None
+                aside = self._folder.set_journal_aside(broken, range(0))
                 self._journal = self._folder.open_journal(self._sync)
             except (OSError, LiqscapeError) as error:
                 _LOG.error("a broken journal cannot be set aside: %s", error)

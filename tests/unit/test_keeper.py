@@ -10,15 +10,16 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from liqscape import keeper as keeper_module
 from liqscape.device.runtime import OutOfDeviceMemory
-from liqscape.events import Event
+from liqscape.events import Correction, Event
 from liqscape.journal.snapshot_folder import KEEP_SNAPSHOTS
-from liqscape.journal.store import JournalStore, Record, StoreDamaged, StoreUnavailable
+from liqscape.journal.store import JournalStore, Note, Record, StoreDamaged, StoreUnavailable
 from tests.crash.small_market import HISTORY_TICKS
 from tests.equal_shards import differences
 from tests.kept_shard import KeptShard, market_ticks, reference, rendered_after, sends_the_same
@@ -33,10 +34,13 @@ class FailingStore:
         self.is_broken = False
         self.tries = 0
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record], notes: Sequence[Note] = ()) -> None:
         self.tries += 1
         self._check()
-        self.store.append(records)
+        self.store.append(records, notes)
+
+    def notes(self) -> Iterator[Note]:
+        return self.store.notes()
 
     def read(self, from_tick: int) -> Iterator[Record]:
         return self.store.read(from_tick)
@@ -182,6 +186,37 @@ def test_full_disk_is_tried_again_each_second_and_nothing_is_missing_then(
     kept.stop()
     again = KeptShard(tmp_path)
     assert differences(again.shard, reference(ticks, last)) == []
+    again.stop()
+
+
+def test_correction_and_terms_of_a_full_disk_are_there_when_there_is_room(
+    tmp_path: Path, ticks: list[list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KeptShard(tmp_path, snapshot_seconds=1)
+    kept.take(ticks, 20)
+    store = fill(kept)
+    now_ns, name = kept.shard.end_ns, kept.shard.instruments[0].instrument_id
+    kept.shard.accept(Correction(name, now_ns, now_ns - 1, now_ns - 1, 5 * 10**8, "a typo"))
+    changed = [replace(terms, size_mix=(500_000, 500_000)) for terms in kept.shard.terms]
+    kept.shard.propose(changed)
+    monkeypatch.setattr(keeper_module, "MAX_WAITING_BYTES", 1)
+
+    kept.take(ticks, 40)
+    assert kept.keeper.counters["journal_ticks_let_go"] > 0
+    kept.let_snapshots_end()
+    store.is_full, kept.now = False, 5
+    kept.take(ticks, 60)
+    kept.let_snapshots_end()
+    kept.take(ticks, rendered_after(ticks, 61))
+
+    kept.stop()
+    again = KeptShard(tmp_path)
+    assert again.shard.terms == tuple(changed)
+    assert differences(again.shard, kept.shard) == []
+    assert again.keeper._journal is not None
+    notes = list(again.keeper._journal.notes())
+    assert [note.tick for note in notes if "a typo" in note.text] == [21]
+    assert [note.tick for note in notes if note.kind == "terms"] == [21] * len(changed)
     again.stop()
 
 

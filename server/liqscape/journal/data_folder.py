@@ -153,6 +153,8 @@ class DataFolder:
         if journal is not None:
             if good:
                 journal.copy_to(unfinished, good[0], good[-1])
+            else:
+                journal.copy_notes(unfinished)
             journal.close()
         if unfinished.exists():
             unfinished.replace(self._rebuilt)

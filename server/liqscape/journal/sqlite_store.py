@@ -7,7 +7,10 @@ loss of power may take, see SYNC_POLICIES. Checkpoints, which wait for the disk,
 from __future__ import annotations
 
 import sqlite3
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -15,12 +18,16 @@ from typing import Final, TypeAlias
 from liqscape.errors import ConfigError
 from liqscape.journal.disk import sync_file
 from liqscape.journal.head import Head
-from liqscape.journal.store import Record, StoreDamaged, StoreUnavailable, checksum
+from liqscape.journal.store import Note, Record, StoreDamaged, StoreUnavailable, checksum
 
 APPLICATION_ID: Final = 0x4C495153
 """LIQS, in the header of the file: what `file` and we know it by."""
 
-MIGRATIONS: Final = ("CREATE TABLE ticks (tick INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL);",)
+MIGRATIONS: Final = (
+    "CREATE TABLE ticks (tick INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL);",
+    "CREATE TABLE notes (tick INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, crc INTEGER NOT NULL,"
+    " text TEXT NOT NULL, PRIMARY KEY (tick, number)) WITHOUT ROWID;",
+)
 """What makes version n + 1 of the schema of version n, from nothing on. Never changed, only added to."""
 
 SYNC_POLICIES: Final = {"tick": "FULL", "second": "NORMAL", "off": "OFF"}
@@ -72,14 +79,22 @@ class SqliteJournal:
             self._writer.close()
             raise
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record], notes: Sequence[Note] = ()) -> None:
         rows = [(tick, checksum(tick, body), body) for tick, body in records]
+        numbered: Counter[int] = Counter()
+        noted = []
+        for note in notes:
+            numbered[note.tick] += 1
+            noted.append((note.tick, numbered[note.tick], note.kind, _note_checksum(note), note.text))
         try:
             with self._writer:
                 self._writer.executemany("INSERT OR REPLACE INTO ticks VALUES (?, ?, ?)", rows)
+                if noted:
+                    self._writer.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)", noted)
         except sqlite3.Error as error:
             raise self._failure("cannot be written", error) from error
-        self.head.write(records[-1][0])
+        if records:
+            self.head.write(records[-1][0])
 
     def read(self, from_tick: int) -> Iterator[Record]:
         expected = from_tick
@@ -99,6 +114,19 @@ class SqliteJournal:
         # Asked again: beside a server that is running, ticks have come since the reading began.
         if newest is not None and newest >= expected and (self.newest_tick() or 0) < newest:
             raise StoreDamaged(f"{self.path}: ticks {expected} to {newest} were committed and are missing at the end")
+
+    def notes(self) -> Iterator[Note]:
+        if self._version < 2:
+            return
+        try:
+            rows = self._writer.execute("SELECT tick, kind, crc, text FROM notes ORDER BY tick, number")
+            for tick, kind, crc, text in rows:
+                note = Note(tick, kind, text)
+                if type(text) is not str or type(kind) is not str or crc != _note_checksum(note):
+                    raise StoreDamaged(f"{self.path}: a note of tick {tick} fails its checksum")
+                yield note
+        except sqlite3.Error as error:
+            raise StoreDamaged(f"{self.path}: reading notes: {error}") from error
 
     def newest_tick(self) -> int | None:
         return self._bound("max")
@@ -143,22 +171,40 @@ class SqliteJournal:
             raise self._failure("cannot be made smaller", error) from error
 
     def copy_to(self, path: Path, first_tick: int, newest_tick: int) -> None:
-        """Write some records into a new journal, which lies on the disk then in one file.
+        """Write some records into a new journal, which lies on the disk then in one file, and all notes that are good.
 
         Raises:
             StoreUnavailable: it cannot be written.
-            StoreDamaged: they cannot be read.
+            StoreDamaged: the records cannot be read.
         """
-        copy = SqliteJournal(path, "tick", connect=self._open)
-        try:
+        with self._copy(path) as copy:
             records = (record for record in self.read(first_tick) if record[0] <= newest_tick)
             wanted = newest_tick + 1 - first_tick
             while batch := list(islice(records, min(wanted, TRUNCATED_AT_ONCE))):
                 copy.append(batch)
                 wanted -= len(batch)
+            copy.append([], self._good_notes())
+
+    def copy_notes(self, path: Path) -> None:
+        """Write all notes that are good into a new journal, if there are any; see copy_to."""
+        if notes := self._good_notes():
+            with self._copy(path) as copy:
+                copy.append([], notes)
+
+    @contextmanager
+    def _copy(self, path: Path) -> Iterator[SqliteJournal]:
+        copy = SqliteJournal(path, "tick", connect=self._open)
+        try:
+            yield copy
         finally:
             copy.close()
             copy.head.path.unlink(missing_ok=True)
+
+    def _good_notes(self) -> list[Note]:
+        found: list[Note] = []
+        with suppress(StoreDamaged):  # the others are in the file that is set aside
+            found.extend(self.notes())
+        return found
 
     def defects(self) -> list[str]:
         """Return what SQLite itself finds wrong with the file, in its words."""
@@ -234,10 +280,12 @@ class SqliteJournal:
             raise StoreDamaged(f"{self.path} is not a journal")
         if version > len(MIGRATIONS):
             raise ConfigError(f"{self.path} is of version {version}; {len(MIGRATIONS)} is the newest known here")
+        self._version = version
         if self._read_only:
-            if version < len(MIGRATIONS):
-                raise StoreDamaged(f"{self.path} is of version {version}, not {len(MIGRATIONS)}")
+            if version < 1:
+                raise StoreDamaged(f"{self.path} is not a journal")
             return
+        self._version = len(MIGRATIONS)
         try:
             for number in range(version, len(MIGRATIONS)):
                 self._writer.executescript(
@@ -246,3 +294,7 @@ class SqliteJournal:
                 )
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self.path} cannot be written: {error}") from error
+
+
+def _note_checksum(note: Note) -> int:
+    return zlib.crc32(f"{note.tick} {note.kind} {note.text}".encode())
