@@ -101,12 +101,19 @@ class LossyDisk:
             raise PowerLoss
         self.operations += 1
 
-    def left(self, random: Random, into: Path) -> None:
-        """Write what is found when power is back into another folder."""
+    def left(self, random: Random, into: Path, share: float | None = None) -> None:
+        """Write what is found when power is back into another folder.
+
+        Args:
+            random: decides what has come through.
+            into: is made.
+            share: of what was not synced that has; None: any.
+        """
         for path, node in self._walk(self.top, self._root):
             if not node.is_folder and not node.is_heard and path.exists() and path.read_bytes() != node.durable:
                 node.pending = [(0, path.read_bytes())]
-        share = random.choice((0.0, 1.0, random.random(), random.random()))
+        if share is None:
+            share = random.choice((0.0, 1.0, random.random(), random.random()))
         self._restore(self._root, random, share, into)
 
     # What SQLite does, see lossy_sqlite.
@@ -227,7 +234,7 @@ class LossyDisk:
             return
         path.mkdir(exist_ok=True)
         names = dict(node.names)
-        if random.random() < 0.5:  # as a file system that keeps a log of names: the first ones
+        if share and random.random() < 0.5:  # as a file system that keeps a log of names: the first ones
             kept = node.renames[: random.randint(0, len(node.renames))]
         else:
             kept = [change for change in node.renames if random.random() < share]

@@ -8,6 +8,7 @@ synced; in head.py the new file not synced.
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -15,10 +16,12 @@ import pytest
 from hypothesis import settings
 
 from liqscape.journal.disk import sync_folder
+from liqscape.journal.sqlite_store import SqliteJournal
 from tests.crash.lossy_disk import LossyDisk, PowerLoss
+from tests.crash.lossy_sqlite import connecting
 from tests.crash.power import run
 
-LOSSES = 48 * settings().max_examples // 50
+LOSSES = 24 * settings().max_examples // 50
 
 
 @pytest.mark.slow
@@ -54,6 +57,31 @@ def test_disk_has_what_was_synced_and_may_forget_the_rest(tmp_path: Path) -> Non
         found |= {*left, content[:3], "torn" if content[:3] != content[-3:] else "whole"}
         assert len(content) == 3000
     assert found == {"kept", "renamed", "nameless", b"old", b"new", "torn", "whole"}
+
+
+def test_maintenance_brings_ticks_to_the_disk_beside_somebody_who_reads(tmp_path: Path) -> None:
+    """A reader of an older state keeps a checkpoint from going on; what was committed since must not wait for it."""
+    here, after = tmp_path / "here", tmp_path / "after"
+    here.mkdir()
+    disk = LossyDisk(here)
+    with disk.in_place():
+        connect = connecting(disk)
+        journal = SqliteJournal(here / "journal.sqlite", "second", connect=connect)
+        journal.append([(1, b"one")])
+        journal.maintain()
+        journal.append([(2, b"two")])
+        reader = connect((here / "journal.sqlite").as_uri())
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM ticks").fetchone() == (2,)
+        for tick in (3, 4):
+            journal.append([(tick, b"more")])
+            journal.maintain()
+        disk.left(Random(0), after, share=0.0)
+        reader.close()
+        journal.close()
+
+    with closing(SqliteJournal(after / "journal.sqlite")) as left:
+        assert [tick for tick, _ in left.read(1)] == [1, 2, 3, 4]
 
 
 def test_nothing_is_done_after_power_was_lost(tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.errors import ConfigError
-from liqscape.events import Event
+from liqscape.events import Event, TickEnd
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import PositionModel
 from liqscape.instruments import MaintenanceTier
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
 from liqscape.market.terms import Terms, terms_as_plain, terms_of_plain
+from liqscape.positions.book import BookStep, Cause
 from liqscape.positions.inflow import all_terms
 from liqscape.positions.mix import SHARE_ONE
 from liqscape.positions.weights import KEY_TIER_SIDE_MASK
@@ -147,6 +148,38 @@ def test_what_opens_after_a_change_is_where_the_new_mix_says_and_the_rest_stays(
             assert left[0] == left[1] > 0
 
 
+def test_change_acts_on_what_opens_in_its_own_tick_and_tiers_are_still_owed() -> None:
+    opened: list[tuple[int, int]] = []
+
+    def observe(symbol: str, bars: object, step: BookStep) -> None:
+        batches = [batch.cohorts for batch in step.events if batch.cause is Cause.OPENED]
+        if symbol == "BTC" and batches:
+            tiers = (batches[0].key & np.uint16(KEY_TIER_SIDE_MASK)) >> 1
+            opened.append((int(batches[0].lots[tiers == 4].sum()), int(batches[0].lots.sum())))
+
+    with short_frames():
+        shard = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0, observe=observe)
+    for tick in market_ticks(80)[:40]:
+        for event in tick:
+            shard.accept(event)
+    for tick in market_ticks(80)[40:]:
+        before, seen = shard.terms, len(opened)
+        owed = [account.inflow.credits for account in shard.book("BTC").snapshot().accounts.values()]
+        shard.propose([other_mix(terms, 4) for terms in before])
+        for event in tick:
+            shard.accept(event)
+        if len(opened) > seen and opened[-1][1] > 10**6:
+            in_tier, all_lots = opened[-1]
+            assert in_tier > 0.98 * all_lots
+            return
+        after = [account.inflow.credits for account in shard.book("BTC").snapshot().accounts.values()]
+        assert len(opened) > seen or after == owed
+        assert any(credit for of_sides in owed for credit in of_sides[0])
+        shard.propose(before)
+        shard.accept(TickEnd(shard.end_ns + 1, render=False))
+    raise AssertionError("nothing has opened")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_servers_that_come_after_replay_the_change_wherever_they_begin(tmp_path: Path, change: object) -> None:
@@ -169,13 +202,14 @@ def test_servers_that_come_after_replay_the_change_wherever_they_begin(tmp_path:
             lived.accept(event)
     assert differences(second.shard, lived) == []
     assert second.keeper.counters["terms_changed"] == len(FIRST)
-    for gone in range(3):  # the newest snapshots are gone, one after the other, and at last all of them
+    for gone in range(4):  # the newest snapshots are gone, one after the other, and at last all of them
         again = Life(tmp_path, wanted)
         assert again.keeper.counters["damaged_files"] == 0
         assert again.shard.terms == lived.terms
         assert differences(again.shard, lived) == [], f"with {gone} snapshots gone"
         again.stop()
-        again.folder.snapshots.path(again.folder.snapshots.ticks()[-1]).unlink()
+        for newest in again.folder.snapshots.ticks()[-1:]:
+            again.folder.snapshots.path(newest).unlink()
 
 
 def test_terms_that_end_a_leverage_or_count_otherwise_are_refused() -> None:

@@ -158,19 +158,26 @@ class Shard:
         self._proposed = tuple(changed for changed, what in changes if what)
         return [f"{what} of {changed.instrument_id}" for changed, what in changes if what]
 
-    def replay(self, tick: ClosedTick) -> None:
-        """Take a tick that was closed before, as accept did then, but leave the grids to restate.
+    def replay(self, tick: ClosedTick, *, render: bool = False) -> TickOutput | None:
+        """Take a tick that was closed before, as accept did then; return what changed if it ends a rendered tick.
+
+        Args:
+            tick: the one that follows.
+            render: as accept does; else the grids are left to restate, and nothing is returned.
 
         Raises:
             ModelError: it does not follow the last one, or names what is not here.
         """
         self.market.follow(tick)
         self._take(tick)
+        if tick.render and render:
+            return self.render()
         if tick.render and self._models:
             minute, rolls = self._turn()
             for model in self._models.values():
                 model.engine.follow(minute, model.mark_price, rolls)
         self._bound_history()
+        return None
 
     def restate(self) -> TickOutput | None:
         """Return everything as of the last rendered tick, for a stream that begins anew; None before there was one.

@@ -70,7 +70,7 @@ def test_price_of_more_than_a_minute_ago_does_not_sweep_and_is_counted(ticks: Ti
 
 
 def test_older_price_of_a_tick_widens_its_range_and_is_not_its_close(ticks: Ticks) -> None:
-    closed = ticks.tick(mark(at(MINUTE, 1.5), 909_000), mark(at(MINUTE, 1.2), 905_000), mark(at(MINUTE, 1.5), 908_500))
+    closed = ticks.tick(mark(at(MINUTE, 1.5), 909_000), mark(at(MINUTE, 1.5), 908_500), mark(at(MINUTE, 1.2), 905_000))
 
     (bar,) = closed.bars
     assert bar.trigger is not None
