@@ -24,6 +24,12 @@ def add_journal_arguments(parser: argparse.ArgumentParser) -> None:
     compact = actions.add_parser("compact", help="drop what no snapshot needs, and give the space back")
     repair = actions.add_parser("repair", help="set aside what is damaged, as the next start of a server would")
     repair.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    repair.add_argument(
+        "--before",
+        type=int,
+        metavar="TICK",
+        help="give that tick up and what follows: one that a start says it cannot take",
+    )
     log = actions.add_parser("log", help="show corrections, and changes of mixes and rules, of all the past")
     correct_it = actions.add_parser("correct", help="tell the next start that something it was told was wrong")
     correct_it.add_argument("--instrument", required=True, metavar="ID", help="for example binance:BTCUSDT")
@@ -53,7 +59,7 @@ def run_journal(namespace: argparse.Namespace) -> int:
             return _log(folder)
         if namespace.action == "correct":
             return _correct(folder, namespace)
-        return _repair(folder, dry_run=namespace.dry_run)
+        return _repair(folder, namespace.before, dry_run=namespace.dry_run)
 
 
 def _check(folder: DataFolder) -> int:
@@ -102,11 +108,17 @@ def compact(folder: DataFolder) -> int:
     return 0
 
 
-def _repair(folder: DataFolder, *, dry_run: bool) -> int:
+def _repair(folder: DataFolder, before: int | None, *, dry_run: bool) -> int:
     snapshots = check_snapshots(folder)
     journal = check_journal(folder, snapshots)
     bad = [snapshot for snapshot in snapshots if snapshot.wrong]
-    if not bad and not journal.wrong:
+    wrong, good = journal.wrong, journal.good
+    if before is not None and before < good.stop:
+        if before < good.start:
+            raise ConfigError(f"--before is {before}; the snapshot of tick {good.start - 1} holds that tick already")
+        given_up = f"ticks {before:,} to {good.stop - 1:,} are given up"
+        wrong, good = (*wrong, given_up), range(good.start, before)
+    if not bad and not wrong:
         print("nothing is damaged")
         return 0
     would = "would be " if dry_run else ""
@@ -114,12 +126,12 @@ def _repair(folder: DataFolder, *, dry_run: bool) -> int:
         print(f"snapshot of tick {snapshot.tick:,} {would}set aside: {snapshot.wrong}")
         if not dry_run:
             folder.snapshots.set_aside(snapshot.tick)
-    if journal.wrong:
-        kept = f"ticks {journal.good[0]:,} to {journal.good[-1]:,} {would}kept" if journal.good else "no tick is kept"
-        print(f"journal {would}set aside, {kept}: {'; '.join(journal.wrong)}")
+    if wrong:
+        kept = f"ticks {good[0]:,} to {good[-1]:,} {would}kept" if good else "no tick is kept"
+        print(f"journal {would}set aside, {kept}: {'; '.join(wrong)}")
         if not dry_run:
             opened = folder.try_journal()
-            aside = folder.set_journal_aside(opened, journal.good)
+            aside = folder.set_journal_aside(opened, good)
             print(f"what was there is in {', '.join(map(str, aside))}")
     return 1
 

@@ -279,19 +279,19 @@ class Keeper:
         self.counters["snapshots"] += 1
         self._snapshot_failed = False
         self._truncate_before = self._first_needed()
-        if 0 < self._let_go_until <= tick and (self._broken is None or self._begin_anew()):
+        if 0 < self._let_go_until <= tick and (self._broken is None or self._begin_anew(tick)):
             self._let_go_until = 0
             self._commit()
 
-    def _begin_anew(self) -> bool:
-        """Set a broken journal aside, now that a snapshot holds all it had, and begin another; return whether it is."""
+    def _begin_anew(self, tick: int) -> bool:
+        """Set a broken journal aside, as the snapshot of a tick holds all it had; return whether another is begun."""
         with self._journal_in_use:
             try:
                 broken, self._journal = self._journal, None
                 if broken is not None and not isinstance(broken, SqliteJournal):
                     broken.close()
                     broken = None
-                aside = self._folder.set_journal_aside(broken, range(0))
+                aside = self._folder.set_journal_aside(broken, range(tick + 1, tick + 1))
                 self._journal = self._folder.open_journal(self._sync)
             except (OSError, LiqscapeError) as error:
                 _LOG.error("a broken journal cannot be set aside: %s", error)

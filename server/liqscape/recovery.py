@@ -114,7 +114,8 @@ def _replay_tick(shard: Shard, tick: int, body: bytes) -> None:
     except UnreadableTick as error:  # its checksum is right, so it was written like this
         raise ConfigError(f"tick {tick} of the journal was written by another version: {error}") from error
     except ModelError as error:
-        raise ModelError(f"tick {tick} of the journal cannot be taken: {error}; use another data folder") from error
+        remedy = f"liqscape journal repair --before {tick} gives it up and what follows, or use another data folder"
+        raise ModelError(f"tick {tick} of the journal cannot be taken: {error}; {remedy}") from error
 
 
 def _restore(folder: DataFolder, shard: Shard, report: Callable[[str], None]) -> int:

@@ -113,6 +113,25 @@ def test_damage_is_named_and_repaired_when_asked(folder: Path, capsys: pytest.Ca
     again.stop()
 
 
+def test_ticks_that_cannot_be_taken_are_given_up_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    snapshots(folder)[-1].unlink()
+    base = tick_of(snapshots(folder)[-1])
+    before = contents(folder)
+
+    assert run("repair", folder, "--before", str(LAST - 2), "--dry-run") == 1
+    assert f"ticks {LAST - 2} to {LAST} are given up" in capsys.readouterr().out
+    assert contents(folder) == before
+    assert run("repair", folder, "--before", str(base)) == 2
+    assert f"the snapshot of tick {base} holds that tick already" in capsys.readouterr().err
+
+    assert run("repair", folder, "--before", str(LAST - 2)) == 1
+
+    assert run("check", folder) == 0
+    again = KeptShard(folder)
+    assert (again.shard.tick, again.keeper.counters["damaged_files"]) == (LAST - 3, 0)
+    again.stop()
+
+
 def test_damage_that_no_start_would_meet_is_told_as_such(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = tick_of(snapshots(folder)[-1])
     break_tick(folder, 3)

@@ -7,6 +7,7 @@ the oldest; the failure logged each time.
 
 from __future__ import annotations
 
+import copy
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,12 +18,14 @@ import pytest
 
 from liqscape import keeper as keeper_module
 from liqscape.device.runtime import OutOfDeviceMemory
+from liqscape.errors import ConfigError
 from liqscape.events import Correction, Event
 from liqscape.journal.snapshot_folder import KEEP_SNAPSHOTS
 from liqscape.journal.store import JournalStore, Note, Record, StoreDamaged, StoreUnavailable
+from liqscape.recovery import snapshot_of, stored_snapshot
 from tests.crash.small_market import HISTORY_TICKS
 from tests.equal_shards import differences
-from tests.kept_shard import KeptShard, market_ticks, reference, rendered_after, sends_the_same
+from tests.kept_shard import KeptShard, market_ticks, new_shard, reference, rendered_after, sends_the_same
 
 
 class FailingStore:
@@ -427,3 +430,27 @@ def test_restore_that_is_interrupted_lets_go_of_the_folder(tmp_path: Path, ticks
     again = KeptShard(tmp_path)
     assert again.shard.tick == 30
     again.stop()
+
+
+@pytest.mark.parametrize("version", [0, 3])
+def test_snapshot_of_an_unknown_version_is_refused(ticks: list[list[Event]], version: int) -> None:
+    stored = stored_snapshot(reference(ticks, rendered_after(ticks, 20)).snapshot()(), {})
+
+    with pytest.raises(ConfigError, match=f"is of version {version}; 1 and 2 are read here"):
+        snapshot_of(replace(stored, version=version))
+
+
+def test_snapshot_of_the_first_version_is_read(ticks: list[list[Event]]) -> None:
+    """It has no stamps of instruments: nothing is late or said again then but what comes after."""
+    lived = reference(ticks, rendered_after(ticks, 40))
+    tree = copy.deepcopy(stored := stored_snapshot(lived.snapshot()(), {})).tree
+    del tree["market"]["held_ns"]
+    for carry in tree["market"]["carries"].values():
+        for name in ("sampled_ns", "candle_ns", "prices_behind_ns", "samples_behind_ns"):
+            del carry[name]
+
+    again = new_shard()
+    again.restore(snapshot_of(replace(stored, version=1, tree=tree)))
+
+    assert differences(again, lived) == ["market"]
+    assert sends_the_same(again, lived, ticks)

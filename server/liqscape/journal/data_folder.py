@@ -132,7 +132,7 @@ class DataFolder:
 
         Args:
             journal: the open one, if it could be opened. It is closed.
-            good: the ticks to go on with.
+            good: the ticks to go on with; where there are none, it says by its end what the next one is.
 
         Returns:
             The files set aside.
@@ -154,7 +154,7 @@ class DataFolder:
             if good:
                 journal.copy_to(unfinished, good[0], good[-1])
             else:
-                journal.copy_notes(unfinished)
+                journal.copy_notes(unfinished, good.stop - 1)
             journal.close()
         if unfinished.exists():
             unfinished.replace(self._rebuilt)

@@ -171,7 +171,7 @@ class SqliteJournal:
             raise self._failure("cannot be made smaller", error) from error
 
     def copy_to(self, path: Path, first_tick: int, newest_tick: int) -> None:
-        """Write some records into a new journal, which lies on the disk then in one file, and all notes that are good.
+        """Write some records into a new journal, which lies on the disk then in one file, and the good notes so far.
 
         Raises:
             StoreUnavailable: it cannot be written.
@@ -183,11 +183,11 @@ class SqliteJournal:
             while batch := list(islice(records, min(wanted, TRUNCATED_AT_ONCE))):
                 copy.append(batch)
                 wanted -= len(batch)
-            copy.append([], self._good_notes())
+            copy.append([], self._good_notes(newest_tick))
 
-    def copy_notes(self, path: Path) -> None:
-        """Write all notes that are good into a new journal, if there are any; see copy_to."""
-        if notes := self._good_notes():
+    def copy_notes(self, path: Path, newest_tick: int) -> None:
+        """Write the notes up to a tick that are good into a new journal, if there are any; see copy_to."""
+        if notes := self._good_notes(newest_tick):
             with self._copy(path) as copy:
                 copy.append([], notes)
 
@@ -200,10 +200,10 @@ class SqliteJournal:
             copy.close()
             copy.head.path.unlink(missing_ok=True)
 
-    def _good_notes(self) -> list[Note]:
+    def _good_notes(self, newest_tick: int) -> list[Note]:
         found: list[Note] = []
         with suppress(StoreDamaged):  # the others are in the file that is set aside
-            found.extend(self.notes())
+            found.extend(note for note in self.notes() if note.tick <= newest_tick)
         return found
 
     def defects(self) -> list[str]:
