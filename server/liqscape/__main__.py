@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 _COMMANDS = {
     "serve": ("run a server on live, recorded or simulated data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
-    "journal": ("check, compact or repair the data folder of a server", "server"),
+    "journal": ("check, compact, repair or correct the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "backfill": ("fetch the past of venues into the data folder of a server", "server"),
     "margin": ("say where a position is liquidated at a venue, and by which rule", "server"),
