@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
+from liqscape.archive.archivist import Archivist
 from liqscape.config import DEFAULT_SNAPSHOT_SECONDS
 from liqscape.device.runtime import OutOfDeviceMemory
 from liqscape.errors import LiqscapeError
@@ -52,6 +53,7 @@ class Keeper:
         snapshot_seconds: between two snapshots.
         maintain_seconds: between two calls of maintain.
         monotonic: seconds; decides when snapshots are made and failures tried again.
+        archive: hears of every tick, and has written what a snapshot begins after before the snapshot is.
 
     Attributes:
         counters: for people; see api.exposition.
@@ -67,6 +69,7 @@ class Keeper:
         snapshot_seconds: float = DEFAULT_SNAPSHOT_SECONDS,
         maintain_seconds: float = MAINTAIN_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
+        archive: Archivist | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter(
             journal_ticks=0,
@@ -89,6 +92,7 @@ class Keeper:
         self._snapshot_seconds = snapshot_seconds
         self._maintain_seconds = maintain_seconds
         self._monotonic = monotonic
+        self._archive = archive
         self._journal: JournalStore | None = None
         self._waiting: list[Record] = []
         self._waiting_bytes = 0
@@ -108,6 +112,17 @@ class Keeper:
         """Return whether a snapshot is being written, or waits to be taken over."""
         return self._snapshotting is not None
 
+    @property
+    def said(self) -> str:
+        """Return what is wrong at present with journal or archive, in words; empty while nothing is."""
+        archive = "" if self._archive is None else self._archive.message
+        return "; ".join(text for text in (self.message, archive) if text)
+
+    @property
+    def all_counters(self) -> dict[str, int]:
+        """Return the counters of journal, snapshots and archive."""
+        return {**self.counters, **({} if self._archive is None else self._archive.counters)}
+
     def restore(self, shard: Shard, report: Callable[[str], None]) -> TickOutput | None:
         """Bring a new shard to where an earlier one ended; return what its stream begins with, if it was rendered.
 
@@ -118,7 +133,7 @@ class Keeper:
         Raises:
             StoreUnavailable, ConfigError, ModelError: see recover.
         """
-        found = recover(self._folder, self._sync, shard, report)
+        found = recover(self._folder, self._sync, shard, report, self._archive)
         self._journal = found.journal
         self.committed_tick = shard.tick
         self._truncate_before = self._first_needed()
@@ -130,6 +145,9 @@ class Keeper:
             self._snapshot_due = self._monotonic() + self._snapshot_seconds
         if shard.tick:
             _LOG.info("restored tick %d: snapshot %d and %d ticks", shard.tick, found.snapshot_tick, found.replayed)
+        if self._archive is not None:
+            self._archive.go_live()
+            self._archive.check_files()
         self._maintainer.start()
         return shard.restate()
 
@@ -140,6 +158,8 @@ class Keeper:
         self._waiting_bytes += len(body)
         if closed.render or len(self._waiting) >= GROUP_TICKS:
             self._commit()
+        if self._archive is not None:
+            self._archive.before_tick(tick, closed)
 
     def after_tick(self, shard: Shard) -> None:
         """Take over a snapshot that is done, and begin one that is due. Between ticks."""
@@ -155,7 +175,8 @@ class Keeper:
             except OutOfDeviceMemory as error:
                 self._snapshot_fails(error)
             else:
-                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy)
+                archived = None if self._archive is None else self._archive.cut()
+                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy, archived)
 
     def maintain(self) -> None:
         """Do what waits for the disk; on a thread of its own, about each second."""
@@ -184,9 +205,13 @@ class Keeper:
             self._commit()
             self._journal.close()
             self._journal = None
+        if self._archive is not None:
+            self._archive.stop()
         self._folder.close()
 
-    def _write_snapshot(self, copy: Callable[[], ShardSnapshot]) -> int:
+    def _write_snapshot(self, copy: Callable[[], ShardSnapshot], archived: Future[None] | None) -> int:
+        if archived is not None:
+            archived.result()  # or a restart would begin after what the archive has not kept
         return self._folder.snapshots.write(stored_snapshot(copy(), self._settings))
 
     def _commit(self) -> None:
@@ -237,6 +262,8 @@ class Keeper:
         self.counters["snapshots"] += 1
         self._snapshot_failed = False
         self._truncate_before = self._first_needed()
+        if self._archive is not None:
+            self._archive.snapshots_kept(self._truncate_before - 1)
         if 0 < self._let_go_until <= tick:
             self._let_go_until = 0
             self._commit()

@@ -97,6 +97,7 @@ class ArchiveReader:
         rows: RowRange | None = None,
         weights: NDArray[np.uint16] | None = None,
         check: Check = never,
+        state: ArchivedMinute | None = None,
     ) -> GridAt:
         """Return a grid as of the end of a minute, exact.
 
@@ -107,13 +108,15 @@ class ArchiveReader:
             rows: in base steps of then; those served then by default, or those for the price of then.
             weights: uint16[key]; every cohort in full by default.
             check: see Check.
+            state: what state() has returned for this minute, if that was asked for before.
 
         Raises:
             OutOfRange: the window begins before what is kept; names the range.
             DataLoss: a day of the window is missing or damaged; names it.
         """
         kept = self._kept(symbol)
-        state = self._state(kept, minute)
+        if state is None:
+            state = self._state(kept, minute)
         generation, served = state.axes.get(frame.name, (0, None))
         if rows is None:
             rows = state.scale.row_range(frame, state.mark_price) if served is None else served.rows
