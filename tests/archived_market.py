@@ -5,6 +5,7 @@ A day begins and ends in every manner: in the middle of a tick, at its edge, or 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import time
@@ -59,6 +60,7 @@ def market(days: int, seed: int, history_ticks: int = 12, pump: Pump | None = No
     time_ns, price = minute * MINUTE_NS, 90_000.0
     levels = {i.instrument_id: 10**13 for i in INSTRUMENTS}
     ticks: list[list[Event]] = []
+    day_ns = DAY * MINUTE_NS
     last = START_MINUTE // DAY * DAY + days * DAY + 300
     while time_ns < last * MINUTE_NS:
         is_history = len(ticks) < history_ticks
@@ -70,6 +72,8 @@ def market(days: int, seed: int, history_ticks: int = 12, pump: Pump | None = No
             time_ns = -(-time_ns // MINUTE_NS) * MINUTE_NS
         elif not is_history and random.random() < 0.3:  # or somewhere within
             time_ns += random.randrange(1, MINUTE_NS)
+        if time_ns // day_ns != begin_ns // day_ns and time_ns // day_ns % 2:
+            time_ns = time_ns // day_ns * day_ns  # the day ends with a tick, and not within one
         price *= 1 + random.choice((-1, 1)) * random.choice((0.0003, 0.001, 0.004, 0.02))
         price = min(max(price, 30_000.0), 200_000.0)
         passed = time_ns // MINUTE_NS - START_MINUTE
@@ -158,6 +162,8 @@ class ArchivedShard:
             self.now += 1
             if output is not None:
                 self.keeper.after_tick(self.shard)
+                for log, work in self.shard.compactions():
+                    log.adopt(work())
                 minute = last_minute_before(self.shard.end_ns)
                 if self.shard.end_ns % MINUTE_NS == 0 and minute in wanted:
                     self._note(minute)
@@ -171,8 +177,21 @@ class ArchivedShard:
             self.keeper.after_tick(self.shard)
 
     def killed(self, folder: Path) -> None:
-        """Copy the folder as a kill at this moment would leave it, to go on from there; then end this one."""
-        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("lock"), ignore_dangling_symlinks=True)
+        """Copy the folder as a kill at this moment may leave it, to go on from there; then end this one.
+
+        The threads of snapshots and archive are writing meanwhile. What is written first is copied last, so that the
+        copy holds nothing that stands on what it does not hold.
+        """
+        folder.mkdir()
+        for name in ("settings.json", "journal.sqlite", "journal.sqlite-wal", "journal.head", "snapshots", "archive"):
+            for path in sorted((self.folder / name).rglob("*")) or [self.folder / name]:
+                target = folder / path.relative_to(self.folder)
+                with contextlib.suppress(FileNotFoundError):
+                    if path.is_dir():
+                        target.mkdir(parents=True, exist_ok=True)
+                    else:
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copyfile(path, target)
         self.stop()
 
     def stop(self) -> None:
@@ -220,6 +239,16 @@ def as_served(answer: GridAnswer, levels: NDArray[np.uint8]) -> Served:
         coverage=answer.coverage,
         candles=candle_digest(answer.candles),
     )
+
+
+def rendered(ticks: list[list[Event]], minutes: Iterable[int], every: int) -> list[list[Event]]:
+    """Return the same ticks, rendered at the end of some minutes, and of the others one in so many."""
+    wanted, found = set(minutes), []
+    for number, (*events, end) in enumerate(ticks):
+        assert isinstance(end, TickEnd)
+        is_wanted = end.time_ns % MINUTE_NS == 0 and last_minute_before(end.time_ns) in wanted
+        found.append([*events, TickEnd(end.time_ns, end.render and (is_wanted or number % every == 0))])
+    return found
 
 
 def minute_ends(ticks: list[list[Event]]) -> list[int]:

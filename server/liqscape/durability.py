@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from liqscape.archive.archivist import Archivist
+from liqscape.archive.retention import Retention
 from liqscape.config import ServeConfig
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import SourceDescription
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
 from liqscape.model_file import ModelFile
+from liqscape.positions.mix import prior_inflow_mix
 
 
 def open_data_folder(config: ServeConfig) -> tuple[DataFolder | None, int | None]:
@@ -37,6 +40,7 @@ def keeper_of(
     about: SourceDescription,
     model: ModelFile,
     rolls_per_tick: int,
+    archive: Archivist | None = None,
 ) -> Keeper:
     """Return the keeper of a folder.
 
@@ -46,6 +50,7 @@ def keeper_of(
         about: its input.
         model: the mixes in force.
         rolls_per_tick: in force.
+        archive: of the folder, if days are to be kept.
 
     Raises:
         ConfigError: other settings have made what is in the folder; names them.
@@ -67,7 +72,28 @@ def keeper_of(
         folder.keep_settings(settings)
     else:
         _require_same(kept, settings, folder)
-    return Keeper(folder, settings, config.journal_sync, config.snapshot_seconds)
+    return Keeper(folder, settings, config.journal_sync, config.snapshot_seconds, archive=archive)
+
+
+def archivist_of(
+    folder: DataFolder, config: ServeConfig, about: SourceDescription, model: ModelFile
+) -> Archivist | None:
+    """Return who keeps the days of a folder; None where none are to be kept.
+
+    Args:
+        folder: open.
+        config: of the server.
+        about: its input.
+        model: the mixes in force.
+    """
+    if not config.archive_days:
+        return None
+    mixes = {
+        i.instrument_id: tuple(model.inflow_mixes.get(i.instrument_id) or prior_inflow_mix(i.leverage_tiers))
+        for i in about.instruments
+    }
+    retention = Retention(days=config.archive_days, most_bytes=config.archive_bytes)
+    return Archivist(folder.archive_path, about.instruments, mixes, retention)
 
 
 def _require_same(kept: Mapping[str, Any], wanted: Mapping[str, Any], folder: DataFolder) -> None:

@@ -16,6 +16,8 @@ from rich.console import Console
 from liqscape.config import (
     ServeConfig,
     SourceConfig,
+    parse_archive_days,
+    parse_archive_gb,
     parse_drain,
     parse_snapshot_seconds,
     parse_source,
@@ -65,6 +67,8 @@ def run_serve(namespace: argparse.Namespace) -> int:
         data=namespace.data,
         journal_sync=namespace.journal_sync,
         snapshot_seconds=parse_snapshot_seconds(namespace.snapshot_seconds),
+        archive_days=parse_archive_days(namespace.archive_days),
+        archive_bytes=parse_archive_gb(namespace.archive_gb),
         model=namespace.model,
         with_open_only=not namespace.no_open_only,
         backend=namespace.backend,

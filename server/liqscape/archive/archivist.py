@@ -21,7 +21,7 @@ from typing import Final
 
 from liqscape.archive import retention as letting_go
 from liqscape.archive.cuts import Cut, part_of
-from liqscape.archive.day_files import Manifests, day_folder, file_crc32
+from liqscape.archive.day_files import Manifests, day_folder, days_in, file_crc32
 from liqscape.archive.day_writer import write_day
 from liqscape.archive.manifest import DayManifest, day_of, day_text, joined_spans
 from liqscape.archive.part_folder import PartFolder
@@ -190,12 +190,21 @@ class Archivist:
 
     def _take_up(self, snapshot_tick: int, today: int) -> None:
         """Bring the folder to where the snapshot was; the rest is told again."""
-        letting_go.clean(self.archive, self._manifests.read())
+        self._set_unreadable_aside()
+        sealed = self._manifests.read()
+        letting_go.clean(self.archive, sealed)
         self._parts.remove_after(snapshot_tick)
-        for day in sorted({day for _, day in self._parts.names() if day < today}):
-            self._seal(day)  # the process before was killed at midnight
+        for day in sorted({day for _, day in self._parts.names() if day < today and day not in sealed}):
+            self._seal(day)  # the process before was killed at midnight; the parts are all there is of the day
         self._say_hole(snapshot_tick)
         self._count()
+
+    def _set_unreadable_aside(self) -> None:
+        readable = self._manifests.read()
+        for day in days_in(self.archive):
+            if day not in readable:
+                self.counters["archive_damaged_files"] += 1
+                self._set_day_aside(day, "its manifest cannot be read")
 
     def _say_hole(self, snapshot_tick: int) -> None:
         ends = [tick for tick, _ in self._parts.names()]

@@ -63,13 +63,6 @@ class KeyReader:
         )
 
 
-def part_of(events: LedgerColumns, begin: int, end: int) -> LedgerColumns:
-    """Return events[begin:end]."""
-    part = slice(begin, end)
-    e = events
-    return LedgerColumns(e.minute[part], e.open_minute[part], e.row[part], e.key[part], e.lots[part], e.cause[part])
-
-
 def key_parts(
     keys: NDArray[np.uint16],
 ) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:

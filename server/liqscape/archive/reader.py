@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.archive.day_files import Manifests, day_folder, read_columns, table_path
-from liqscape.archive.event_columns import EVENT_COLUMNS, KeyReader, part_of
+from liqscape.archive.event_columns import EVENT_COLUMNS, KeyReader
 from liqscape.archive.kept_days import KeptDays
 from liqscape.archive.manifest import DAY_MINUTES, DayManifest, day_of, day_text
 from liqscape.archive.price_pieces import PIECE_COLUMNS, candles_of
@@ -214,12 +214,14 @@ class ArchiveReader:
         with _naming(day.number):
             path = day_folder(self.archive, day.number) / table_path(symbol, table)
             for piece in read_columns(path, EVENT_COLUMNS, check):
-                events = keys.events(piece, base_step)
+                minutes = piece["minute"].to_numpy(zero_copy_only=False)
                 edges = np.array([first_minute, last_minute + 1], np.int32)
-                begin, end = np.searchsorted(events.minute, edges).tolist()
-                if begin < end:
-                    yield part_of(events, begin, end)
-                if end < len(events.lots):
+                begin, end = np.searchsorted(minutes, edges).tolist()
+                if begin < end:  # cut first: later rows may be coarser than those wanted
+                    yield keys.events(
+                        {name: column.slice(begin, end - begin) for name, column in piece.items()}, base_step
+                    )
+                if end < len(minutes):
                     return
 
     def _kept(self, symbol: str) -> KeptDays:
