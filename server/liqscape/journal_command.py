@@ -6,6 +6,7 @@ import argparse
 from contextlib import closing
 from pathlib import Path
 
+from liqscape.archive.check import check_archive, set_damages_aside
 from liqscape.errors import LiqscapeError
 from liqscape.folder_check import CheckedJournal, CheckedSnapshot, check_journal, check_snapshots
 from liqscape.journal.data_folder import DataFolder
@@ -36,9 +37,11 @@ def run_journal(namespace: argparse.Namespace) -> int:
 def _check(folder: DataFolder) -> int:
     snapshots = check_snapshots(folder)
     journal = check_journal(folder, snapshots)
-    for line in _lines(snapshots, journal):
+    archive = check_archive(folder.archive_path)
+    for line in [*_lines(snapshots, journal), *archive.lines]:
         print(line)
     wrong = [snapshot.wrong for snapshot in snapshots if snapshot.wrong] + list(journal.wrong)
+    wrong += [damage.wrong for damage in archive.damages]
     try:
         folder.settings()
     except LiqscapeError as error:
@@ -82,7 +85,8 @@ def _repair(folder: DataFolder, *, dry_run: bool) -> int:
     snapshots = check_snapshots(folder)
     journal = check_journal(folder, snapshots)
     bad = [snapshot for snapshot in snapshots if snapshot.wrong]
-    if not bad and not journal.wrong:
+    archive = check_archive(folder.archive_path)
+    if not bad and not journal.wrong and not archive.damages:
         print("nothing is damaged")
         return 0
     would = "would be " if dry_run else ""
@@ -90,6 +94,10 @@ def _repair(folder: DataFolder, *, dry_run: bool) -> int:
         print(f"snapshot of tick {snapshot.tick:,} {would}set aside: {snapshot.wrong}")
         if not dry_run:
             folder.snapshots.set_aside(snapshot.tick)
+    for damage in archive.damages:
+        print(f"{damage.path} {would}set aside, what it held is missing in the archive: {damage.wrong}")
+    if not dry_run:
+        set_damages_aside(archive)
     if journal.wrong:
         kept = f"ticks {journal.good[0]:,} to {journal.good[-1]:,} {would}kept" if journal.good else "no tick is kept"
         print(f"journal {would}set aside, {kept}: {'; '.join(journal.wrong)}")

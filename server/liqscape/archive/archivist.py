@@ -87,6 +87,8 @@ class Archivist:
         self._open: list[Part] = []  # not on the disk yet; of the archive's thread
         self._waiting = threading.Semaphore(MAX_CUTS_WAITING)
         self._stopping = threading.Event()
+        self._checked = threading.Event()
+        self._checked.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
 
     def begin(self, shard: Shard) -> None:
@@ -128,12 +130,19 @@ class Archivist:
         """Hear which snapshot is the oldest one that a restart may begin at."""
         self._submit(lambda: self._forget_parts(oldest_tick))
 
+    def let_go(self) -> None:
+        """Drop what is not to be kept; done each time a day is sealed too."""
+        self._submit(self._let_go)
+
+    def wait(self) -> None:
+        """Wait until everything that was handed over is done."""
+        self._submit(lambda: None).result()
+        self._checked.wait()
+
     def check_files(self) -> None:
         """Look at every checksum of the archive, on its thread, a file at a time; what is damaged is set aside."""
-        paths = [
-            (day, path) for day, manifest in reversed(self._manifests.read().items()) for path in sorted(manifest.files)
-        ]
-        self._submit(lambda: self._check_next(paths))
+        self._checked.clear()
+        self._submit(self._check_all)
 
     def stop(self) -> None:
         """Finish what was handed over. What was only noted is made again by the next start."""
@@ -276,8 +285,13 @@ class Archivist:
             if day in days and days[day].spans[-1].tick <= oldest_tick:
                 self._parts.remove(tick, day)
 
+    def _check_all(self) -> None:
+        days = reversed(self._manifests.read().items())
+        self._check_next([(day, path) for day, manifest in days for path in sorted(manifest.files)])
+
     def _check_next(self, paths: list[tuple[int, str]]) -> None:
         if not paths or self._stopping.is_set():
+            self._checked.set()
             return
         (day, path), *rest = paths
         folder, manifest = day_folder(self.archive, day), self._manifests.read().get(day)

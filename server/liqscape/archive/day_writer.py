@@ -96,6 +96,7 @@ def _write(
             instruments=tuple(instruments[symbol]),
             mixes=mixes[symbol],
             mix=mix,
+            first_minute=int(found.minutes.minute[0]) if len(found.minutes.minute) else -1,
             content=found.content,
         )
     manifest = DayManifest(

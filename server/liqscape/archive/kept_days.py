@@ -13,33 +13,40 @@ class KeptDays:
 
     Args:
         symbol: base coin.
-        days: manifests by day, ascending; those without the symbol are left out.
+        days: manifests by day, ascending; some may be without the symbol.
+
+    Attributes:
+        days: those with the symbol.
     """
 
     def __init__(self, symbol: str, days: Mapping[int, DayManifest]) -> None:
         self.symbol = symbol
         self.days = {day: manifest for day, manifest in days.items() if symbol in manifest.symbols}
+        self._spans = joined_spans((span for manifest in days.values() for span in manifest.spans), symbol)
+        self._oldest = next((manifest.spans[0] for manifest in days.values()), None)
 
     def retained(self) -> tuple[int, int] | None:
-        """Return the first and the last minute of the days of which raw events are kept; None: there are none."""
-        raw = [manifest for manifest in self.days.values() if not manifest.is_thin]
-        if not raw:
+        """Return the first and the last minute that can be asked for; None: there is none.
+
+        Days may be missing between them.
+        """
+        said = [m for m in self.days.values() if not m.is_thin and m.symbols[self.symbol].first_minute >= 0]
+        if not said:
             return None
-        first = raw[0].spans[0]
-        return max(first.after_minute + 1, raw[0].number * DAY_MINUTES), raw[-1].spans[-1].until_minute
+        return said[0].symbols[self.symbol].first_minute, said[-1].spans[-1].until_minute
 
     def day_at(self, minute: int) -> DayManifest:
-        """Return the day that holds the last tick up to the end of a minute.
+        """Return the day that holds the last end of a minute up to one.
 
         Raises:
             OutOfRange: the minute is not kept; names the range that is.
             DataLoss: its day is missing; names it.
         """
         self._span(minute)
-        manifest = self.days[max(day for day in self.days if day <= day_of(minute))]
-        if manifest.is_thin:
-            raise self.out_of_range(f"minute {minute} ({minute_text(minute)}) is no longer kept")
-        return manifest
+        found = [m for m in self.days.values() if 0 <= m.symbols[self.symbol].first_minute <= minute]
+        if not found or found[-1].is_thin:
+            raise self.out_of_range(f"minute {minute} ({minute_text(minute)}) is not kept")
+        return found[-1]
 
     def window(self, first_minute: int, minute: int) -> list[tuple[DayManifest, int]]:
         """Return the days that hold events of first_minute..minute, and the last minute wanted of each.
@@ -67,7 +74,7 @@ class KeptDays:
 
     def _span(self, minute: int) -> Span:
         """Return the joined span that holds a minute."""
-        for span in joined_spans([span for manifest in self.days.values() for span in manifest.spans], self.symbol):
+        for span in self._spans:
             if span.after_minute < minute <= span.until_minute:
                 return span
         retained = self.retained()
@@ -76,14 +83,14 @@ class KeptDays:
         raise DataLoss(f"{day_text(day_of(minute))} is missing in the archive of {self.symbol}, or a part of it")
 
     def _begins_early(self, first_minute: int, span: Span) -> OutOfRange | DataLoss:
-        oldest = next(iter(self.days.values())).spans[0]
         begin = span.after_minute + 1
         since = f"minute {begin} ({minute_text(begin)})"
         asked = f"the window begins at minute {first_minute} ({minute_text(first_minute)})"
-        if span.after_minute <= oldest.after_minute:
+        if self._oldest is None or span.after_minute <= self._oldest.after_minute:
             return self.out_of_range(f"{asked}, and events are kept from {since} on")
-        day = day_text(day_of(span.after_minute))
+        before = max(other.until_minute for other in self._spans if other.until_minute <= span.after_minute)
+        days = sorted({day_text(day) for day in range(day_of(before + 1), day_of(span.after_minute) + 1)})
         return DataLoss(
-            f"{asked}, and {day} is missing in the archive of {self.symbol}, or a part of it; windows that begin at"
-            f" {since} or later can be asked for"
+            f"{asked}, and {', '.join(days)} is missing in the archive of {self.symbol}, or a part of it; windows that"
+            f" begin at {since} or later can be asked for"
         )

@@ -100,6 +100,7 @@ def joined_spans(spans: Iterable[Span], symbol: str | None = None) -> list[Span]
 class ArchivedSymbol:
     """Of a symbol in a day: its units at the end of it, its instruments by number, and the mixes in force.
 
+    first_minute is the first one whose end is told, -1 if there is none.
     content is the CRC-32 of what it was made from: bars, events, and what was served at the end of its minutes.
     """
 
@@ -109,6 +110,7 @@ class ArchivedSymbol:
     instruments: tuple[str, ...]
     mixes: Mapping[str, tuple[int, ...]]
     mix: str
+    first_minute: int
     content: int
 
     def scale(self, symbol: str) -> SymbolScale:
