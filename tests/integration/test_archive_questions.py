@@ -39,10 +39,10 @@ from tests.archived_market import (
     rendered,
 )
 
-_ALL: Final = market(2, seed=4)
+_ALL: Final = market(3, seed=4)
 NOTED: Final = minute_ends(_ALL)[12]
 """Of the first evening, more than a day before the end."""
-TICKS: Final = rendered(_ALL, [NOTED], every=60)
+TICKS: Final = rendered(_ALL, [NOTED], every=25)
 
 
 class ListedSource:
