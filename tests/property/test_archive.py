@@ -73,7 +73,8 @@ def test_grid_of_any_day_is_the_one_that_was_served(seed: int, tmp_path: Path, m
     ticks = market(5 if IS_FULL else 4, seed, pump=PUMP)
     ends = [minute for minute in minute_ends(ticks) if minute < minute_ends(ticks)[-1] - 400]  # of sealed days
     seams = [minute for minute in ends if minute % DAY_MINUTES in (0, DAY_MINUTES - 1)]
-    noted = sorted({*seams, *random.sample(ends, 60 if IS_FULL else 5)})
+    moves = [minute for minute in ends if abs(minute - START_MINUTE - PUMP.minute) < 60]  # rows, before and after
+    noted = sorted({*seams, *moves, *random.sample(ends, 60 if IS_FULL else 4)})
     ticks = rendered(ticks, noted, every=12)
     stops = random.sample(range(30, len(ticks)), 6 if IS_FULL else 3)
     manners = {tick: random.choice(("killed", "killed", "stopped")) for tick in stops}
@@ -118,7 +119,7 @@ def test_own_windows_rows_and_filters_are_those_of_the_whole_log(
     view = kept.shard.view()[SYMBOL]
     random, weights = Random(1), view.engine.weights.copy()
     weights[::3] = 0
-    shapes = [(1, 1500), (7, 300), (15, 200), (45, 100), (60, 120), (360, 20), (720, 30), (1440, 9)]
+    shapes = [(1, 1500), (7, 300), (15, 200), (45, 100), (90, 80), (60, 120), (360, 20), (540, 13), (720, 30)]
     compared = 0
 
     for minutes, columns in shapes:

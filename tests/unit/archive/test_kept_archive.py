@@ -92,6 +92,32 @@ def test_names_of_folders_are_columns_to_who_reads_many_days(folder: Path) -> No
     assert list(bars["day"].unique()) == [day_text(day) for day in days_in(folder / "archive")]
 
 
+def test_polars_reads_every_day(folder: Path) -> None:
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+
+    found = polars.scan_parquet(f"{folder}/archive/day=*/symbol=BTC/events.parquet", hive_partitioning=True).collect()
+
+    assert found["lots"].sum() == sum(_lots(folder))
+    assert {"day", "symbol", "instrument", "cause"} <= set(found.columns)
+
+
+def test_duckdb_reads_every_day(folder: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    files = f"read_parquet('{folder}/archive/day=*/symbol=BTC/{{}}.parquet', hive_partitioning = true)"
+
+    ((lots, days),) = duckdb.sql(f"SELECT sum(lots), count(DISTINCT day) FROM {files.format('events')}").fetchall()
+    ((traded,),) = duckdb.sql(f"SELECT sum(list_sum(traded)) FROM {files.format('bars')}").fetchall()
+
+    assert lots == sum(_lots(folder))
+    assert days == 5
+    assert traded > 0
+
+
+def _lots(folder: Path) -> list[int]:
+    days = days_in(folder / "archive")
+    return [sum(pq.read_table(table(folder, day, "events"), partitioning=None)["lots"].to_pylist()) for day in days]
+
+
 def test_bars_are_those_of_the_ticks(folder: Path) -> None:
     bars = pq.read_table(table(folder, FIRST_DAY, "bars"), partitioning=None).to_pylist()
     sampled = [bar for bar in bars if bar["open_interest"] is not None]
