@@ -41,6 +41,9 @@ MAX_CUTS_WAITING: Final = 64
 """Stretches that wait for the thread. While history is built more of them are waited for; live they are let go: at a
 part in five minutes that is a disk that has hung for hours."""
 
+MAX_OPEN_BYTES: Final = 512 << 20
+"""Of parts in memory while they cannot be written: some hours of twenty instruments."""
+
 PARTS: Final = "open"
 
 
@@ -191,11 +194,21 @@ class Archivist:
         finally:
             self._waiting.release()
         self._open.append(part)
+        self._bound_open()
         sealed = self._manifests.read().get(cut.day)
         if sealed is not None and sealed.spans[-1].tick < part.tick:
             self._set_day_aside(cut.day, "it ended otherwise before what the journal has lost")
         if cut.ends_day:
             self._seal(cut.day)
+
+    def _bound_open(self) -> None:
+        """Let the oldest parts go when too many wait for the disk; their day has a hole then."""
+        size = sum(part.size for part in self._open)
+        while len(self._open) > 1 and size > MAX_OPEN_BYTES:
+            lost = self._open.pop(0)
+            size -= lost.size
+            self.counters["archive_holes"] += 1
+            _LOG.error("archive: ticks up to %d are let go, they cannot be written", lost.tick)
 
     def _take_up(self, snapshot_tick: int, today: int) -> None:
         """Bring the folder to where the snapshot was; the rest is told again."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.device.backend import LedgerColumns
-from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.journal.store import StoreDamaged
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT, KEY_TIER_SHIFT, KEY_TIER_SIDE_MASK
 
@@ -25,11 +25,11 @@ class KeyReader:
     """Names -> keys.
 
     Args:
-        instruments: of the symbol, in the order in which keys number them.
+        instruments: ids of those of the symbol, in the order in which keys number them.
     """
 
-    def __init__(self, instruments: Sequence[Instrument]) -> None:
-        self._number = {instrument.instrument_id: n for n, instrument in enumerate(instruments)}
+    def __init__(self, instruments: Sequence[str]) -> None:
+        self._number = {name: number for number, name in enumerate(instruments)}
         self._tier = np.full(max(LEVERAGE_TIERS) + 1, _UNKNOWN, np.int64)
         self._tier[list(LEVERAGE_TIERS)] = np.arange(len(LEVERAGE_TIERS))
 

@@ -157,6 +157,14 @@ class Part:
         """Return the last tick."""
         return self.spans[-1].tick
 
+    @property
+    def size(self) -> int:
+        """Return the bytes of the arrays."""
+        values = (getattr(found, field.name) for found in self.symbols.values() for field in fields(found))
+        return sum(
+            array.nbytes for value in values if not isinstance(value, int) for array in arrays_of(value).values()
+        )
+
 
 def arrays_of(value: object) -> dict[str, NDArray[Any]]:
     """Return the arrays of one of the classes above by name."""

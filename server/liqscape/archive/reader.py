@@ -68,10 +68,22 @@ class ArchiveReader:
     def __init__(self, archive: Path, instruments: Sequence[Instrument]) -> None:
         self.archive = archive
         self._manifests = Manifests(archive)
-        ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
-        self._instruments: dict[str, list[Instrument]] = {}
-        for instrument in ordered:
-            self._instruments.setdefault(instrument.symbol, []).append(instrument)
+        self._ids: dict[str, list[str]] = {}
+        for instrument in sorted(instruments, key=lambda instrument: instrument.instrument_id):
+            self._ids.setdefault(instrument.symbol, []).append(instrument.instrument_id)
+
+    @classmethod
+    def of_folder(cls, archive: Path) -> ArchiveReader:
+        """Return a reader that takes the instruments from the days themselves, for who has no server."""
+        reader = cls(archive, ())
+        for manifest in reader._manifests.read().values():
+            reader._ids |= {symbol: list(about.instruments) for symbol, about in manifest.symbols.items()}
+        return reader
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols that may be asked for."""
+        return tuple(sorted(self._ids))
 
     def retained(self, symbol: str) -> tuple[int, int] | None:
         """Return the first and the last minute of the raw days kept of a symbol; None: there are none.
@@ -121,7 +133,7 @@ class ArchiveReader:
         if rows is None:
             rows = state.scale.row_range(frame, state.mark_price) if served is None else served.rows
         if weights is None:
-            weights = default_weights(len(self._instruments[symbol]))
+            weights = default_weights(len(self._ids[symbol]))
         first_minute = frame.first_column(minute) * frame.column_minutes
         cells = np.zeros((frame.columns, rows.count), np.int64)
         for day, last_minute in kept.window(first_minute, minute):
@@ -174,11 +186,28 @@ class ArchiveReader:
                 raise kept.out_of_range(f"raw events of {day.day} are no longer kept")
             yield from self._read(symbol, day, "events", base_step, first_minute, last_minute, check)
 
+    def files(self, symbol: str, table: str, first_minute: int, until_minute: int) -> list[Path]:
+        """Return the files of a raw table of the days of first_minute..until_minute, in order.
+
+        Raises:
+            OutOfRange, DataLoss: see grid.
+        """
+        kept = self._kept(symbol)
+        found: list[Path] = []
+        for day, _ in kept.window(first_minute, until_minute):
+            path = day_folder(self.archive, day.number) / table_path(symbol, table)
+            if day.is_thin:
+                raise kept.out_of_range(f"raw tables of {day.day} are no longer kept")
+            if not path.exists():
+                raise DataLoss(f"{day.day} of the archive is damaged: {path} is missing")
+            found.append(path)
+        return found
+
     def _state(self, kept: KeptDays, minute: int) -> ArchivedMinute:
         day = kept.day_at(minute)
         with _naming(day.number):
             folder = day_folder(self.archive, day.number)
-            return state_at(folder, kept.symbol, minute, day, self._instruments[kept.symbol])
+            return state_at(folder, kept.symbol, minute, day)
 
     def _table_for(
         self, kept: KeptDays, day: DayManifest, frame: Timeframe, scale: SymbolScale, rows: RowRange, last_minute: int
@@ -210,7 +239,7 @@ class ArchiveReader:
         last_minute: int,
         check: Check,
     ) -> Iterator[LedgerColumns]:
-        keys = KeyReader(self._instruments[symbol])
+        keys = KeyReader(self._ids[symbol])
         with _naming(day.number):
             path = day_folder(self.archive, day.number) / table_path(symbol, table)
             for piece in read_columns(path, EVENT_COLUMNS, check):
@@ -225,8 +254,8 @@ class ArchiveReader:
                     return
 
     def _kept(self, symbol: str) -> KeptDays:
-        if symbol not in self._instruments:
-            raise NotFound(f"symbol {symbol!r} is unknown; known are {', '.join(sorted(self._instruments))}")
+        if symbol not in self._ids:
+            raise NotFound(f"symbol {symbol!r} is unknown; known are {', '.join(self.symbols)}")
         return KeptDays(symbol, self._manifests.read())
 
 

@@ -14,7 +14,6 @@ from liqscape.archive.manifest import DayManifest
 from liqscape.axes import TIMEFRAMES, RowRange, SymbolScale
 from liqscape.errors import InvalidArgument
 from liqscape.grid.updates import ChannelAxes, Coverage
-from liqscape.instruments import Instrument
 from liqscape.journal.store import StoreDamaged
 
 
@@ -46,9 +45,7 @@ class ArchivedMinute:
     axes: Mapping[str, tuple[int, ChannelAxes]]
 
 
-def state_at(
-    folder: Path, symbol: str, minute: int, manifest: DayManifest, instruments: Sequence[Instrument]
-) -> ArchivedMinute:
+def state_at(folder: Path, symbol: str, minute: int, manifest: DayManifest) -> ArchivedMinute:
     """Return a symbol at the end of a minute, from the day that holds its last tick.
 
     Args:
@@ -56,7 +53,6 @@ def state_at(
         symbol: base coin.
         minute: not before the first tick of the day.
         manifest: of the day.
-        instruments: of the symbol.
 
     Raises:
         StoreDamaged: a table is missing or not as it was written.
@@ -77,14 +73,12 @@ def state_at(
         source_watermark_ns=int(rows["source_watermark_ns"][at]),
         mix=about.mix,
         mixes=about.mixes,
-        coverage=_coverage(folder, symbol, known, scale, instruments),
+        coverage=_coverage(folder, symbol, known, scale),
         axes=_axes(folder, symbol, known, scale),
     )
 
 
-def _coverage(
-    folder: Path, symbol: str, minute: int, scale: SymbolScale, instruments: Sequence[Instrument]
-) -> tuple[Coverage, ...]:
+def _coverage(folder: Path, symbol: str, minute: int, scale: SymbolScale) -> tuple[Coverage, ...]:
     names = (
         "live_long_lots",
         "live_short_lots",
@@ -96,7 +90,6 @@ def _coverage(
     )
     rows = _table(folder, symbol, "coverage", ("minute", "instrument", *names))
     begin, end = np.searchsorted(rows["minute"], [minute, minute + 1]).tolist()
-    venues = {instrument.instrument_id: instrument.venue for instrument in instruments}
     found: list[Coverage] = []
     for at in range(begin, end):
         values = [int(rows[name][at]) for name in names]
@@ -104,7 +97,7 @@ def _coverage(
         found.append(
             Coverage(
                 symbol=symbol,
-                venue=venues.get(instrument_id, instrument_id.partition(":")[0]),
+                venue=instrument_id.partition(":")[0],
                 instrument_id=instrument_id,
                 watermark_ns=values[6],
                 live_lots=(values[0], values[1]),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from liqscape.archive import archivist
 from liqscape.archive.day_files import day_folder, days_in
 from liqscape.archive.manifest import DAY_MINUTES, day_of, joined_spans, read_manifest
 from liqscape.archive.reader import ArchiveReader
@@ -66,15 +67,18 @@ def test_days_of_a_killed_shard_are_the_same_to_the_byte(
 def test_tick_that_a_loss_of_power_took_makes_the_day_anew(whole: dict[str, bytes], tmp_path: Path) -> None:
     begins = first_tick_from(MIDNIGHT)
     kept = ArchivedShard(tmp_path, snapshot_ticks=5)
-    kept.take(TICKS, begins + 2)
+    kept.take(TICKS, begins + 9)
+    kept.let_snapshots_end()
     kept.stop()
     sealed = read_manifest(day_folder(tmp_path / "archive", day_of(MIDNIGHT - 1)))
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection, connection:
         connection.execute("DELETE FROM ticks WHERE tick >= ?", (begins - 3,))
     (tmp_path / "journal.head").unlink()
-    for snapshot in (tmp_path / "snapshots").iterdir():
-        if int(snapshot.name.split("-")[1].split(".")[0]) >= begins - 3:
+    snapshots = {int(p.name.split("-")[1].split(".")[0]): p for p in (tmp_path / "snapshots").iterdir()}
+    for tick, snapshot in snapshots.items():
+        if tick >= begins - 3:
             snapshot.unlink()
+    assert min(snapshots) < begins - 3 < begins < max(snapshots)
 
     kept = ArchivedShard(tmp_path, snapshot_ticks=5)
     assert kept.shard.tick == begins - 4 < sealed.spans[-1].tick
@@ -133,6 +137,26 @@ def test_part_that_is_lost_is_a_hole_that_is_said_and_named(tmp_path: Path, capl
     with pytest.raises(DataLoss, match=manifest.day):
         reader.grid(SYMBOL, timeframe("24h"), (day + 1) * DAY_MINUTES - 1)
     assert reader.grid(SYMBOL, timeframe("24h"), manifest.spans[0].until_minute).cells.any()
+
+
+def test_parts_that_cannot_be_written_are_let_go_when_they_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "open").write_text("a file in the place of a folder")
+    monkeypatch.setattr(archivist, "MAX_OPEN_BYTES", 1000)
+
+    with caplog.at_level(logging.ERROR):
+        kept = ArchivedShard(tmp_path, snapshot_ticks=5)
+        kept.take(TICKS, 60)
+        kept.let_snapshots_end()
+        kept.archivist.wait()
+        waiting = len(kept.archivist._open)
+        kept.stop()
+
+    assert waiting == 1
+    assert kept.archivist.counters["archive_holes"] > 0
+    assert "are let go, they cannot be written" in caplog.text
 
 
 def test_archive_without_room_is_said_and_ticks_and_snapshots_go_on(
