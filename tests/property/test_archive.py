@@ -4,7 +4,15 @@ A market of some days, with outages and a price that makes rows coarser for good
 and killed on the way. What is asked for later, in all nine timeframes, must be what was written down then: cells,
 the levels that were streamed, rows, price, coverage, candles. `make prove` runs six markets, `make test` one.
 
-Seen to fail when broken on purpose, one at a time: see MUTATIONS in tests/mutations/archive.md.
+Seen to fail when broken on purpose, one at a time:
+- reader.py: a minute more, or one less, of the last day; merged events for a day that is not over, for columns that are
+  no multiple of the bins, for rows that are no multiple of theirs;
+- kept_days.py: the oldest day of the window left out;
+- recorder.py: a day that ends an hour late; events before coarser rows told on the new ones; what was served told as of
+  the minute before;
+- merging.py: openings in the next bin; rows of the morning kept when the step of the evening is another one;
+- price_pieces.py: the minute after the one asked for; states.py: axes of half an hour later;
+- archivist.py: parts not written beside snapshots.
 """
 
 from __future__ import annotations
