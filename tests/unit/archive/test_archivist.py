@@ -21,6 +21,8 @@ from tests.archived_market import DAY, INSTRUMENTS, START_MINUTE, SYMBOL, Archiv
 TICKS: list[list[Event]] = rendered(market(2, seed=9), (), every=8)
 MIDNIGHT = (START_MINUTE // DAY + 2) * DAY
 """The second one; both days before it have parts."""
+LOST = 8
+"""Ticks that a loss of power takes before midnight: a snapshot and its part are among them."""
 
 
 def first_tick_from(minute: int) -> int:
@@ -69,7 +71,9 @@ def lose_power(folder: Path, tick: int) -> None:
     An older snapshot and a newer one are there before.
     """
     snapshots = {int(p.name.split("-")[1].split(".")[0]): p for p in (folder / "snapshots").iterdir()}
+    parts = [int(path.name.split("-")[1]) for path in (folder / "archive" / "open").iterdir()]
     assert min(snapshots) < tick < max(snapshots)
+    assert min(parts) < tick <= max(parts)
     for number, snapshot in snapshots.items():
         if number >= tick:
             snapshot.unlink()
@@ -87,10 +91,10 @@ def test_day_whose_last_ticks_a_loss_of_power_took_is_the_same_when_they_come_ag
     kept.take(TICKS, begins + 9)
     kept.let_snapshots_end()
     kept.stop()
-    lose_power(tmp_path, begins - 3)
+    lose_power(tmp_path, begins - LOST)
 
     kept = ArchivedShard(tmp_path, snapshot_ticks=5)
-    assert kept.shard.tick == begins - 4
+    assert kept.shard.tick == begins - LOST - 1
     kept.take(TICKS, len(TICKS))
     kept.stop()
 
@@ -107,8 +111,8 @@ def test_day_that_goes_on_otherwise_after_a_loss_of_power_is_made_anew_and_whole
     kept.take(TICKS, begins + 9)
     kept.let_snapshots_end()
     kept.stop()
-    lose_power(tmp_path / "a", begins - 3)
-    other = [*TICKS[: begins - 4], *TICKS[begins - 3 :]]  # a tick that nobody remembers is not told again
+    lose_power(tmp_path / "a", begins - LOST)
+    other = [*TICKS[: begins - LOST - 1], *TICKS[begins - LOST :]]  # a tick that nobody remembers is not told again
 
     with caplog.at_level(logging.ERROR):
         kept = ArchivedShard(tmp_path / "a", snapshot_ticks=1000)
