@@ -72,7 +72,7 @@ def archive(folder: Path, recordings: Path, until_ns: int | None) -> tuple[Shard
     shard = Shard(
         instruments, NumpyBackend(), lambda: 0, with_open_only=False, on_closed=lambda *tick: kept.before_tick(*tick)
     )
-    kept = Archivist(folder, instruments, {i.instrument_id: shard.mix(i) for i in instruments})
+    kept = Archivist(folder, instruments)
     kept.begin(shard)
     noons: dict[int, dict[str, NDArray[np.int64]]] = {}
     for event in source.iterate():

@@ -133,8 +133,7 @@ class ArchivedShard:
         self.served: dict[tuple[int, str], Served] = {}
         data = DataFolder(folder)
         self.shard = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0, on_closed=lambda *tick: self.keeper.record(*tick))
-        mixes = {i.instrument_id: self.shard.mix(i) for i in INSTRUMENTS}
-        self.archivist = Archivist(folder / "archive", INSTRUMENTS, mixes, retention)
+        self.archivist = Archivist(folder / "archive", INSTRUMENTS, retention)
         self.keeper = Keeper(
             data,
             {"made": "up"},

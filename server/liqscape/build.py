@@ -106,7 +106,7 @@ def _build(
     rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
     keeper, reader = None, None
     if folder is not None:
-        archivist = archivist_of(folder, config, about, model)
+        archivist = archivist_of(folder, config, about)
         keeper = keeper_of(folder, config, about, model, rolls_per_tick, archivist)
         reader = ArchiveReader(folder.archive_path, about.instruments)
     shard = Shard(

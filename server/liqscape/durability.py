@@ -14,7 +14,6 @@ from liqscape.feeds.source import SourceDescription
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
 from liqscape.model_file import ModelFile
-from liqscape.positions.mix import prior_inflow_mix
 
 
 def open_data_folder(config: ServeConfig) -> tuple[DataFolder | None, int | None]:
@@ -75,25 +74,18 @@ def keeper_of(
     return Keeper(folder, settings, config.journal_sync, config.snapshot_seconds, archive=archive)
 
 
-def archivist_of(
-    folder: DataFolder, config: ServeConfig, about: SourceDescription, model: ModelFile
-) -> Archivist | None:
+def archivist_of(folder: DataFolder, config: ServeConfig, about: SourceDescription) -> Archivist | None:
     """Return who keeps the days of a folder; None where none are to be kept.
 
     Args:
         folder: open.
         config: of the server.
         about: its input.
-        model: the mixes in force.
     """
     if not config.archive_days:
         return None
-    mixes = {
-        i.instrument_id: tuple(model.inflow_mixes.get(i.instrument_id) or prior_inflow_mix(i.leverage_tiers))
-        for i in about.instruments
-    }
     retention = Retention(days=config.archive_days, most_bytes=config.archive_bytes)
-    return Archivist(folder.archive_path, about.instruments, mixes, retention)
+    return Archivist(folder.archive_path, about.instruments, retention)
 
 
 def _require_same(kept: Mapping[str, Any], wanted: Mapping[str, Any], folder: DataFolder) -> None:

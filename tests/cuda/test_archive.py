@@ -23,7 +23,7 @@ PUMP = Pump(minute=60, factor=11.0)
 def archived(folder: Path, backend: Backend, ticks: list[list[Event]]) -> dict[str, bytes]:
     """Return the files of the days of a shard whose grids nobody wants."""
     shard = Shard(INSTRUMENTS, backend, lambda: 0, on_closed=lambda *tick: archivist.before_tick(*tick))
-    archivist = Archivist(folder, INSTRUMENTS, {i.instrument_id: shard.mix(i) for i in INSTRUMENTS})
+    archivist = Archivist(folder, INSTRUMENTS)
     archivist.begin(shard)
     for tick in ticks:
         for event in tick:

@@ -88,7 +88,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EngineThr
         patch.setattr("liqscape.engine.BackgroundWork", MergesAtOnce)
         data = DataFolder(folder)
         shard = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0, on_closed=lambda *tick: keeper.record(*tick))
-        archivist = Archivist(data.archive_path, INSTRUMENTS, {i.instrument_id: shard.mix(i) for i in INSTRUMENTS})
+        archivist = Archivist(data.archive_path, INSTRUMENTS)
         keeper = Keeper(data, {"made": "up"}, "off", maintain_seconds=1e6, archive=archivist)
         ended = threading.Event()
         started = EngineThread(

@@ -9,8 +9,6 @@ Whatever fails here is counted and said, and never ends a tick: a day that canno
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
 from collections import Counter
@@ -53,7 +51,6 @@ class Archivist:
     Args:
         archive: its folder.
         instruments: all of the server.
-        mixes: inflow shares in force by instrument id, millionths by leverage tier.
         retention: what is to be kept.
 
     Attributes:
@@ -65,7 +62,6 @@ class Archivist:
         self,
         archive: Path,
         instruments: Sequence[Instrument],
-        mixes: Mapping[str, tuple[int, ...]],
         retention: Retention | None = None,
     ) -> None:
         self.archive = archive
@@ -80,8 +76,6 @@ class Archivist:
         for instrument in ordered:
             self._ids.setdefault(instrument.symbol, []).append(instrument.instrument_id)
         self._numbers = {s: {name: number for number, name in enumerate(ids)} for s, ids in self._ids.items()}
-        self._mixes = {symbol: {name: tuple(mixes[name]) for name in ids} for symbol, ids in self._ids.items()}
-        self._mix = hashlib.sha256(json.dumps(self._mixes, sort_keys=True).encode()).hexdigest()[:12]
         self._parts = PartFolder(archive / PARTS)
         self._manifests = Manifests(archive)
         self._shard: Shard | None = None
@@ -248,7 +242,7 @@ class Archivist:
             if day_folder(self.archive, day).exists():
                 self._set_day_aside(day, "it is another one than what was made now")
             self.archive.mkdir(exist_ok=True)
-            manifest = write_day(self.archive, part, self._ids, self._mixes, self._mix)
+            manifest = write_day(self.archive, part, self._ids)
             _LOG.info("archive: sealed %s, %.1f MB", day_text(day), manifest.size / 1e6)
             for span in joined_spans(manifest.spans)[1:]:
                 _LOG.error("archive: %s has a hole before tick %d", day_text(day), span.after_tick + 1)

@@ -23,6 +23,8 @@ from liqscape.archive.parts import (
     PriceArrays,
     SymbolPart,
     merged_prices,
+    mix_text,
+    mix_version,
 )
 from liqscape.axes import TIMEFRAME_NAMES, SymbolScale
 from liqscape.device.backend import LedgerView
@@ -93,6 +95,7 @@ def part_of(cut: Cut, numbers: Mapping[str, Mapping[str, int]]) -> Part:
                 price_decimals=scale.price_decimals,
                 lot_decimals=scale.lot_decimals,
                 base_step=scale.base_step,
+                mixes=_mixes(symbol, cut.minutes),
                 events=_events(cut.segments.get(symbol, ())),
                 bars=_bars(symbol, cut.ticks, numbers[symbol]),
                 prices=_prices(symbol, cut.ticks),
@@ -175,6 +178,11 @@ def _prices(symbol: str, ticks: Sequence[TakenTick]) -> PriceArrays:
     return merged_prices(PriceArrays(rows[0].astype(np.int32), rows[1].astype(np.int32), *rows[2:]))
 
 
+def _mixes(symbol: str, minutes: Sequence[MinuteEnd]) -> dict[str, dict[str, tuple[int, ...]]]:
+    states = (state for minute in minutes for state in minute.states if state.symbol == symbol)
+    return {mix_text(mix_version(state.mixes)): state.mixes for state in states}
+
+
 def _minutes(symbol: str, minutes: Sequence[MinuteEnd]) -> MinuteArrays:
     found = [(m.minute, m.tick, state) for m in minutes for state in m.states if state.symbol == symbol]
     return MinuteArrays(
@@ -183,6 +191,7 @@ def _minutes(symbol: str, minutes: Sequence[MinuteEnd]) -> MinuteArrays:
         mark_price=np.array([s.mark_price for _, _, s in found], np.int64),
         base_step=np.array([s.scale.base_step for _, _, s in found], np.int64),
         source_watermark_ns=np.array([s.source_watermark_ns for _, _, s in found], np.int64),
+        mix=np.array([mix_version(s.mixes) for _, _, s in found], np.int64),
     )
 
 

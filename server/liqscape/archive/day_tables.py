@@ -19,6 +19,7 @@ from liqscape.archive.parts import (
     EventArrays,
     SymbolPart,
     arrays_of,
+    mix_text,
 )
 from liqscape.archive.schema import BARS, MERGED_MINUTES, merged_name, names
 from liqscape.axes import TIMEFRAME_NAMES
@@ -28,15 +29,16 @@ CAUSES: Final = tuple(cause.name.lower() for cause in Cause)
 """By Cause."""
 
 
-def tables_of(part: SymbolPart, instruments: Sequence[str], mix: str) -> dict[str, dict[str, Any]]:
+def tables_of(part: SymbolPart, instruments: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return columns by table.
 
     Args:
         part: of a whole day.
         instruments: ids by number.
-        mix: version of the mixes in force.
     """
-    minutes = arrays_of(part.minutes)
+    minutes: dict[str, Any] = arrays_of(part.minutes)
+    versions, places = np.unique(part.minutes.mix, return_inverse=True)
+    minutes["mix"] = names(places.astype(np.int16), [mix_text(version) for version in versions.tolist()])
     axes = arrays_of(part.axes)
     axes["timeframe"] = names(axes["timeframe"].astype(np.int16), TIMEFRAME_NAMES)
     coverage = arrays_of(part.coverage)
@@ -45,7 +47,7 @@ def tables_of(part: SymbolPart, instruments: Sequence[str], mix: str) -> dict[st
         "events": _events(part.events, instruments),
         "bars": _bars(part.bars, instruments),
         "prices": arrays_of(part.prices),
-        "minutes": {**minutes, "mix": names(np.zeros(len(minutes["minute"]), np.int16), (mix,))},
+        "minutes": minutes,
         "axes": axes,
         "coverage": coverage,
         **{

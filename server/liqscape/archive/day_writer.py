@@ -36,8 +36,6 @@ def write_day(
     archive: Path,
     part: Part,
     instruments: Mapping[str, Sequence[str]],
-    mixes: Mapping[str, Mapping[str, tuple[int, ...]]],
-    mix: str,
 ) -> DayManifest:
     """Write a day, whole or not at all, and on the disk when this returns; what was there must have been moved away.
 
@@ -45,8 +43,6 @@ def write_day(
         archive: the folder of days.
         part: everything that is known of the day.
         instruments: ids by number, by symbol.
-        mixes: in force, by symbol and instrument id.
-        mix: their version.
 
     Raises:
         StoreUnavailable: it cannot be written; nothing is left of it.
@@ -55,7 +51,7 @@ def write_day(
     try:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        manifest = _write(draft, part, instruments, mixes, mix)
+        manifest = _write(draft, part, instruments)
         draft.rename(day_folder(archive, part.day))
         sync_folder(archive)
     except OSError as error:
@@ -68,8 +64,6 @@ def _write(
     draft: Path,
     part: Part,
     instruments: Mapping[str, Sequence[str]],
-    mixes: Mapping[str, Mapping[str, tuple[int, ...]]],
-    mix: str,
 ) -> DayManifest:
     files: dict[str, ArchivedFile] = {}
     symbols: dict[str, ArchivedSymbol] = {}
@@ -82,7 +76,7 @@ def _write(
             "price_decimals": str(found.price_decimals),
             "lot_decimals": str(found.lot_decimals),
         }
-        for name, columns in tables_of(found, instruments[symbol], mix).items():
+        for name, columns in tables_of(found, instruments[symbol]).items():
             path = table_path(symbol, name)
             table = to_table(name, columns, about)
             _write_table(draft / path, table)
@@ -94,8 +88,7 @@ def _write(
             lot_decimals=found.lot_decimals,
             base_step=found.base_step,
             instruments=tuple(instruments[symbol]),
-            mixes=mixes[symbol],
-            mix=mix,
+            mixes=found.mixes,
             first_minute=int(found.minutes.minute[0]) if len(found.minutes.minute) else -1,
             content=found.content,
         )

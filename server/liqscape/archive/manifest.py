@@ -98,8 +98,9 @@ def joined_spans(spans: Iterable[Span], symbol: str | None = None) -> list[Span]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedSymbol:
-    """Of a symbol in a day: its units at the end of it, its instruments by number, and the mixes in force.
+    """Of a symbol in a day: its units at the end of it, its instruments by number.
 
+    mixes are the inflow shares in force, by the version that its minutes name, and by instrument id.
     first_minute is the first one whose end is told, -1 if there is none.
     content is the CRC-32 of what it was made from: bars, events, and what was served at the end of its minutes.
     """
@@ -108,8 +109,7 @@ class ArchivedSymbol:
     lot_decimals: int
     base_step: int
     instruments: tuple[str, ...]
-    mixes: Mapping[str, tuple[int, ...]]
-    mix: str
+    mixes: Mapping[str, Mapping[str, tuple[int, ...]]]
     first_minute: int
     content: int
 

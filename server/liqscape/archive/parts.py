@@ -6,6 +6,8 @@ How a day was cut into parts does not show in what becomes of it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -79,13 +81,14 @@ class PriceArrays:
 
 @dataclass(frozen=True, slots=True)
 class MinuteArrays:
-    """The ends of minutes that had a tick."""
+    """The ends of minutes that had a tick; mix is the version of the mixes in force, see mix_version."""
 
     minute: NDArray[np.int32]
     tick: NDArray[np.int64]
     mark_price: NDArray[np.int64]
     base_step: NDArray[np.int64]
     source_watermark_ns: NDArray[np.int64]
+    mix: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +121,12 @@ class CoverageArrays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolPart:
-    """Of one symbol; base_step is that at its end."""
+    """Of one symbol; base_step is that at its end, mixes are those that minutes name, by version and instrument id."""
 
     price_decimals: int
     lot_decimals: int
     base_step: int
+    mixes: Mapping[str, Mapping[str, tuple[int, ...]]]
     events: EventArrays
     bars: BarArrays
     prices: PriceArrays
@@ -136,8 +140,8 @@ class SymbolPart:
         crc = 0
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int):
-                crc = zlib.crc32(str(value).encode(), crc)
+            if isinstance(value, int | Mapping):
+                crc = zlib.crc32(json.dumps(value, sort_keys=True).encode(), crc)
             else:
                 for array in arrays_of(value).values():
                     crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
@@ -162,8 +166,21 @@ class Part:
         """Return the bytes of the arrays."""
         values = (getattr(found, field.name) for found in self.symbols.values() for field in fields(found))
         return sum(
-            array.nbytes for value in values if not isinstance(value, int) for array in arrays_of(value).values()
+            array.nbytes
+            for value in values
+            if not isinstance(value, int | Mapping)
+            for array in arrays_of(value).values()
         )
+
+
+def mix_version(mixes: Mapping[str, tuple[int, ...]]) -> int:
+    """Return a number of 48 bits that tells mixes from others; as text it is mix_text."""
+    return int.from_bytes(hashlib.sha256(json.dumps(mixes, sort_keys=True).encode()).digest()[:6], "big")
+
+
+def mix_text(version: int) -> str:
+    """Return a version of mixes as it is written."""
+    return f"{version:012x}"
 
 
 def arrays_of(value: object) -> dict[str, NDArray[Any]]:
@@ -226,6 +243,7 @@ def merged_prices(prices: PriceArrays) -> PriceArrays:
 def _joined(parts: Sequence[SymbolPart]) -> SymbolPart:
     return replace(
         parts[-1],
+        mixes={version: mixes for part in parts for version, mixes in part.mixes.items()},
         events=_concatenated([part.events for part in parts]),
         bars=_concatenated([part.bars for part in parts]),
         prices=merged_prices(_concatenated([part.prices for part in parts])),

@@ -58,11 +58,15 @@ def state_at(folder: Path, symbol: str, minute: int, manifest: DayManifest) -> A
         StoreDamaged: a table is missing or not as it was written.
     """
     about = manifest.symbols[symbol]
-    rows = _table(folder, symbol, "minutes", ("minute", "tick", "mark_price", "base_step", "source_watermark_ns"))
+    rows = _table(
+        folder, symbol, "minutes", ("minute", "tick", "mark_price", "base_step", "source_watermark_ns", "mix")
+    )
     at = int(np.searchsorted(rows["minute"], minute, side="right")) - 1
     if at < 0:
         raise StoreDamaged(f"{folder / table_path(symbol, 'minutes')} holds nothing up to minute {minute}")
-    known = int(rows["minute"][at])
+    known, mix = int(rows["minute"][at]), str(rows["mix"][at])
+    if mix not in about.mixes:
+        raise StoreDamaged(f"mixes {mix} of {manifest.day} are not in its manifest")
     scale = SymbolScale(symbol, about.price_decimals, int(rows["base_step"][at]), about.lot_decimals)
     return ArchivedMinute(
         symbol=symbol,
@@ -71,8 +75,8 @@ def state_at(folder: Path, symbol: str, minute: int, manifest: DayManifest) -> A
         scale=scale,
         mark_price=int(rows["mark_price"][at]),
         source_watermark_ns=int(rows["source_watermark_ns"][at]),
-        mix=about.mix,
-        mixes=about.mixes,
+        mix=mix,
+        mixes=about.mixes[mix],
         coverage=_coverage(folder, symbol, known, scale),
         axes=_axes(folder, symbol, known, scale),
     )

@@ -102,7 +102,8 @@ class SymbolView:
 class ServedState:
     """A symbol between two ticks, beside its grids: what an archive keeps of the end of a minute.
 
-    axes are generation and axes of the default channels by timeframe, of those that were served.
+    axes are generation and axes of the default channels by timeframe, of those that were served; mixes the inflow
+    shares in force by instrument id, millionths by leverage tier.
     """
 
     symbol: str
@@ -111,6 +112,7 @@ class ServedState:
     source_watermark_ns: int
     coverage: tuple[Coverage, ...]
     axes: dict[str, tuple[int, ChannelAxes]]
+    mixes: dict[str, tuple[int, ...]]
 
 
 def _kept(found: _T | None) -> _T:
@@ -284,6 +286,7 @@ class SymbolModel:
             source_watermark_ns=self.watermark_ns,
             coverage=self.coverage(market, tick),
             axes={name: found for name, found in axes if found is not None},
+            mixes={i.instrument_id: tuple(self.book.account(i.instrument_id).mix) for i in self.book.instruments},
         )
 
     def view(self, tick: int, minute: int, market: MarketState) -> SymbolView:

@@ -24,6 +24,7 @@ from liqscape.errors import DataLoss, NotFound, OutOfRange
 from liqscape.events import Event
 from liqscape.grid import event_log
 from liqscape.journal.data_folder import DataFolder
+from liqscape.positions.mix import prior_inflow_mix
 from tests.archived_market import INSTRUMENTS, START_MINUTE, SYMBOL, ArchivedShard, market, rendered
 
 TICKS: list[list[Event]] = rendered(market(3, seed=5), (), every=30)
@@ -153,6 +154,13 @@ def test_merged_events_are_fewer_and_sum_to_the_same_lots(folder: Path) -> None:
         assert sum(merged["lots"].to_pylist()) == sum(raw["lots"].to_pylist())
 
     assert raw.num_rows > counts[0] > counts[1] > counts[2] > 0
+
+
+def test_minute_tells_the_mixes_that_were_in_force(reader: ArchiveReader) -> None:
+    state = reader.state(SYMBOL, START_MINUTE + 100)
+
+    assert state.mixes == {i.instrument_id: prior_inflow_mix(i.leverage_tiers) for i in INSTRUMENTS}
+    assert len(state.mix) == 12
 
 
 def test_minute_out_of_range_is_refused_with_the_range(reader: ArchiveReader) -> None:
