@@ -150,6 +150,12 @@ STEPS: Final = (
         RECORDINGS,
     ),
     Step(
+        "archive",
+        "nine grids of a recorded day, read back from the archive, are those of then, and what that takes",
+        (PYTHON, "-m", "benchmarks.bench_archive"),
+        RECORDINGS,
+    ),
+    Step(
         "model",
         "swept notional ranks real liquidations better than every baseline",
         (PYTHON, "-m", "benchmarks.bench_model"),

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from liqscape.archive.archivist import Archivist
+from liqscape.archive.retention import Retention
 from liqscape.config import ServeConfig
 from liqscape.errors import ConfigError
 from liqscape.feeds.source import SourceDescription
@@ -41,6 +43,7 @@ def keeper_of(
     about: SourceDescription,
     model: ModelFile,
     rolls_per_tick: int,
+    archive: Archivist | None = None,
 ) -> Keeper:
     """Return the keeper of a folder.
 
@@ -50,6 +53,7 @@ def keeper_of(
         about: its input.
         model: the mixes in force.
         rolls_per_tick: in force.
+        archive: of the folder, if days are to be kept.
 
     Raises:
         ConfigError: other settings have made what is in the folder; names them.
@@ -72,7 +76,14 @@ def keeper_of(
         _require_exact(first, wanted, folder)
     if kept is None or TERMS not in kept:
         folder.keep_settings({**settings, TERMS: terms_as_plain(first.values())})
-    return Keeper(folder, settings, config.journal_sync, config.snapshot_seconds, first_terms=tuple(first.values()))
+    return Keeper(
+        folder,
+        settings,
+        config.journal_sync,
+        config.snapshot_seconds,
+        first_terms=tuple(first.values()),
+        archive=archive,
+    )
 
 
 def _first_terms(kept: Mapping[str, Any], instruments: Sequence[Instrument], folder: DataFolder) -> dict[str, Terms]:
@@ -91,6 +102,20 @@ def _first_terms(kept: Mapping[str, Any], instruments: Sequence[Instrument], fol
         raise _other_settings(folder, "instruments")
     found = all_terms(instruments, kept.get("inflow_mixes"), kept.get("size_mixes"))
     return {terms.instrument_id: terms for terms in found}
+
+
+def archivist_of(folder: DataFolder, config: ServeConfig, about: SourceDescription) -> Archivist | None:
+    """Return who keeps the days of a folder; None where none are to be kept.
+
+    Args:
+        folder: open.
+        config: of the server.
+        about: its input.
+    """
+    if not config.archive_days:
+        return None
+    retention = Retention(days=config.archive_days, most_bytes=config.archive_bytes)
+    return Archivist(folder.archive_path, about.instruments, retention)
 
 
 def _require_same(kept: Mapping[str, Any], wanted: Mapping[str, Any], folder: DataFolder) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from liqscape.archive.reader import ArchiveReader
 from liqscape.axes import Timeframe
 from liqscape.axes import timeframe as find_timeframe
 from liqscape.background import BackgroundWork
@@ -46,6 +47,7 @@ from liqscape.grid.updates import (
 from liqscape.keeper import Keeper
 from liqscape.live_books import CapturedBook, LiveBooks
 from liqscape.metrics import Histogram, Stage, Timings
+from liqscape.past_answers import answer_past, is_past
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 0.2
@@ -107,6 +109,7 @@ class EngineThread:
         timings: where it is counted how long ticks and their encoding take.
         keeper: what the shard is restored from and kept by, if it is to outlive this process; its record is the shard's
             on_closed.
+        archive: what minutes are answered from that have left the memory.
 
     Attributes:
         channels: the ChannelPort to it.
@@ -123,6 +126,7 @@ class EngineThread:
         on_end: Callable[[], None],
         timings: Timings | None = None,
         keeper: Keeper | None = None,
+        archive: ArchiveReader | None = None,
     ) -> None:
         self._description = description
         self._source = source
@@ -138,6 +142,7 @@ class EngineThread:
         self._live_books = LiveBooks(shard)
         self._background = BackgroundWork()
         self._keeper = keeper
+        self._archive = archive
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -219,6 +224,8 @@ class EngineThread:
 
     def _answer(self, view: SymbolView, query: GridQuery, checkpoint: Callable[[], None]) -> GridAnswer:
         checkpoint()
+        if self._archive is not None and is_past(view, query):
+            return answer_past(self._archive, view, query, self._description.epoch, checkpoint)
         channel = view.channels.get(query.timeframe)
         ledger = view.ledger_of(query.model)
         plan = plan_grid(
@@ -337,7 +344,7 @@ class EngineThread:
         self._finished = _Finished(self._finished.status, self._shard.view())
 
     def _set_serving(self) -> None:
-        message = "" if self._keeper is None else self._keeper.message
+        message = "" if self._keeper is None else self._keeper.said
         self._set_status(state="serving", message=message, progress=1.0, seconds_left=None)
 
     def _count_freshness(self, output: TickOutput) -> None:
@@ -377,7 +384,7 @@ class EngineThread:
             counters={
                 **self._shard.counters,
                 **self._background.counters,
-                **({} if self._keeper is None else self._keeper.counters),
+                **({} if self._keeper is None else self._keeper.all_counters),
                 "waits_for_encoding": self._encoding.waits,
                 **self.channels.counters,
             },

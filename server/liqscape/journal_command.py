@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
+from liqscape.archive.check import check_archive, set_damages_aside
 from liqscape.corrections import correct
 from liqscape.errors import ConfigError, LiqscapeError
 from liqscape.events import QUANTITY_DECIMALS
@@ -65,9 +66,11 @@ def run_journal(namespace: argparse.Namespace) -> int:
 def _check(folder: DataFolder) -> int:
     snapshots = check_snapshots(folder)
     journal = check_journal(folder, snapshots)
-    for line in _lines(snapshots, journal):
+    archive = check_archive(folder.archive_path)
+    for line in [*_lines(snapshots, journal), *archive.lines]:
         print(line)
     wrong = [snapshot.wrong for snapshot in snapshots if snapshot.wrong] + list(journal.wrong)
+    wrong += [damage.wrong for damage in archive.damages]
     try:
         folder.settings()
     except LiqscapeError as error:
@@ -118,7 +121,8 @@ def _repair(folder: DataFolder, before: int | None, *, dry_run: bool) -> int:
             raise ConfigError(f"--before is {before}; the snapshot of tick {good.start - 1} holds that tick already")
         given_up = f"ticks {before:,} to {good.stop - 1:,} are given up"
         wrong, good = (*wrong, given_up), range(good.start, before)
-    if not bad and not wrong:
+    archive = check_archive(folder.archive_path)
+    if not bad and not wrong and not archive.damages:
         print("nothing is damaged")
         return 0
     would = "would be " if dry_run else ""
@@ -126,6 +130,10 @@ def _repair(folder: DataFolder, before: int | None, *, dry_run: bool) -> int:
         print(f"snapshot of tick {snapshot.tick:,} {would}set aside: {snapshot.wrong}")
         if not dry_run:
             folder.snapshots.set_aside(snapshot.tick)
+    for damage in archive.damages:
+        print(f"{damage.path} {would}set aside, what it held is missing in the archive: {damage.wrong}")
+    if not dry_run:
+        set_damages_aside(archive)
     if wrong:
         kept = f"ticks {good[0]:,} to {good[-1]:,} {would}kept" if good else "no tick is kept"
         print(f"journal {would}set aside, {kept}: {'; '.join(wrong)}")

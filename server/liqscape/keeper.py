@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
+from liqscape.archive.archivist import Archivist
 from liqscape.config import DEFAULT_SNAPSHOT_SECONDS
 from liqscape.device.runtime import OutOfDeviceMemory
 from liqscape.errors import LiqscapeError
@@ -58,6 +59,7 @@ class Keeper:
         maintain_seconds: between two calls of maintain.
         monotonic: seconds; decides when snapshots are made and failures tried again.
         first_terms: in force before the first tick; those of the shard where none are given.
+        archive: hears of every tick, and has written what a snapshot begins after before the snapshot is.
 
     Attributes:
         counters: for people; see api.exposition.
@@ -74,6 +76,7 @@ class Keeper:
         maintain_seconds: float = MAINTAIN_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         first_terms: Sequence[Terms] = (),
+        archive: Archivist | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter(
             journal_ticks=0,
@@ -98,6 +101,7 @@ class Keeper:
         self._snapshot_seconds = snapshot_seconds
         self._maintain_seconds = maintain_seconds
         self._monotonic = monotonic
+        self._archive = archive
         self._journal: JournalStore | None = None
         self._journal_in_use = threading.Lock()  # of the thread that maintains it: nobody closes it meanwhile
         self._broken: StoreDamaged | None = None  # what is wrong with the journal, while it waits to be set aside
@@ -120,6 +124,17 @@ class Keeper:
         """Return whether a snapshot is being written, or waits to be taken over."""
         return self._snapshotting is not None
 
+    @property
+    def said(self) -> str:
+        """Return what people should know of journal and archive now, in words; empty while all is well."""
+        archive = () if self._archive is None else (self._archive.message, self._archive.notice)
+        return "; ".join(text for text in (self.message, *archive) if text)
+
+    @property
+    def all_counters(self) -> dict[str, int]:
+        """Return the counters of journal, snapshots and archive."""
+        return {**self.counters, **({} if self._archive is None else self._archive.counters)}
+
     def restore(self, shard: Shard, report: Callable[[str], None]) -> TickOutput | None:
         """Bring a new shard to where an earlier one ended; return what its stream begins with, if it was rendered.
 
@@ -136,7 +151,7 @@ class Keeper:
         wanted = shard.terms
         if self._first_terms:
             shard.begin_with(self._first_terms)
-        found = recover(self._folder, self._sync, shard, report)
+        found = recover(self._folder, self._sync, shard, report, self._archive)
         self._journal = found.journal
         self.committed_tick = shard.tick
         self._truncate_before = self._first_needed()
@@ -150,6 +165,9 @@ class Keeper:
             _LOG.info("restored tick %d: snapshot %d and %d ticks", shard.tick, found.snapshot_tick, found.replayed)
         for change in shard.propose(wanted):
             _LOG.warning("from the next tick on another %s is in force", change)
+        if self._archive is not None:
+            self._archive.go_live()
+            self._archive.check_files()
         self._maintainer.start()
         return shard.restate()
 
@@ -162,6 +180,8 @@ class Keeper:
         self._notes += (Note(tick, kind, text) for kind, text in notes_of(closed))
         if closed.render or len(self._waiting) >= GROUP_TICKS:
             self._commit()
+        if self._archive is not None:
+            self._archive.before_tick(tick, closed)
 
     def after_tick(self, shard: Shard) -> None:
         """Take over a snapshot that is done, and begin one that is due. Between ticks."""
@@ -178,7 +198,8 @@ class Keeper:
                 self._snapshot_fails(error)
             else:
                 settings = {**self._settings, TERMS: terms_as_plain(shard.terms)}
-                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy, settings)
+                archived = None if self._archive is None else self._archive.cut()
+                self._snapshotting = shard.tick, self._writer.submit(self._write_snapshot, copy, settings, archived)
 
     def maintain(self) -> None:
         """Do what waits for the disk; on a thread of its own, about each second."""
@@ -218,9 +239,15 @@ class Keeper:
             self._journal = None
         if self._waiting:
             _LOG.error("%d ticks that waited for the journal are in no file", len(self._waiting))
+        if self._archive is not None:
+            self._archive.stop()
         self._folder.close()
 
-    def _write_snapshot(self, copy: Callable[[], ShardSnapshot], settings: Mapping[str, Any]) -> int:
+    def _write_snapshot(
+        self, copy: Callable[[], ShardSnapshot], settings: Mapping[str, Any], archived: Future[None] | None
+    ) -> int:
+        if archived is not None:
+            archived.result()  # or a restart would begin after what the archive has not kept
         return self._folder.snapshots.write(stored_snapshot(copy(), settings))
 
     def _commit(self) -> None:
@@ -286,6 +313,8 @@ class Keeper:
         self.counters["snapshots"] += 1
         self._snapshot_failed = False
         self._truncate_before = self._first_needed()
+        if self._archive is not None:
+            self._archive.snapshots_kept(self._truncate_before - 1)
         if 0 < self._let_go_until <= tick and (self._broken is None or self._begin_anew(tick)):
             self._let_go_until = 0
             self._commit()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ from liqscape.journal.plain_values import UnreadableValue, build, flatten
 from liqscape.journal.snapshot_file import StoredSnapshot, read_snapshot
 from liqscape.journal.sqlite_store import SqliteJournal
 from liqscape.journal.store import StoreDamaged, StoreUnavailable
+from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.terms import UnreadableTerms, terms_of_plain
 from liqscape.market.tick_codec import UnreadableTick, decode_tick
 
@@ -54,7 +55,25 @@ class Recovery:
     damaged: int
 
 
-def recover(folder: DataFolder, sync: str, shard: Shard, report: Callable[[str], None]) -> Recovery:
+class ReplayObserver(Protocol):
+    """Who must hear of the ticks of a replay as it hears of those of the market."""
+
+    def begin(self, shard: Shard) -> None:
+        """Take up a shard that was restored from a snapshot, or is new."""
+        ...
+
+    def before_tick(self, tick: int, closed: ClosedTick) -> None:
+        """Hear of a tick before the shard takes it."""
+        ...
+
+
+def recover(
+    folder: DataFolder,
+    sync: str,
+    shard: Shard,
+    report: Callable[[str], None],
+    observer: ReplayObserver | None = None,
+) -> Recovery:
     """Bring a new shard to where an earlier one was, as far as that was kept. Its grids are left to restate.
 
     Args:
@@ -62,6 +81,7 @@ def recover(folder: DataFolder, sync: str, shard: Shard, report: Callable[[str],
         sync: see SqliteJournal.
         shard: has taken nothing yet.
         report: hears in words how far it is; what it raises ends the work.
+        observer: hears of each tick.
 
     Raises:
         StoreUnavailable: the journal cannot be opened or written.
@@ -74,7 +94,9 @@ def recover(folder: DataFolder, sync: str, shard: Shard, report: Callable[[str],
             _LOG.info("removed %d unfinished snapshots of a process that was killed", removed)
         bad_snapshots = _restore(folder, shard, report)
         snapshot_tick = shard.tick
-        journal, lost, bad_files = _replay(folder, sync, shard, report)
+        if observer is not None:
+            observer.begin(shard)
+        journal, lost, bad_files = _replay(folder, sync, shard, report, observer)
     except OSError as error:  # what is damaged cannot be set aside
         raise StoreUnavailable(f"{folder.folder} cannot be written: {error.strerror or error}") from error
     return Recovery(
@@ -108,9 +130,12 @@ def stored_snapshot(snapshot: ShardSnapshot, settings: Mapping[str, Any]) -> Sto
     return StoredSnapshot(STATE_VERSION, snapshot.tick, settings, tree, arrays)
 
 
-def _replay_tick(shard: Shard, tick: int, body: bytes) -> None:
+def _replay_tick(shard: Shard, tick: int, body: bytes, observer: ReplayObserver | None) -> None:
     try:
-        shard.replay(decode_tick(body))
+        closed = decode_tick(body)
+        if observer is not None:
+            observer.before_tick(tick, closed)
+        shard.replay(closed)
     except UnreadableTick as error:  # its checksum is right, so it was written like this
         raise ConfigError(f"tick {tick} of the journal was written by another version: {error}") from error
     except ModelError as error:
@@ -146,7 +171,7 @@ def _begin_on_terms_of(stored: StoredSnapshot, shard: Shard) -> None:
 
 
 def _replay(
-    folder: DataFolder, sync: str, shard: Shard, report: Callable[[str], None]
+    folder: DataFolder, sync: str, shard: Shard, report: Callable[[str], None], observer: ReplayObserver | None
 ) -> tuple[SqliteJournal, int, int]:
     """Replay the journal; return it, the ticks lost, and how many files were set aside."""
     journal: SqliteJournal | None = None
@@ -157,7 +182,7 @@ def _replay(
         for tick, body in journal.read(first):
             if (tick - first) % 100 == 0:
                 report(f"replaying the journal: tick {tick:,} of {newest:,}")
-            _replay_tick(shard, tick, body)
+            _replay_tick(shard, tick, body, observer)
     except StoreDamaged as error:
         damage = error
     except BaseException:

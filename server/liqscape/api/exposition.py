@@ -81,6 +81,10 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "snapshots": _Counter("snapshots", "Snapshots written."),
     "snapshot_failures": _Counter("snapshot_failures", "Snapshots that could not be written."),
     "damaged_files": _Counter("damaged_files", "Files found damaged and set aside."),
+    "archive_days_dropped": _Counter("archive_days_dropped", "Sealed days, raw or whole, that retention has dropped."),
+    "archive_failures": _Counter("archive_failures", "Times at which the archive could not be written."),
+    "archive_holes": _Counter("archive_holes", "Stretches of ticks that the archive does not hold."),
+    "archive_damaged_files": _Counter("archive_damaged_files", "Files of the archive found damaged and set aside."),
     "queries_shed": _Counter("queries_shed", "Times at which questions gave their device memory up to ticks."),
 }
 """Counters of GetStatus by name; all of them are shown from the start, as 0."""
@@ -89,6 +93,8 @@ GAUGES: Final[dict[str, _Counter]] = {
     "streams_stalled": _Counter("streams_stalled", "Open calls whose reader does not read."),
     "journal_ticks_waiting": _Counter("journal_ticks_waiting", "Ticks that wait until the journal can be written."),
     "snapshot_bytes": _Counter("snapshot_size_bytes", "Bytes of the newest snapshot."),
+    "archive_days": _Counter("archive_days", "Sealed days in the archive."),
+    "archive_bytes": _Counter("archive_size_bytes", "Bytes of the sealed days."),
     "workers_running": _Counter("workers_running", "Edge processes that serve; 0 where the server is one process."),
     "tiles_open": _Counter("tiles_open", "Tiles open now."),
     "tiles_limit": _Counter("tiles_limit", "Tiles there may be at one time."),

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Final
 
-from liqscape.axes import TIMEFRAMES, last_minute_before
-from liqscape.device.backend import Backend, CompactedPast
+from liqscape.axes import TIMEFRAMES, SymbolScale, last_minute_before
+from liqscape.device.backend import Backend, CompactedPast, LedgerView
 from liqscape.errors import ModelError
 from liqscape.events import Event, TickEnd
 from liqscape.grid.book_steps import steps_by_symbol
@@ -20,7 +20,7 @@ from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
 from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS, OpenChannels
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue, RollsSnapshot
-from liqscape.grid.symbol_model import SymbolModel, SymbolSnapshot, SymbolView
+from liqscape.grid.symbol_model import ServedState, SymbolModel, SymbolSnapshot, SymbolView
 from liqscape.grid.updates import Channel, ChannelUpdate, PositionModel, SymbolStatus, TickOutput
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
@@ -256,6 +256,14 @@ class Shard:
         """Return every symbol as of the last render; call it between ticks."""
         minute = last_minute_before(self.end_ns)
         return {symbol: model.view(self.tick, minute, self.market) for symbol, model in self._models.items()}
+
+    def served(self) -> tuple[ServedState, ...]:
+        """Return what is said of each symbol seen so far, beside its grids; call it between ticks."""
+        return tuple(model.served(self.tick, self.market) for model in self._models.values())
+
+    def ledgers(self) -> dict[str, tuple[SymbolScale, LedgerView]]:
+        """Return the events of each symbol seen so far, and the units of their rows; call it between ticks."""
+        return {symbol: (model.engine.scale, model.engine.capture()) for symbol, model in self._models.items()}
 
     def compactions(self) -> list[tuple[EventLog, Callable[[], CompactedPast]]]:
         """Return the merges that are due, and the log that adopts each; see EventLog. Call it between ticks."""

@@ -4,6 +4,7 @@ settings.json        what decides the state beside the ticks; other settings wou
 journal.sqlite       ticks since the oldest snapshot (and journal.sqlite-wal, -shm); journal.head is their witness
 snapshots/           see snapshot_folder
 rebuilt.sqlite       the good ticks of a damaged journal, whole, until they have taken its place
+archive/             sealed days, see archive.day_files
 lock                 held while a server or a command uses the folder
 """
 
@@ -42,6 +43,7 @@ class DataFolder:
         self.folder = folder
         self.journal_path = folder / "journal.sqlite"
         self.settings_path = folder / "settings.json"
+        self.archive_path = folder / "archive"
         self.snapshots = SnapshotFolder(folder / "snapshots")
         self.read_only = read_only
         self._connect = connect
