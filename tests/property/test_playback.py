@@ -192,7 +192,7 @@ class Theatre:
         shown = -1
         while len(self.shown) > shown:
             shown = len(self.shown)
-            await self._go(2)
+            await self._go(3)
 
     # ---- what must hold
 

@@ -5,6 +5,8 @@ before there is credit for it. So a slow reader slows the playback. What the rea
 several seeks the last one counts. Rules:
 
 - a picture is asked for on the edge's loop and encoded on another thread; until it is being encoded it may be given up;
+- after a picture it rests as long as the making took, times the playbacks that are open: all of them together have
+  the thread that answers questions for about half of the time, and what they keep from ticks is bounded;
 - what has been encoded is part of the chain: it goes out, or every channel begins a new generation;
 - a position is told with the last message of each picture, and alone once something else has changed.
 """
@@ -27,6 +29,9 @@ from liqscape.errors import InvalidArgument, OutOfRange
 from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import Channel
 from liqscape.v1 import stream_pb2
+
+LONGEST_REST_S: Final = 2.0
+"""What took longer than that has mostly waited for others, and a reader that seeks is waiting too."""
 
 Pictures = Callable[[int], Awaitable[Sequence[PastPicture]]]
 """Returns the picture of each channel at a minute; raises QueryError where there is none."""
@@ -117,6 +122,7 @@ class Playback:
         self._must_show = True  # the next picture is shown in whatever state: it is the first, or was sought
         self._anew = False  # every channel begins a new generation with the next picture
         self._making: asyncio.Task[None] | None = None
+        self._making_since = self._rests_until = self._sent_at
         self._is_encoding = False
         self._failure: BaseException | None = None
         self._tick = 0
@@ -324,9 +330,11 @@ class Playback:
 
     def make_what_is_due(self) -> None:
         """Begin to make the next picture if it is time; poll() has it once the loop has come to it."""
-        if self._can_make and self._hub.monotonic() >= self._due_at:
+        now = self._hub.monotonic()
+        if self._can_make and now >= self._begins_at:
             assert self._next is not None
             self._pace()
+            self._making_since = now
             self._making = asyncio.create_task(self._make(self._next), name="picture of the past")
             self._making.add_done_callback(self._made)
 
@@ -379,6 +387,7 @@ class Playback:
     def _made(self, task: asyncio.Task[None]) -> None:
         if task is self._making:
             self._making = None
+            self._rest()
         if not task.cancelled() and task.exception() is not None:
             self._failure = task.exception()
         self._wake()
@@ -388,6 +397,12 @@ class Playback:
         if self._making is not None and not self._is_encoding:
             self._making.cancel()
             self._making = None
+            self._rest()
+
+    def _rest(self) -> None:
+        now = self._hub.monotonic()
+        rest_s = (now - self._making_since) * max(1, self._hub.counters.playbacks_open)
+        self._rests_until = now + min(rest_s, LONGEST_REST_S)
 
     def _stop(self, why: stream_pb2.PlaybackPosition.Stop, details: str = "") -> None:
         self._state, self._stopped, self._details = _STOPPED, why, details
@@ -405,7 +420,11 @@ class Playback:
     @property
     def _wakes_at(self) -> float:
         wakes_at = min(self._sent_at + self._heartbeat_ms / 1000, self._ends_at)
-        return min(wakes_at, self._due_at) if self._can_make else wakes_at
+        return min(wakes_at, self._begins_at) if self._can_make else wakes_at
+
+    @property
+    def _begins_at(self) -> float:
+        return max(self._due_at, self._rests_until)
 
     @property
     def _idles_at(self) -> float:

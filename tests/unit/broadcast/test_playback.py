@@ -474,6 +474,53 @@ async def test_server_that_stops_says_goodbye() -> None:
     assert frames[-1].going_away == stream_pb2.GoingAway(reason="the server is stopping", reconnect_after_ms=1000)
 
 
+@pytest.mark.parametrize("playbacks", [1, 3])
+async def test_it_rests_as_long_as_a_picture_took_for_each_playback_that_is_open(playbacks: int) -> None:
+    hand = await begun()
+    hand.hub.counters.playbacks_open = playbacks
+    hand.gate.clear()
+    await hand.watch(0.25)
+    hand.gate.set()
+
+    taken = minutes(await hand.watch(0.25 * playbacks - 0.125))
+    resting = minutes(await hand.watch(0.125))
+    hand.gate.clear()
+    await hand.watch()
+
+    assert (taken, resting) == ([102], [])
+    assert hand.asked == [100, 102, 104]
+
+
+async def test_it_never_rests_for_long() -> None:
+    hand = await begun()
+    hand.gate.clear()
+    await hand.watch(25.0)
+    hand.gate.set()
+
+    taken = minutes(await hand.watch(1.9))
+    resting = minutes(await hand.watch(0.1))
+    shown = minutes(await hand.watch())
+
+    assert (taken, resting, shown[:1]) == ([102], [], [104])
+
+
+async def test_seeks_one_after_the_other_do_not_work_without_rest() -> None:
+    hand = await begun(paused=True)
+    hand.hub.counters.playbacks_open = 1
+    hand.gate.clear()
+    await hand.watch()
+    hand.playback.seek(105)
+    await hand.watch(0.25)
+
+    hand.playback.seek(110)
+    await hand.watch(0.125)
+    resting = list(hand.asked)
+    await hand.watch(0.125)
+    await hand.watch()
+
+    assert (resting, hand.asked) == ([100, 105], [100, 105, 110])
+
+
 async def test_error_of_the_engine_ends_it() -> None:
     hand = await begun()
     hand.failure = Unavailable("the engine has ended and is being started again")
