@@ -36,7 +36,7 @@ class PastPicture:
         newest_column: absolute number.
         ring: uint8[columns, rows], column c at c modulo columns.
         candles: of the window, as far as they were final then and are still known.
-        mark_price: price units; the close of the newest column that was over by then, NO_PRICE where none is known.
+        mark_price: price units; see price_at. NO_PRICE where none is known.
         source_watermark_ns: no event after this instant is in it.
     """
 
@@ -65,14 +65,18 @@ def picture_of(answer: GridAnswer, paths: PricePaths, checkpoint: Callable[[], N
         part = answer.cells[start : start + _SLICE_COLUMNS]
         positions = (first + start + np.arange(len(part))) % frame.columns
         ring[positions] = levels_of(part, answer.usd_per_weighted_lot)
+    end_ns = (answer.as_of_minute + 1) * MINUTE_NS
+    # An answer that includes nothing later has the price of then; one of the newest tick has that of now.
+    is_of_then = answer.source_watermark_ns <= end_ns
+    paths = ((frame, answer.candles), *paths)
     return PastPicture(
         minute=answer.as_of_minute,
         axes=answer.axes,
         newest_column=answer.newest_column,
         ring=ring,
         candles=answer.candles,
-        mark_price=price_at(((frame, answer.candles), *paths), answer.as_of_minute),
-        source_watermark_ns=min(answer.source_watermark_ns, (answer.as_of_minute + 1) * MINUTE_NS),
+        mark_price=answer.mark_price if is_of_then else price_at(paths, answer.as_of_minute),
+        source_watermark_ns=min(answer.source_watermark_ns, end_ns),
     )
 
 

@@ -64,10 +64,19 @@ def test_price_before_everything_known_is_none() -> None:
 def test_price_of_a_picture_is_looked_for_in_its_candles_too() -> None:
     frame = timeframe("24h")
     answer = replace(grid_answer(5, 5), candles=candle_columns({1718: (5, 9, 2, 7), 1719: (7, 8, 6, 6)}))
-    answer = replace(answer, axes=replace(answer.axes, timeframe=replace(frame, columns=5)))
+    answer = replace(
+        answer, axes=replace(answer.axes, timeframe=replace(frame, columns=5)), source_watermark_ns=1 << 60
+    )
 
     assert picture_of(replace(answer, as_of_minute=3439), (), nothing).mark_price == 6
     assert picture_of(replace(answer, as_of_minute=3438), (), nothing).mark_price == 7
+
+
+def test_answer_that_includes_nothing_later_has_the_price_of_then() -> None:
+    answer = replace(grid_answer(5, 5), as_of_minute=3439, source_watermark_ns=3440 * MINUTE_NS)
+
+    assert picture_of(answer, (), nothing).mark_price == answer.mark_price == 6_500_000
+    assert picture_of(replace(answer, source_watermark_ns=3440 * MINUTE_NS + 1), (), nothing).mark_price == 6
 
 
 def test_picture_that_nobody_waits_for_is_given_up() -> None:
