@@ -30,12 +30,12 @@ class EncodedPicture:
 
     Attributes:
         entries: `chunks` entries of a Section, in order.
-        keyframes: how many of them are.
+        are_keyframes: of each, whether it is the keyframe of a channel.
         source_watermark_ns: of the moment.
     """
 
     entries: tuple[bytes, ...]
-    keyframes: int
+    are_keyframes: tuple[bool, ...]
     source_watermark_ns: int
 
 
@@ -80,7 +80,7 @@ class PastEncoder:
         }
         return EncodedPicture(
             entries=(*symbols.values(), *(chunk.data for chunk in chunks)),
-            keyframes=sum(chunk.keyframe for chunk in chunks),
+            are_keyframes=(*(False for _ in symbols), *(chunk.keyframe for chunk in chunks)),
             source_watermark_ns=max(picture.source_watermark_ns for picture in pictures),
         )
 

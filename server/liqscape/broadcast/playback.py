@@ -17,11 +17,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from liqscape.broadcast.credits import Credits
 from liqscape.broadcast.cursor import HEARTBEAT_MS, MAX_STREAM_AGE_S, RECONNECT_AT_ONCE_MS
-from liqscape.broadcast.frames import fragments, section_frame
+from liqscape.broadcast.frames import MAX_FRAME_BYTES, fragments, section_frame
 from liqscape.broadcast.hub import Hub, finish
 from liqscape.broadcast.past_encoder import EncodedPicture, PastEncoder
 from liqscape.broadcast.playback_messages import PlaybackSource, Span, check_speed, heartbeat, hello, interval_s
@@ -51,13 +52,13 @@ class _Shown:
 
     Attributes:
         minute, tick, source_watermark_ns: of it.
-        frames: those that have still to go out.
+        frames: those that have still to go out, and how many keyframes are in each.
     """
 
     minute: int
     tick: int
     source_watermark_ns: int
-    frames: deque[bytes]
+    frames: deque[tuple[bytes, int]]
 
 
 class Playback:
@@ -83,6 +84,7 @@ class Playback:
         idle_after_s: float = float("inf"),
         heartbeat_ms: int = HEARTBEAT_MS,
         max_age_s: float = MAX_STREAM_AGE_S,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
         on_thread: OnThread = asyncio.to_thread,
     ) -> None:
         """Stand before the first picture.
@@ -99,6 +101,7 @@ class Playback:
             idle_after_s: a reader for whom nothing can be done ends with GoingAway after so long without a sign.
             heartbeat_ms: idle time after which a heartbeat follows.
             max_age_s: age at which the playback ends with GoingAway.
+            max_frame_bytes: a longer message is sent in fragments.
             on_thread: calls the encoder where it delays nobody.
         """
         self._hub = hub
@@ -113,6 +116,7 @@ class Playback:
         self._details = ""
         self._idle_after_s = idle_after_s
         self._heartbeat_ms = heartbeat_ms
+        self._max_frame_bytes = max_frame_bytes
         self._on_thread = on_thread
         self._encoder = PastEncoder(channels, simulated=source.simulated, now_ns=hub.now_ns)
         self._place = hub.new_place()
@@ -197,7 +201,9 @@ class Playback:
         return None
 
     def _data(self, now: float, shown: _Shown) -> bytes:
-        frame = shown.frames.popleft()
+        frame, keyframes = shown.frames.popleft()
+        self._keyframes += keyframes
+        self._hub.counters.keyframes += keyframes
         if not shown.frames:
             self._under_way, self._newest = None, shown
             self._hub.counters.playback_pictures += 1
@@ -372,16 +378,16 @@ class Playback:
         self._tick += 1
         self._must_show = False
         self._next = self._span.after(minute)
-        self._keyframes += encoded.keyframes
-        self._hub.counters.keyframes += encoded.keyframes
-        self._under_way = _Shown(minute, self._tick, encoded.source_watermark_ns, self._frames(encoded.entries))
+        self._under_way = _Shown(minute, self._tick, encoded.source_watermark_ns, self._frames(encoded))
 
-    def _frames(self, entries: Sequence[bytes]) -> deque[bytes]:
-        parts = fragments(entries)
+    def _frames(self, encoded: EncodedPicture) -> deque[tuple[bytes, int]]:
+        parts = fragments(encoded.entries, self._max_frame_bytes)
+        are_keyframes = iter(encoded.are_keyframes)
         header = stream_pb2.Section(source_id=self._source.source_id, epoch=self._source.epoch, tick=self._tick)
-        frames = deque(section_frame(header, part, 0) for part in parts[:-1])
-        header.complete = True
-        frames.append(section_frame(header, parts[-1], 0))
+        frames: deque[tuple[bytes, int]] = deque()
+        for number, part in enumerate(parts, start=1):
+            header.complete = number == len(parts)
+            frames.append((section_frame(header, part, 0), sum(islice(are_keyframes, len(part)))))
         return frames
 
     def _made(self, task: asyncio.Task[None]) -> None:

@@ -381,6 +381,39 @@ async def test_of_several_seeks_only_the_last_is_worked_on_while_paused_too() ->
     assert frames[-1].playback.state == Position.STATE_PAUSED
 
 
+SMALL_FRAMES = 1024 + 1
+
+
+async def test_fragments_need_credit_each_and_the_last_one_tells_the_position() -> None:
+    hand = await begun(window=1, max_frame_bytes=SMALL_FRAMES, paused=True)
+
+    frames = [await hand.read()]
+    while not frames[-1] or not frames[-1][-1].HasField("snapshot_end"):
+        hand.playback.acknowledge(hand.replica.frames)
+        frames.append(await hand.read())
+
+    sections = [frame.sections[0] for part in frames for frame in part if frame.sections]
+    assert len(sections) == 4  # two prices, two keyframes
+    assert [section.complete for section in sections] == [False] * 3 + [True]
+    assert [len([frame for frame in part if frame.sections]) for part in frames] == [1] * 4
+    assert [minutes(part) for part in frames] == [[], [], [], [100]]
+    assert_shows(hand, 100)
+
+
+async def test_seek_in_the_middle_of_a_picture_drops_the_rest_of_it() -> None:
+    hand = await begun(window=3, max_frame_bytes=SMALL_FRAMES, paused=True)
+    first = await hand.read()
+
+    hand.playback.seek(110)
+    rest: list[stream_pb2.Frame] = []
+    while not hand.replica.in_sync:  # the replica counts the keyframes that SnapshotEnd names
+        rest += await hand.watch()
+
+    assert len(chunks(first)) == 1
+    assert minutes([*first, *rest]) == [110]
+    assert_shows(hand, 110)
+
+
 @pytest.mark.parametrize("minute", [99, 120, -(2**63), 2**63 - 1])
 async def test_seek_out_of_the_span_is_refused_in_words(minute: int) -> None:
     hand = await begun(paused=True)
