@@ -225,6 +225,16 @@ async def test_pictures_come_at_the_pace_of_the_speed() -> None:
     assert shown == [100, 102, 104, 106, 108]  # one each half second, over two seconds
 
 
+async def test_picture_that_is_a_little_late_does_not_delay_those_after_it() -> None:
+    hand = await begun(speed=240.0)
+    await hand.watch(0.75)
+
+    late = minutes(await hand.watch(0.25))
+    in_time = minutes(await hand.watch(0.5))
+
+    assert (late, in_time) == ([102], [104])
+
+
 async def test_as_fast_as_acknowledged_is_as_fast_as_acknowledged() -> None:
     hand = await begun(speed=0.0, window=2)
 
@@ -242,13 +252,13 @@ async def test_slow_reader_slows_the_playback_and_never_gets_more_than_its_windo
     await hand.read()
 
     hand.now_s += 50.0
-    held_back = await hand.read()
+    held_back, asked_meanwhile = await hand.read(), list(hand.asked)
     hand.playback.acknowledge(hand.replica.frames)
     after = await hand.read()
     hand.playback.acknowledge(hand.replica.frames)
     at_once = await hand.read()
 
-    assert hand.asked == [100, 102, 104]
+    assert (asked_meanwhile, hand.asked) == ([100, 102], [100, 102, 104])
     assert (minutes(held_back), minutes(after), minutes(at_once)) == ([], [104], [])  # no catching up
 
 
@@ -289,6 +299,21 @@ async def test_minute_that_is_not_held_stops_and_play_tries_it_again() -> None:
     assert told.details == "as_of_minute 104 is not held; ask for 3 to 102"
     assert minutes(again) == [104]
     assert positions(again)[-1].details == "as_of_minute 106 is not held; ask for 3 to 104"
+
+
+async def test_seek_to_a_minute_that_is_not_held_stops_and_asks_once() -> None:
+    hand = await begun(paused=True)
+    hand.held_until = 105
+    await hand.watch()
+
+    hand.playback.seek(110)
+    frames = await hand.watch(5.0)
+    later = await hand.watch()
+
+    assert [(p.minute, p.stopped) for p in positions(frames)][-1] == (100, Position.STOP_NOT_HELD)
+    assert hand.asked == [100, 110]
+    assert minutes([*frames, *later]) == []
+    assert_shows(hand, 100)
 
 
 async def test_first_minute_that_is_not_held_is_an_error() -> None:
@@ -412,6 +437,19 @@ async def test_seek_in_the_middle_of_a_picture_drops_the_rest_of_it() -> None:
     assert len(chunks(first)) == 1
     assert minutes([*first, *rest]) == [110]
     assert_shows(hand, 110)
+
+
+async def test_seek_while_a_picture_is_being_encoded_drops_it() -> None:
+    hand = await begun()
+    hand.encoding_gate.clear()
+    await hand.watch()
+
+    hand.playback.seek(111)
+    hand.encoding_gate.set()
+    frames = [*await hand.watch(), *await hand.watch()]
+
+    assert minutes(frames)[0] == 111
+    assert {(c.generation, c.kind) for c in chunks(frames[:3])} == {(2, stream_pb2.CHUNK_KIND_KEYFRAME)}
 
 
 @pytest.mark.parametrize("minute", [99, 120, -(2**63), 2**63 - 1])
