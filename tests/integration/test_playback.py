@@ -176,6 +176,22 @@ async def test_grid_over_the_wire_is_that_of_the_playback(engine: EngineThread) 
 
 
 @pytest.mark.slow
+async def test_price_is_exact_where_a_column_of_another_timeframe_ends_with_the_minute(engine: EngineThread) -> None:
+    middle = FIRST + (FIRST % 2)  # in the middle of a column of 24h, and of those of all longer ones
+    async with serving(engine) as server, connected(server) as channel:
+        peer = Peer(channel)
+        await peer.open(from_minute=middle, paused=True, channels=[("BTC", "24h")])
+        await peer.read_until_shown(middle)
+
+        minute_by_minute = (await engine.get_grid(GridQuery("BTC", "12h", as_of_minute=middle))).candles
+        price = peer.replicas.symbol("BTC")
+
+        assert minute_by_minute.column[-1] == middle
+        assert price is not None
+        assert round(price.mark_price * 10**price.price_decimals) == minute_by_minute.close[-1]
+
+
+@pytest.mark.slow
 async def test_playback_over_the_link_of_two_processes(engine: EngineThread) -> None:
     async with linked(engine) as link, serving(link) as server, connected(server) as channel:
         peer = Peer(channel)
