@@ -31,6 +31,7 @@ from liqscape.feeds.source import EventSource
 from liqscape.feeds.status import ReportsFeeds
 from liqscape.grid.instrument_view import instrument_view
 from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.past import PastPicture, picture_of
 from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard
 from liqscape.grid.symbol_model import ChannelView, SymbolView
@@ -196,6 +197,17 @@ class EngineThread:
         asker = _Asker()
         try:
             return await loop.run_in_executor(self._query_thread, self._answer, view, query, asker.check)
+        finally:
+            asker.has_gone = True
+
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Return the levels of a grid of the past; see QueryPort."""
+        answer = await self.get_grid(query)
+        paths = [(view.channel.timeframe, view.candles) for view in self._view(query.symbol).channels.values()]
+        loop = asyncio.get_running_loop()
+        asker = _Asker()
+        try:
+            return await loop.run_in_executor(self._query_thread, picture_of, answer, paths, asker.check)
         finally:
             asker.has_gone = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Any, Final, Unpack
 
@@ -20,6 +21,7 @@ from liqscape_client.grid_options import GridOptions, MapOptions, grid_request, 
 from liqscape_client.grids import Grid
 from liqscape_client.liquidation_maps import LiquidationMap, assemble_map
 from liqscape_client.market_state import state_names
+from liqscape_client.playback import Playback
 from liqscape_client.retry import to_client_error
 from liqscape_client.stream import LiveStream
 
@@ -109,6 +111,44 @@ class Client:
         """
         wanted = wanted_selectors(symbols, timeframes, selectors, options)
         return LiveStream(self.open_channel, wanted, cadence_ms=cadence_ms, credits=credits, metadata=self.metadata)
+
+    def playback(
+        self,
+        symbols: str | Iterable[str] = (),
+        timeframes: str | Iterable[str] = (),
+        *,
+        from_minute: int,
+        until_minute: int,
+        step_minutes: int = 0,
+        speed: float = 0.0,
+        paused: bool = False,
+        credits: int = 2,
+        selectors: Iterable[stream_pb2.ChannelSelector] = (),
+        **options: Unpack[ChannelOptions],
+    ) -> Playback:
+        """Return a past span of up to four channels, not begun yet: enter it with `async with`, then iterate.
+
+        Args:
+            symbols, timeframes: which channels; name both.
+            from_minute: the first picture is as of the end of this minute since 1970 UTC.
+            until_minute: every picture is of a minute before it.
+            step_minutes: from one picture to the next; 0 = the narrowest column of the channels.
+            speed: seconds of the span a second; 0 = as fast as pictures are made and taken.
+            paused: stay at the first picture until told to play.
+            credits: messages of data sent ahead of what has been taken, 1 to 8.
+            selectors: more channels, as channel_selectors() returns them.
+            options: a choice of positions; see ChannelOptions. Rows and prices cannot be chosen.
+        """
+        request = stream_pb2.PlaybackOpen(
+            channels=wanted_selectors(symbols, timeframes, selectors, options),
+            from_minute=from_minute,
+            until_minute=until_minute,
+            step_minutes=step_minutes,
+            speed=speed,
+            max_in_flight=credits,
+            paused=paused,
+        )
+        return Playback(self.open_channel, request, self.metadata, time.monotonic)
 
     async def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return an exact grid: with symbol and timeframe alone the one that is streamed, at the server's newest tick.

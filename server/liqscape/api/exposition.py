@@ -44,6 +44,8 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "session_changes": _Counter("session_changes", "Changes of selection that readers of sessions asked for."),
     "sessions_idle": _Counter("sessions_idle", "Sessions ended because nothing was acknowledged."),
     "session_requests_delayed": _Counter("session_requests_delayed", "Requests of sessions that came too fast."),
+    "playbacks_refused": _Counter("playbacks_refused", "Playbacks refused because too many were open."),
+    "playback_pictures": _Counter("playback_pictures", "Pictures of the past sent by playbacks."),
     "worker_restarts": _Counter("worker_restarts", "Edge processes started again."),
     "engine_restarts": _Counter("engine_restarts", "Engine processes started again."),
     # Tiles and custom channels.
@@ -91,6 +93,7 @@ COUNTERS: Final[dict[str, _Counter]] = {
 
 GAUGES: Final[dict[str, _Counter]] = {
     "streams_stalled": _Counter("streams_stalled", "Open calls whose reader does not read."),
+    "playbacks_open": _Counter("playbacks_open", "Playbacks open now; they are among the streams."),
     "journal_ticks_waiting": _Counter("journal_ticks_waiting", "Ticks that wait until the journal can be written."),
     "snapshot_bytes": _Counter("snapshot_size_bytes", "Bytes of the newest snapshot."),
     "archive_days": _Counter("archive_days", "Sealed days in the archive."),
