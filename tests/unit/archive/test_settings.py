@@ -21,5 +21,5 @@ def test_days_that_are_none_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "1e7", "some"])
 def test_gigabytes_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="use gigabytes from 0.001 to 1000000"):
+    with pytest.raises(ConfigError, match=r"use gigabytes from 0\.001 to 1000000"):
         parse_archive_gb(text)
