@@ -1,7 +1,8 @@
 """Lines of a desk: what is heard, missed and heard twice, from raw messages and times alone.
 
-Seen to fail when broken on purpose, one at a time: desk.py, hand_over at the newest event; `ours` without from_ns or
-until_ns; end without the hole of a cut not reached; open without the hole before it; hear without acknowledgements.
+Seen to fail when broken on purpose, one at a time: desk.py, hand_over at the newest event; end and retire without the
+hole of a cut not reached; open without the hole before it, and without what was heard before; listings not learnt.
+line.py, is_heard_with without from_ns, until_ns or latest_ns; hear without confirmations; funding as of now.
 """
 
 from __future__ import annotations

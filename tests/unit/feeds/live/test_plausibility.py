@@ -1,7 +1,7 @@
 """What is believed of a venue and what is not, by its own past and the other venues.
 
-Seen to fail when broken on purpose, one at a time: each reason of _reason, _price, _open_interest left out; the jump of
-a range without the others; release without PROBATION_NS; fail without FAILED_PERCENT.
+Seen to fail when broken on purpose, one at a time: each reason to throw away left out; a
+range that moves without the others; release without PROBATION_NS; fail without FAILED_PERCENT; late as a failure.
 """
 
 from __future__ import annotations
@@ -108,6 +108,12 @@ def test_what_comes_after_a_newer_one_is_superseded_without_being_a_failure(make
     assert made.quarantined_since_ns is None
     assert made.judge(make(T0), T0, 0) is None
     assert made.judge(make(T0 - BACKWARDS_NS - 1), T0, 0) == "time goes backwards"
+
+
+def test_a_liquidation_without_a_price_is_thrown_away_even_before_any_other() -> None:
+    made = InstrumentCheck(BTC, PriceBoard())
+
+    assert made.judge(Liquidation(NAME, T0, 0, COIN, PositionSide.LONG), T0, 0) == "price is not positive"
 
 
 def test_a_venue_whose_clock_is_ahead_is_read_by_its_own_clock() -> None:
