@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 _COMMANDS = {
     "serve": ("run a server on simulated or recorded data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
-    "journal": ("check, compact or repair the data folder of a server", "server"),
+    "journal": ("check, compact, repair or correct the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),

@@ -51,6 +51,14 @@ COUNTERS: Final[dict[str, _Counter]] = {
     # Market data and engine.
     "gaps": _Counter("gaps", "Gaps in the input."),
     "rejected_events": _Counter("rejected_events", "Events of the input that broke a rule and were left out."),
+    "late_events": _Counter("late_events", "Events stamped too long before they were heard, and left out."),
+    "repeated_events": _Counter("repeated_events", "Samples and candles said again, and left out."),
+    "disordered_events": _Counter("disordered_events", "Prices older than another of their tick: not its close."),
+    "leapt_events": _Counter("leapt_events", "Late events believed, of venues whose clock was set back."),
+    "stamps_ahead": _Counter("stamps_ahead", "Times at which an instrument's stamps were ahead of the tick's end."),
+    "held_ticks": _Counter("held_ticks", "Ticks that would have gone back in time, and stood still."),
+    "corrections": _Counter("corrections", "Corrections of what was said before."),
+    "terms_changed": _Counter("terms_changed", "Changes of mixes or rules since the start."),
     "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
     "open_interest_interpolated": _Counter(
         "open_interest_interpolated", "Samples of open interest that lay between two of the input."
@@ -69,7 +77,7 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "journal_ticks_replayed": _Counter("journal_ticks_replayed", "Ticks of the journal replayed at the start."),
     "snapshots": _Counter("snapshots", "Snapshots written."),
     "snapshot_failures": _Counter("snapshot_failures", "Snapshots that could not be written."),
-    "damaged_files": _Counter("damaged_files", "Files found damaged at the start and set aside."),
+    "damaged_files": _Counter("damaged_files", "Files found damaged and set aside."),
     "archive_days_dropped": _Counter("archive_days_dropped", "Sealed days, raw or whole, that retention has dropped."),
     "archive_failures": _Counter("archive_failures", "Times at which the archive could not be written."),
     "archive_holes": _Counter("archive_holes", "Stretches of ticks that the archive does not hold."),

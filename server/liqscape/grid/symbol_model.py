@@ -25,6 +25,7 @@ from liqscape.grid.updates import (
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.market.state import MarketState
+from liqscape.market.terms import Terms
 from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.book import BookStep, Cause, PositionBook, batches_of
 from liqscape.positions.cohort_book import CohortBook
@@ -217,6 +218,12 @@ class SymbolModel:
             causes = {Cause.RESTATED_DOWN: restated.down, Cause.RESTATED_UP: restated.up}
             log.record(BookStep(batches_of(minute, causes), ()))
         self._too_fine_since = None
+
+    def change_terms(self, terms: Terms) -> None:
+        """Let what opens at an instrument from now on open on other terms, in every book."""
+        self.book.change_terms(terms)
+        if self._open_only is not None:
+            self._open_only[0].change_terms(terms)
 
     def snapshot(self) -> Callable[[], SymbolSnapshot]:
         """Return the work of copying everything as it is now but the grids, for any thread."""

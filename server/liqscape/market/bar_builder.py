@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from liqscape.axes import SymbolScale, last_minute_before, minute_of
 from liqscape.errors import ModelError
-from liqscape.events import QUANTITY_DECIMALS, Candle, MarkPrice, OpenInterest, Trade
+from liqscape.events import QUANTITY_DECIMALS, Candle, Correction, Gap, MarkPrice, OpenInterest, Trade
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import HeldSample, InstrumentCarry
+from liqscape.market.stamps import MAX_AHEAD_NS, Stamps, Verdict
 
 
 class BarBuilder:
@@ -21,6 +22,7 @@ class BarBuilder:
         self._sends_marks = False
         self._quantity_left = 0  # of trades, below a lot
         self._watermark_ns = 0
+        self._stamps = Stamps()
         self._reset()
 
     @property
@@ -32,6 +34,10 @@ class BarBuilder:
             watermark_ns=self._watermark_ns,
             rejected=self.rejected,
             held=self._held,
+            sampled_ns=self._stamps.sampled_ns,
+            candle_ns=self._stamps.candle_ns,
+            prices_behind_ns=self._stamps.prices_behind_ns,
+            samples_behind_ns=self._stamps.samples_behind_ns,
         )
 
     @carry.setter
@@ -41,6 +47,9 @@ class BarBuilder:
         self._watermark_ns = carry.watermark_ns
         self.rejected = carry.rejected
         self._held = carry.held
+        self._stamps.sampled_ns, self._stamps.candle_ns = carry.sampled_ns, carry.candle_ns
+        self._stamps.prices_behind_ns = carry.prices_behind_ns
+        self._stamps.samples_behind_ns = carry.samples_behind_ns
 
     def _reset(self) -> None:
         self._mark: PriceRange | None = None
@@ -50,12 +59,48 @@ class BarBuilder:
         self._traded: TradedRows | None = None
         self._traded_by_row: dict[int, int] = {}
         self._sample: int | None = None
+        self._silent_until_ns = 0  # end of a gap
+        self._newest_trade_ns = self._newest_mark_ns = 0
         self._touched = False
 
-    def see_time(self, time_ns: int) -> None:
+    def touch(self) -> None:
         """Note that the instrument has said something."""
         self._touched = True
+
+    def see_time(self, time_ns: int) -> None:
+        """Note that the instrument has said something of an instant."""
+        self._touched = True
         self._watermark_ns = max(self._watermark_ns, time_ns)
+
+    def judge(self, event: Candle | Trade | MarkPrice | OpenInterest, clock_ns: int | None) -> Verdict:
+        """Say what becomes of an event by its stamp, and remember that; see Stamps."""
+        match event:
+            case Candle():
+                verdict = self._stamps.candle(event.open_time_ns, event.close_time_ns)
+            case OpenInterest():
+                verdict = self._stamps.sample(event.time_ns, clock_ns)
+            case _:
+                verdict = self._stamps.price(event.time_ns, clock_ns)
+        self.rejected += verdict is Verdict.LATE
+        return verdict
+
+    def add_gap(self, gap: Gap) -> None:
+        self.rejected += gap.rejected
+        self._silent_until_ns = max(self._silent_until_ns, gap.to_ns)
+
+    def correct(self, correction: Correction) -> None:
+        """Take what it says in place of what was said, as far as it is still of use."""
+        self.see_time(correction.time_ns)
+        if correction.quantity is not None and correction.to_ns >= self._stamps.sampled_ns:
+            self._stamps.sampled_ns = correction.to_ns
+            self._sample = correction.quantity
+
+    def bound_stamps(self, end_ns: int) -> bool:
+        """Believe no stamp that is far after the end of the tick; return whether there was one."""
+        is_ahead = self._watermark_ns > end_ns + MAX_AHEAD_NS
+        if is_ahead:
+            self._watermark_ns = end_ns
+        return self._stamps.bound(end_ns) or is_ahead
 
     def add_candle(self, candle: Candle) -> None:
         self.see_time(candle.close_time_ns)
@@ -67,18 +112,24 @@ class BarBuilder:
         rows = TradedRows.evenly(self._lots(candle.quantity), scale.base_row(low), scale.base_row(high))
         self._traded = rows if self._traded is None else self._traded.plus(rows)
 
-    def add_trade(self, trade: Trade) -> None:
+    def add_trade(self, trade: Trade) -> bool:
+        """Take a trade; return whether it is older than another of this tick."""
         self.see_time(trade.time_ns)
-        price = self._units(trade.price)
-        self._trades = _extended(self._trades, price, price, price, price)
+        price, is_older = self._units(trade.price), trade.time_ns < self._newest_trade_ns
+        self._trades = _extended(self._trades, price, price, price, price, is_older=is_older)
+        self._newest_trade_ns = max(self._newest_trade_ns, trade.time_ns)
         row = self._known_scale().base_row(price)
         self._traded_by_row[row] = self._traded_by_row.get(row, 0) + self._lots(trade.quantity)
+        return is_older
 
-    def add_mark(self, mark: MarkPrice) -> None:
+    def add_mark(self, mark: MarkPrice) -> bool:
+        """Take a mark price; return whether it is older than another of this tick."""
         self.see_time(mark.time_ns)
-        price = self._units(mark.price)
-        self._mark = _extended(self._mark, price, price, price, price)
+        price, is_older = self._units(mark.price), mark.time_ns < self._newest_mark_ns
+        self._mark = _extended(self._mark, price, price, price, price, is_older=is_older)
+        self._newest_mark_ns = max(self._newest_mark_ns, mark.time_ns)
         self._sends_marks = True
+        return is_older
 
     def add_open_interest(self, sample: OpenInterest) -> None:
         self.see_time(sample.time_ns)
@@ -102,7 +153,9 @@ class BarBuilder:
         if self._traded_by_row:
             rows = TradedRows.from_mapping(self._traded_by_row)
             self._traded = rows if self._traded is None else self._traded.plus(rows)
-        first = self._first_minute if self._first_minute is not None else minute_of(begin_ns)
+        first = self._first_minute
+        if first is None:  # nothing is known of the minutes of a gap
+            first = minute_of(min(max(begin_ns, self._silent_until_ns), end_ns - 1))
         bars.append(self._bar(first, end_ns, self._watermark_ns, self._sample, self._trigger(), self._traded))
         self._reset()
         return bars
@@ -154,7 +207,9 @@ class BarBuilder:
         return self.scale
 
 
-def _extended(known: PriceRange | None, opened: int, high: int, low: int, close: int) -> PriceRange:
+def _extended(
+    known: PriceRange | None, opened: int, high: int, low: int, close: int, *, is_older: bool = False
+) -> PriceRange:
     if known is None:
         return PriceRange(opened, high, low, close)
-    return PriceRange(known.open, max(known.high, high), min(known.low, low), close)
+    return PriceRange(known.open, max(known.high, high), min(known.low, low), known.close if is_older else close)

@@ -3,6 +3,9 @@
 Quantities become whole lots, or whole contracts of an inverse instrument; what is left over of a trade is carried into
 the next one. The units of a symbol are fixed by the first price seen. A sample of open interest that arrives before it
 is held back and becomes a bar of its own as soon as the units are known.
+
+Time never goes back: a tick that would end before the last one ends a nanosecond after it. What is late, said again or
+stamped by a clock that leapt is told apart in stamps.py.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from liqscape.axes import SymbolScale
 from liqscape.errors import ModelError
 from liqscape.events import (
     Candle,
+    Correction,
     Event,
     Funding,
     Gap,
@@ -27,6 +31,7 @@ from liqscape.instruments import Instrument
 from liqscape.market.bar_builder import BarBuilder
 from liqscape.market.bars import Bar
 from liqscape.market.closed_tick import ClosedTick, InstrumentCarry, MarketSnapshot
+from liqscape.market.stamps import Verdict
 
 
 class MarketState:
@@ -44,7 +49,9 @@ class MarketState:
             symbol, decimals = builder.instrument.symbol, builder.instrument.price_decimals
             self._tick_decimals[symbol] = max(decimals, self._tick_decimals.get(symbol, 0))
         self._last_end_ns: int | None = None
+        self._held_ns = 0  # by which the end of the last tick is after the source's clock
         self.counters: Counter[str] = Counter()
+        self._corrections: list[Correction] = []
         self._told = self.snapshot()  # as of the last close: what a tick changes is told beside it
 
     def scale(self, symbol: str) -> SymbolScale | None:
@@ -60,7 +67,7 @@ class MarketState:
         return scale
 
     def rejected_events(self, instrument_id: str) -> int:
-        """Return how many inputs of an instrument its feed has thrown away since the start."""
+        """Return how many inputs of an instrument were thrown away since the start: by its feed, and as too late."""
         return self._builders[instrument_id].rejected
 
     def apply(self, event: Event) -> None:
@@ -75,40 +82,48 @@ class MarketState:
         if builder is None:
             raise ModelError(f"event of unannounced instrument {event.instrument_id!r}")
         match event:
-            case Candle():
-                self._see_price(builder, event.open)
-                builder.add_candle(event)
-            case Trade():
-                self._see_price(builder, event.price)
-                builder.add_trade(event)
-            case MarkPrice():
-                self._see_price(builder, event.price)
-                builder.add_mark(event)
-            case OpenInterest():
-                builder.add_open_interest(event)
-                self.counters["open_interest_interpolated"] += event.interpolated
+            case Candle() | Trade() | MarkPrice() | OpenInterest():
+                verdict = builder.judge(event, self._clock_ns)
+                if verdict is not Verdict.TAKEN:
+                    self.counters[verdict.value] += 1
+                    self.counters["rejected_events"] += verdict is Verdict.LATE
+                if verdict.is_taken:
+                    self._take(builder, event)
             case Gap():
-                builder.rejected += event.rejected
+                builder.add_gap(event)
                 self.counters["gaps"] += 1
                 self.counters["rejected_events"] += event.rejected
             case Liquidation():
                 self.counters["liquidations_printed"] += 1
                 builder.see_time(event.time_ns)
             case Funding():
-                builder.see_time(event.time_ns)
+                builder.touch()  # its stamp is that of an interval, which may be to come
+            case Correction():
+                builder.correct(event)
+                self._corrections.append(event)
+                self.counters["corrections"] += 1
+                self.counters["gaps"] += event.quantity is None
 
     def close(self, end: TickEnd) -> ClosedTick:
         """End a tick and return all that decides the state after it; see close_tick."""
-        bars = self.close_tick(end.time_ns)
+        end_ns, self._held_ns = end.time_ns, 0
+        if self._last_end_ns is not None and end_ns <= self._last_end_ns:
+            end_ns = self._last_end_ns + 1
+            self._held_ns = end_ns - end.time_ns
+            self.counters["held_ticks"] += 1
+        bars = self.close_tick(end_ns)
+        corrections, self._corrections = tuple(self._corrections), []
         told, self._told = self._told, self.snapshot()
         added = {name: count - told.counters.get(name, 0) for name, count in self._told.counters.items()}
         return ClosedTick(
-            end_ns=end.time_ns,
+            end_ns=end_ns,
             render=end.render,
             bars=tuple(bars),
             scales=self._told.scales[len(told.scales) :],
             carries={n: carry for n, carry in self._told.carries.items() if carry != told.carries[n]},
             counters={name: count for name, count in added.items() if count},
+            corrections=corrections,
+            held_ns=self._held_ns,
         )
 
     def follow(self, tick: ClosedTick) -> None:
@@ -121,6 +136,7 @@ class MarketState:
         for scale in tick.scales:
             if scale.symbol not in self._tick_decimals or self._scales.setdefault(scale.symbol, scale) != scale:
                 raise ModelError(f"units {scale} do not fit those in force, {self._scales.get(scale.symbol)}")
+        self._held_ns = tick.held_ns
         self._carry(tick.carries)
         self.counters.update(tick.counters)
         self._told = self.snapshot()
@@ -132,6 +148,7 @@ class MarketState:
             scales=tuple(self._scales.values()),
             carries={name: builder.carry for name, builder in self._builders.items()},
             counters={name: count for name, count in self.counters.items() if count},
+            held_ns=self._held_ns,
         )
 
     def restore(self, snapshot: MarketSnapshot) -> None:
@@ -140,7 +157,7 @@ class MarketState:
         Raises:
             ModelError: it is of instruments other than these.
         """
-        self._last_end_ns = snapshot.last_end_ns
+        self._last_end_ns, self._held_ns = snapshot.last_end_ns, snapshot.held_ns
         self._scales = {scale.symbol: scale for scale in snapshot.scales}
         self._carry(snapshot.carries)
         self.counters = Counter(snapshot.counters)
@@ -156,8 +173,29 @@ class MarketState:
         self._move_to(time_ns)
         bars: list[Bar] = []
         for builder in self._builders.values():
+            self.counters["stamps_ahead"] += builder.bound_stamps(time_ns)
             bars.extend(builder.close(begin_ns, time_ns, self._scales.get(builder.instrument.symbol)))
         return sorted(bars, key=lambda bar: (bar.minute, bar.instrument_id))
+
+    @property
+    def _clock_ns(self) -> int | None:
+        """Return what the source's clock said at the end of the last tick; None before the first."""
+        return None if self._last_end_ns is None else self._last_end_ns - self._held_ns
+
+    def _take(self, builder: BarBuilder, event: Candle | Trade | MarkPrice | OpenInterest) -> None:
+        match event:
+            case Candle():
+                self._see_price(builder, event.open)
+                builder.add_candle(event)
+            case Trade():
+                self._see_price(builder, event.price)
+                self.counters["disordered_events"] += builder.add_trade(event)
+            case MarkPrice():
+                self._see_price(builder, event.price)
+                self.counters["disordered_events"] += builder.add_mark(event)
+            case OpenInterest():
+                builder.add_open_interest(event)
+                self.counters["open_interest_interpolated"] += event.interpolated
 
     def _move_to(self, end_ns: int) -> None:
         if self._last_end_ns is not None and end_ns <= self._last_end_ns:
