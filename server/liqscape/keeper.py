@@ -126,9 +126,9 @@ class Keeper:
 
     @property
     def said(self) -> str:
-        """Return what is wrong at present with journal or archive, in words; empty while nothing is."""
-        archive = "" if self._archive is None else self._archive.message
-        return "; ".join(text for text in (self.message, archive) if text)
+        """Return what people should know of journal and archive now, in words; empty while all is well."""
+        archive = () if self._archive is None else (self._archive.message, self._archive.notice)
+        return "; ".join(text for text in (self.message, *archive) if text)
 
     @property
     def all_counters(self) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 from numpy.typing import NDArray
 
@@ -120,6 +121,17 @@ async def test_grid_of_days_ago_is_the_one_that_was_served(engine: tuple[EngineT
         assert as_served(answer, levels_of(answer.cells, answer.usd_per_weighted_lot)) == was
         assert answer.cells.any()
         assert answer.reconciled
+
+
+async def test_files_are_read_by_others_while_the_engine_lives(engine: tuple[EngineThread, Path]) -> None:
+    files = sorted(engine[1].glob("day=*/symbol=BTC/bars.parquet"))
+
+    bars = pd.concat(pd.read_parquet(path, partitioning=None) for path in files)
+
+    assert len(files) == len(days_in(engine[1])) >= 4
+    assert bars["tick"].is_monotonic_increasing
+    assert bars["tick"].nunique() > 50
+    assert (await engine[0].status()).counters["archive_days"] == len(files)
 
 
 async def test_filters_and_a_mix_of_ones_own_are_parts_of_the_grid_of_then(engine: tuple[EngineThread, Path]) -> None:

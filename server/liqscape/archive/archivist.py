@@ -56,6 +56,7 @@ class Archivist:
     Attributes:
         counters: for people; see api.exposition.
         message: what is wrong at present, in words; empty while nothing is.
+        notice: what was dropped for want of room since the start, in words.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Archivist:
         )
         self.counters["archive_damaged_files"] = 0
         self.message = ""
+        self.notice = ""
         self._retention = retention or Retention()
         ordered = sorted(instruments, key=lambda instrument: instrument.instrument_id)
         self._ids: dict[str, list[str]] = {}
@@ -270,6 +272,9 @@ class Archivist:
         days = self._manifests.read()
         dropped = letting_go.plan(days, self._retention)
         letting_go.carry_out(self.archive, days, dropped)
+        if dropped.for_room:
+            until = day_text(max(*dropped.thinned, *dropped.removed, 0))
+            self.notice = f"the archive has let days up to {until} go for want of room"
         self.counters["archive_days_dropped"] += len(dropped.thinned) + len(dropped.removed)
         self._count()
 

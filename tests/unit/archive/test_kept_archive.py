@@ -269,6 +269,7 @@ def test_room_decides_too_but_never_about_the_newest_day(folder: Path) -> None:
     kept.stop()
 
     assert days_in(folder / "archive") == days[-1:]
+    assert kept.keeper.said == f"the archive has let days up to {day_text(days[-2])} go for want of room"
     assert not read_manifest(day_folder(folder / "archive", days[-1])).is_thin
     assert kept.archivist.counters["archive_days"] == 1
     assert kept.archivist.counters["archive_days_dropped"] == len(days) - 1
