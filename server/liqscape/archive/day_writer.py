@@ -21,15 +21,23 @@ from liqscape.archive.manifest import (
     write_manifest,
 )
 from liqscape.archive.parts import Part
-from liqscape.archive.schema import EVENTS, MERGED, SCHEMA_VERSION, to_table
+from liqscape.archive.schema import SCHEMA_VERSION, to_table
 from liqscape.journal.snapshot_file import sync_folder
 from liqscape.journal.store import StoreUnavailable
 
 ROW_GROUP: Final = 1 << 17
 """Rows: 0.5 MB of events, small enough to be left out where a question wants another hour."""
 
-_DELTA: Final = {name: "DELTA_BINARY_PACKED" for name in ("minute", "open_minute", "row")}
-"""Of events, which come sorted: half the bytes of a dictionary."""
+_PRICES: Final = ("open", "high", "low", "close")
+_EVENT: Final = ("minute", "open_minute", "row")
+_CLIMBING: Final[Mapping[str, tuple[str, ...]]] = {
+    "events": _EVENT,
+    "bars": ("tick", *_PRICES, "watermark_ns"),
+    "prices": _PRICES,
+    "minutes": ("tick", "mark_price", "source_watermark_ns"),
+    "coverage": ("watermark_ns",),
+}
+"""Columns, by table, whose neighbours are near: written as differences they take half the bytes of a dictionary."""
 
 
 def write_day(
@@ -79,7 +87,7 @@ def _write(
         for name, columns in tables_of(found, instruments[symbol]).items():
             path = table_path(symbol, name)
             table = to_table(name, columns, about)
-            _write_table(draft / path, table)
+            _write_table(draft / path, table, _CLIMBING.get(name, _EVENT if name.startswith("events") else ()))
             size, crc = file_crc32(draft / path)
             files[path] = ArchivedFile(size=size, crc32=crc, rows=table.num_rows)
         sync_folder((draft / table_path(symbol, "events")).parent)
@@ -99,9 +107,7 @@ def _write(
     return manifest
 
 
-def _write_table(path: Path, table: Any) -> None:
-    is_events = table.schema.names in (EVENTS.names, MERGED.names)
-    dictionary = [name for name in table.schema.names if name not in _DELTA] if is_events else True
+def _write_table(path: Path, table: Any, climbing: Sequence[str]) -> None:
     with path.open("wb") as file:
         pq.write_table(
             table,
@@ -109,8 +115,8 @@ def _write_table(path: Path, table: Any) -> None:
             compression="zstd",
             compression_level=3,
             row_group_size=ROW_GROUP,
-            use_dictionary=dictionary,
-            column_encoding=_DELTA if is_events else None,
+            use_dictionary=[name for name in table.schema.names if name not in climbing],
+            column_encoding=dict.fromkeys(climbing, "DELTA_BINARY_PACKED"),
             write_page_checksum=True,
         )
         file.flush()
