@@ -78,7 +78,7 @@ def run(folder: Path, ticks: list[list[Event]], noted: list[int], ends: dict[int
 def test_grid_of_any_day_is_the_one_that_was_served(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_log, "COMPACT_MIN_EVENTS", 1)
     random = Random(seed)
-    ticks = market(5 if IS_FULL else 4, seed, pump=PUMP)
+    ticks = market(5 if IS_FULL else 3, seed, pump=PUMP)
     ends = [minute for minute in minute_ends(ticks) if minute < minute_ends(ticks)[-1] - 400]  # of sealed days
     seams = [minute for minute in ends if minute % DAY_MINUTES in (0, DAY_MINUTES - 1)]
     moves = [minute for minute in ends if abs(minute - START_MINUTE - PUMP.minute) < 60]  # rows, before and after

@@ -27,7 +27,7 @@ from liqscape.journal.data_folder import DataFolder
 from liqscape.positions.mix import prior_inflow_mix
 from tests.archived_market import INSTRUMENTS, START_MINUTE, SYMBOL, ArchivedShard, market, rendered
 
-TICKS: list[list[Event]] = rendered(market(3, seed=5), (), every=30)
+TICKS: list[list[Event]] = rendered(market(3, seed=5), (), every=45)
 FIRST_DAY = day_of(START_MINUTE)
 HOURS = Timeframe("", 60, 10, 500, 1)
 
