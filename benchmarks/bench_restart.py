@@ -57,7 +57,7 @@ MINUTES: Final = 60
 TICK_MS: Final = 1000
 PACE_S: Final = 0.1
 BLOCK_TICKS: Final = 150
-BLOCKS: Final = 8
+BLOCKS: Final = 6
 SNAPSHOT_EVERY_S: Final = 10.0
 
 

@@ -35,13 +35,16 @@ class ChannelBuilds:
         self._monotonic = monotonic
         self._underway: list[tuple[ChannelBuild, Future[None]]] = []
         self._due_at = monotonic()
+        self._made_at_tick = -1  # a grid was found made after this tick, and the next one takes it over
 
     def after_tick(self, shard: Shard) -> None:
         """See what has come of the builds under way, and start those that are due."""
         for build, future in [pair for pair in self._underway if pair[1].done()]:
             self._underway.remove((build, future))
             error = future.exception()
-            if error is not None:
+            if error is None:
+                self._made_at_tick = shard.tick
+            else:
                 self.failed += 1
                 self._due_at = self._monotonic() + BUILD_RETRY_SECONDS
                 shard.retry_build(build)
@@ -50,11 +53,13 @@ class ChannelBuilds:
             self._underway.extend((build, self._executor.submit(build.run)) for build in shard.channel_builds())
 
     async def settle(self, shard: Shard) -> bool:
-        """Wait until nothing is under way any more; return whether something was. At the end of the input."""
+        """Wait until nothing is under way any more; return whether a grid was made since the newest tick.
+
+        At the end of the input.
+        """
         self.after_tick(shard)
-        waited = bool(self._underway)
         while self._underway:
             futures = [asyncio.wrap_future(future) for _, future in self._underway]
             await asyncio.gather(*futures, return_exceptions=True)
             self.after_tick(shard)
-        return waited
+        return self._made_at_tick == shard.tick

@@ -43,7 +43,7 @@ class ChannelDesk:
         self._builds.after_tick(self._shard)
 
     async def settle(self) -> bool:
-        """Wait for first grids that are being made; return whether there were any, so that they are worth a render.
+        """Wait for first grids that are being made; return whether any await the next tick, and are worth a render.
 
         On the engine's thread, when the input has ended: no tick will take them over.
         """

@@ -131,8 +131,9 @@ class EngineThread:
         self._source = source
         self._shard = shard
         self._timings = timings or Timings()
-        encode = _timed(StreamEncoder(description).encode, self._timings.encode)
-        self._encoding = EncodingThread(encode, publish)
+        encoder = StreamEncoder(description)
+        encode = _timed(encoder.encode, self._timings.encode)
+        self._encoding = EncodingThread(encode, publish, encoder.prepare_keyframes)
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")

@@ -229,9 +229,12 @@ class Keeper:
         if self._maintainer.is_alive():
             self._maintainer.join()
         self._writer.shutdown(wait=True, cancel_futures=True)
+        self._retry_at = None
+        if self._snapshotting is not None and not self._snapshotting[1].cancelled():
+            self._take_over(*self._snapshotting)  # the journal may go on behind it
         if self._journal is not None:
-            self._retry_at = None
             self._commit()
+        if self._journal is not None:
             self._journal.close()
             self._journal = None
         if self._waiting:
@@ -249,7 +252,8 @@ class Keeper:
 
     def _commit(self) -> None:
         may_try = self._retry_at is None or self._monotonic() >= self._retry_at
-        if self._journal is None or self._let_go_until or not self._waiting or not may_try:
+        is_idle = not self._waiting and not self._notes
+        if self._journal is None or self._let_go_until or is_idle or not may_try:
             self._bound_waiting()
             return
         try:
@@ -267,7 +271,8 @@ class Keeper:
             return
         self.counters["journal_ticks"] += len(self._waiting)
         self.counters["journal_bytes"] += self._waiting_bytes
-        self.committed_tick = self._waiting[-1][0]
+        if self._waiting:
+            self.committed_tick = self._waiting[-1][0]
         if self._retry_at is not None:
             _LOG.warning("the journal is written again; %d ticks that waited are in it", len(self._waiting))
         self._retry_at, self.message = None, ""
@@ -290,7 +295,9 @@ class Keeper:
         """Keep waiting ticks no longer: the next snapshot, which is due at once, will hold what they did."""
         _LOG.error("%d ticks are let go; the journal goes on behind the next snapshot", len(self._waiting))
         self.counters["journal_ticks_let_go"] += len(self._waiting)
-        self._let_go_until, self._snapshot_due = self._waiting[-1][0], self._monotonic()
+        if self._waiting:
+            self._let_go_until = self._waiting[-1][0]
+        self._snapshot_due = self._monotonic()
         self._forget_waiting()
 
     def _forget_waiting(self) -> None:

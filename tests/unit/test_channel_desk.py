@@ -23,6 +23,7 @@ from liqscape.feeds.source import Progress, SourceDescription
 from liqscape.grid.channel_specs import ChannelSpec, PositionFilter
 from liqscape.grid.custom_channels import ChannelBuild
 from liqscape.grid.shard import Shard
+from liqscape.grid.updates import GridQuery
 from tests.unit.synthetic_market import BTC, EXAMPLE_MINUTE, tick_end
 from tests.unit.test_engine_queries import EXAMPLE, engine_of
 
@@ -235,6 +236,18 @@ async def test_channel_opened_just_before_the_input_ends_comes_with_the_last_rec
         last = run.records[-1]
         assert last.ended
         assert {custom.channel_id, tile.channel_id} <= {c.channel_id for c in last.channels if c.keyframe}
+
+
+async def test_channel_whose_grid_was_made_before_the_input_ends_comes_with_the_last_record() -> None:
+    with running() as run:
+        port = started(run)
+        custom = await port.open_channel(LONGS)
+        await run.engine.get_grid(GridQuery("BTC", "24h"))  # by the thread that makes first grids, after that one
+        tile = await port.open_channel(replace(LONGS, tile=17))  # and so the engine has seen that the grid is made
+        run.tell(None)
+        assert run.ended.wait(WAIT_S)
+
+        assert {custom.channel_id, tile.channel_id} <= {c.channel_id for c in run.records[-1].channels if c.keyframe}
 
 
 class OneThread(Executor):

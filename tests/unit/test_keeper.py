@@ -374,6 +374,32 @@ def test_maintenance_goes_on_after_a_failure_that_nobody_foresaw(
     ]
 
 
+def test_snapshot_that_is_done_at_the_end_lets_the_journal_go_on(
+    tmp_path: Path, ticks: list[list[Event]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = KeptShard(tmp_path, snapshot_seconds=1)
+    kept.take(ticks, 20)
+    kept.let_snapshots_end()
+    store = fill(kept)
+    with monkeypatch.context() as full:
+        full.setattr(keeper_module, "MAX_WAITING_BYTES", 1)
+        kept.take(ticks, 30)
+    kept.let_snapshots_end()
+    store.is_full = False
+    kept.now = 5
+    kept.take(ticks, begun := rendered_after(ticks, 31))
+    assert kept.keeper.is_snapshotting
+    for event in ticks[begun]:
+        kept.shard.accept(event)
+
+    kept.stop()
+
+    assert not any("in no file" in record.getMessage() for record in caplog.records)
+    again = KeptShard(tmp_path)
+    assert differences(again.shard, reference(ticks, begun + 1)) == []
+    again.stop()
+
+
 def test_ticks_that_still_wait_at_the_end_are_told(
     tmp_path: Path, ticks: list[list[Event]], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -69,6 +69,8 @@ class StreamEncoder:
         self._tiles = Tiles()
         self._venues: dict[str, tuple[int, Coverage]] = {}
         self._tick = 0
+        self._prepared_tick = 0
+        self._keyframes: dict[int, EncodedChunk] = {}
 
     def encode(self, output: TickOutput) -> TickRecord:
         """Return the record of a tick.
@@ -78,20 +80,18 @@ class StreamEncoder:
         """
         if output.tick <= self._tick:
             raise ModelError(f"tick {output.tick} follows tick {self._tick}; ticks rise from 1")
+        self.prepare_keyframes()
+        keyframes, self._keyframes = self._keyframes, {}
         self._tick = output.tick
         for channel_id in output.closed:
             self._channels.pop(channel_id, None)
             self._tiles.close(channel_id)
         channels = self._encode_channels(output)
-        keyframes = tuple(
-            encoder.keyframe(output.tick)
-            for encoder in (*self._channels.values(), *self._tiles.encoders())
-            if encoder.join_keyframe_is_due(output.tick, self._join_ticks)
-        )
+        newer = {chunk.channel_id for chunk in channels if chunk.keyframe}
         return TickRecord(
             tick=output.tick,
             channels=channels,
-            keyframes=keyframes,
+            keyframes=tuple(k for n, k in keyframes.items() if n not in newer and n not in output.closed),
             symbols=self._encode_symbols(output),
             venues=self._encode_venues(output),
             source_watermark_ns=max((s.source_watermark_ns for s in output.symbols), default=0),
@@ -99,6 +99,19 @@ class StreamEncoder:
             grids_ready_unix_ns=output.grids_ready_unix_ns,
             closed=output.closed,
         )
+
+    def prepare_keyframes(self) -> None:
+        """Make the join keyframes that are due after the newest tick; the next record brings them.
+
+        Each takes milliseconds, and nobody waits for one: so they are made when the record of the tick is on its way.
+        What is made, and what of, does not depend on when this is called; encode does it where nobody else has.
+        """
+        if self._prepared_tick == self._tick:
+            return
+        self._prepared_tick = self._tick
+        for encoder in (*self._channels.values(), *self._tiles.encoders()):
+            if encoder.join_keyframe_is_due(self._tick, self._join_ticks):
+                self._keyframes[encoder.channel_id] = encoder.keyframe(self._tick)
 
     def levels(self, channel_id: int) -> NDArray[np.uint8]:
         """Return a copy of the emitted ring of a channel, uint8[columns, rows]."""

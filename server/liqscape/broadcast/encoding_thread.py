@@ -26,11 +26,18 @@ class EncodingThread:
     Args:
         encode: makes the record; called on this thread only.
         publish: takes it; called on this thread only.
+        afterwards: work that must not hold up a record; called on this thread only, when one is published.
     """
 
-    def __init__(self, encode: Callable[[TickOutput], TickRecord], publish: Callable[[TickRecord], None]) -> None:
+    def __init__(
+        self,
+        encode: Callable[[TickOutput], TickRecord],
+        publish: Callable[[TickRecord], None],
+        afterwards: Callable[[], None] = lambda: None,
+    ) -> None:
         self._encode = encode
         self._publish = publish
+        self._afterwards = afterwards
         self._outputs: queue.Queue[TickOutput | None] = queue.Queue(MAX_OUTPUTS_WAITING)
         self._error: Exception | None = None
         self._waits = 0
@@ -77,6 +84,7 @@ class EncodingThread:
                 continue  # keep the engine from waiting for ever; it hears of the error with its next tick
             try:
                 self._publish(self._encode(output))
+                self._afterwards()
             except Exception as error:  # carried to the engine's thread, which ends the engine with it
                 self._error = error
 

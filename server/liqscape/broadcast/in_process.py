@@ -122,9 +122,11 @@ def merge_records(records: Iterable[TickRecord]) -> TickRecord:
                 keyframes.pop(chunk.channel_id, None)
             chain.append(chunk)
         for keyframe in record.keyframes:
-            # It stands for the queued changes of its channel; with none queued it is news to those who join only.
-            if keyframe.channel_id in chains:
-                chains[keyframe.channel_id] = [keyframe]
+            # It stands for the queued changes up to its tick; with none of these queued only those who join need it.
+            chain = chains.get(keyframe.channel_id, [])
+            later = [chunk for chunk in chain if chunk.tick > keyframe.tick]
+            if len(later) < len(chain):
+                chains[keyframe.channel_id] = [keyframe, *later]
             else:
                 keyframes[keyframe.channel_id] = keyframe
         for channel_id in record.closed:  # ids are never used again, so nothing of it can follow

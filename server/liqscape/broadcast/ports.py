@@ -39,7 +39,8 @@ class TickRecord:
     Attributes:
         tick: engine tick.
         channels: chunks of the channels that changed.
-        keyframes: refreshed join keyframes, for edges to cache; not part of the stream of deltas.
+        keyframes: join keyframes made since the record before, of the ticks up to it, for edges to cache; not part of
+            the stream of deltas.
         symbols: `chunks` entry by symbol, every tick.
         venues: `chunks` entry by instrument id, only when worth sending.
         source_watermark_ns: newest market event included.

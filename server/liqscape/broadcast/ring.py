@@ -30,7 +30,7 @@ RING_KEYFRAME_INTERVALS: Final = 3
 RING_MAX_BYTES: Final = 64 << 20
 """Of chunks; join keyframes come on top (7 MB for 90 channels of 10 symbols, whose deltas of 30 s are about as much).
 The cap is for storms of changes. It yields only to the chunks that a join needs, and the encoder keeps those of a
-channel below a keyframe and one tick's change."""
+channel below a keyframe and the changes of two ticks."""
 
 _tick_of = attrgetter("tick")
 
@@ -76,6 +76,7 @@ class ChannelTrack:
 
     def refresh(self, keyframe: EncodedChunk) -> None:
         """Take a newer join keyframe. It stands for all chunks up to its tick and is not itself part of the chain."""
+        assert self.join_keyframe is None or keyframe.tick >= self.join_keyframe.tick
         self.join_keyframe = keyframe
 
     def is_needed_to_join(self, chunk: EncodedChunk) -> bool:

@@ -8,11 +8,15 @@ from liqscape.events import QUANTITY_DECIMALS, Candle, Correction, Gap, MarkPric
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import HeldSample, InstrumentCarry
-from liqscape.market.stamps import MAX_AHEAD_NS, Stamps, Verdict
+from liqscape.market.stamps import MAX_AHEAD_NS, Stamps
 
 
 class BarBuilder:
-    """What one instrument has said in the present tick."""
+    """What one instrument has said in the present tick.
+
+    Attributes:
+        stamps: which of it is believed; to be asked before it is added.
+    """
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -22,7 +26,7 @@ class BarBuilder:
         self._sends_marks = False
         self._quantity_left = 0  # of trades, below a lot
         self._watermark_ns = 0
-        self._stamps = Stamps()
+        self.stamps = Stamps()
         self._reset()
 
     @property
@@ -34,10 +38,10 @@ class BarBuilder:
             watermark_ns=self._watermark_ns,
             rejected=self.rejected,
             held=self._held,
-            sampled_ns=self._stamps.sampled_ns,
-            candle_ns=self._stamps.candle_ns,
-            prices_behind_ns=self._stamps.prices_behind_ns,
-            samples_behind_ns=self._stamps.samples_behind_ns,
+            sampled_ns=self.stamps.sampled_ns,
+            candle_ns=self.stamps.candle_ns,
+            prices_behind_ns=self.stamps.prices_behind_ns,
+            samples_behind_ns=self.stamps.samples_behind_ns,
         )
 
     @carry.setter
@@ -47,9 +51,9 @@ class BarBuilder:
         self._watermark_ns = carry.watermark_ns
         self.rejected = carry.rejected
         self._held = carry.held
-        self._stamps.sampled_ns, self._stamps.candle_ns = carry.sampled_ns, carry.candle_ns
-        self._stamps.prices_behind_ns = carry.prices_behind_ns
-        self._stamps.samples_behind_ns = carry.samples_behind_ns
+        self.stamps.sampled_ns, self.stamps.candle_ns = carry.sampled_ns, carry.candle_ns
+        self.stamps.prices_behind_ns = carry.prices_behind_ns
+        self.stamps.samples_behind_ns = carry.samples_behind_ns
 
     def _reset(self) -> None:
         self._mark: PriceRange | None = None
@@ -72,18 +76,6 @@ class BarBuilder:
         self._touched = True
         self._watermark_ns = max(self._watermark_ns, time_ns)
 
-    def judge(self, event: Candle | Trade | MarkPrice | OpenInterest, clock_ns: int | None) -> Verdict:
-        """Say what becomes of an event by its stamp, and remember that; see Stamps."""
-        match event:
-            case Candle():
-                verdict = self._stamps.candle(event.open_time_ns, event.close_time_ns)
-            case OpenInterest():
-                verdict = self._stamps.sample(event.time_ns, clock_ns)
-            case _:
-                verdict = self._stamps.price(event.time_ns, clock_ns)
-        self.rejected += verdict is Verdict.LATE
-        return verdict
-
     def add_gap(self, gap: Gap) -> None:
         self.rejected += gap.rejected
         self._silent_until_ns = max(self._silent_until_ns, gap.to_ns)
@@ -91,8 +83,8 @@ class BarBuilder:
     def correct(self, correction: Correction) -> None:
         """Take what it says in place of what was said, as far as it is still of use."""
         self.see_time(correction.time_ns)
-        if correction.quantity is not None and correction.to_ns >= self._stamps.sampled_ns:
-            self._stamps.sampled_ns = correction.to_ns
+        if correction.quantity is not None and correction.to_ns >= self.stamps.sampled_ns:
+            self.stamps.sampled_ns = correction.to_ns
             self._sample = correction.quantity
 
     def bound_stamps(self, end_ns: int) -> bool:
@@ -100,7 +92,7 @@ class BarBuilder:
         is_ahead = self._watermark_ns > end_ns + MAX_AHEAD_NS
         if is_ahead:
             self._watermark_ns = end_ns
-        return self._stamps.bound(end_ns) or is_ahead
+        return self.stamps.bound(end_ns) or is_ahead
 
     def add_candle(self, candle: Candle) -> None:
         self.see_time(candle.close_time_ns)
@@ -116,8 +108,9 @@ class BarBuilder:
         """Take a trade; return whether it is older than another of this tick."""
         self.see_time(trade.time_ns)
         price, is_older = self._units(trade.price), trade.time_ns < self._newest_trade_ns
-        self._trades = _extended(self._trades, price, price, price, price, is_older=is_older)
-        self._newest_trade_ns = max(self._newest_trade_ns, trade.time_ns)
+        self._trades = _extended(self._trades, price, price, price, price, is_older)
+        if not is_older:
+            self._newest_trade_ns = trade.time_ns
         row = self._known_scale().base_row(price)
         self._traded_by_row[row] = self._traded_by_row.get(row, 0) + self._lots(trade.quantity)
         return is_older
@@ -126,8 +119,9 @@ class BarBuilder:
         """Take a mark price; return whether it is older than another of this tick."""
         self.see_time(mark.time_ns)
         price, is_older = self._units(mark.price), mark.time_ns < self._newest_mark_ns
-        self._mark = _extended(self._mark, price, price, price, price, is_older=is_older)
-        self._newest_mark_ns = max(self._newest_mark_ns, mark.time_ns)
+        self._mark = _extended(self._mark, price, price, price, price, is_older)
+        if not is_older:
+            self._newest_mark_ns = mark.time_ns
         self._sends_marks = True
         return is_older
 
@@ -208,7 +202,7 @@ class BarBuilder:
 
 
 def _extended(
-    known: PriceRange | None, opened: int, high: int, low: int, close: int, *, is_older: bool = False
+    known: PriceRange | None, opened: int, high: int, low: int, close: int, is_older: bool = False
 ) -> PriceRange:
     if known is None:
         return PriceRange(opened, high, low, close)

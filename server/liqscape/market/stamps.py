@@ -37,11 +37,6 @@ class Verdict(enum.Enum):
     LATE = "late_events"
     REPEATED = "repeated_events"
 
-    @property
-    def is_taken(self) -> bool:
-        """Return whether the event counts."""
-        return self in (Verdict.TAKEN, Verdict.LEAPT)
-
 
 class Stamps:
     """The stamps of one instrument.

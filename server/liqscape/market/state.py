@@ -50,6 +50,7 @@ class MarketState:
             self._tick_decimals[symbol] = max(decimals, self._tick_decimals.get(symbol, 0))
         self._last_end_ns: int | None = None
         self._held_ns = 0  # by which the end of the last tick is after the source's clock
+        self._clock_ns: int | None = None  # what that said then
         self.counters: Counter[str] = Counter()
         self._corrections: list[Correction] = []
         self._told = self.snapshot()  # as of the last close: what a tick changes is told beside it
@@ -82,13 +83,24 @@ class MarketState:
         if builder is None:
             raise ModelError(f"event of unannounced instrument {event.instrument_id!r}")
         match event:
-            case Candle() | Trade() | MarkPrice() | OpenInterest():
-                verdict = builder.judge(event, self._clock_ns)
-                if verdict is not Verdict.TAKEN:
-                    self.counters[verdict.value] += 1
-                    self.counters["rejected_events"] += verdict is Verdict.LATE
-                if verdict.is_taken:
-                    self._take(builder, event)
+            case Trade():
+                if self._counts(builder.stamps.price(event.time_ns, self._clock_ns), builder):
+                    self._see_price(builder, event.price)
+                    if builder.add_trade(event):
+                        self.counters["disordered_events"] += 1
+            case MarkPrice():
+                if self._counts(builder.stamps.price(event.time_ns, self._clock_ns), builder):
+                    self._see_price(builder, event.price)
+                    if builder.add_mark(event):
+                        self.counters["disordered_events"] += 1
+            case Candle():
+                if self._counts(builder.stamps.candle(event.open_time_ns, event.close_time_ns), builder):
+                    self._see_price(builder, event.open)
+                    builder.add_candle(event)
+            case OpenInterest():
+                if self._counts(builder.stamps.sample(event.time_ns, self._clock_ns), builder):
+                    builder.add_open_interest(event)
+                    self.counters["open_interest_interpolated"] += event.interpolated
             case Gap():
                 builder.add_gap(event)
                 self.counters["gaps"] += 1
@@ -106,12 +118,12 @@ class MarketState:
 
     def close(self, end: TickEnd) -> ClosedTick:
         """End a tick and return all that decides the state after it; see close_tick."""
-        end_ns, self._held_ns = end.time_ns, 0
+        end_ns, held_ns = end.time_ns, 0
         if self._last_end_ns is not None and end_ns <= self._last_end_ns:
             end_ns = self._last_end_ns + 1
-            self._held_ns = end_ns - end.time_ns
+            held_ns = end_ns - end.time_ns
             self.counters["held_ticks"] += 1
-        bars = self.close_tick(end_ns)
+        bars = self.close_tick(end_ns, held_ns)
         corrections, self._corrections = tuple(self._corrections), []
         told, self._told = self._told, self.snapshot()
         added = {name: count - told.counters.get(name, 0) for name, count in self._told.counters.items()}
@@ -132,11 +144,10 @@ class MarketState:
         Raises:
             ModelError: time does not move forward, or the tick is of instruments or units other than these.
         """
-        self._move_to(tick.end_ns)
+        self._move_to(tick.end_ns, tick.held_ns)
         for scale in tick.scales:
             if scale.symbol not in self._tick_decimals or self._scales.setdefault(scale.symbol, scale) != scale:
                 raise ModelError(f"units {scale} do not fit those in force, {self._scales.get(scale.symbol)}")
-        self._held_ns = tick.held_ns
         self._carry(tick.carries)
         self.counters.update(tick.counters)
         self._told = self.snapshot()
@@ -158,49 +169,45 @@ class MarketState:
             ModelError: it is of instruments other than these.
         """
         self._last_end_ns, self._held_ns = snapshot.last_end_ns, snapshot.held_ns
+        self._clock_ns = None if self._last_end_ns is None else self._last_end_ns - self._held_ns
         self._scales = {scale.symbol: scale for scale in snapshot.scales}
         self._carry(snapshot.carries)
         self.counters = Counter(snapshot.counters)
         self._told = self.snapshot()
 
-    def close_tick(self, time_ns: int) -> list[Bar]:
+    def close_tick(self, time_ns: int, held_ns: int = 0) -> list[Bar]:
         """End the tick at time_ns (exclusive) and return its bars, earlier held ones first, then by instrument id.
+
+        Args:
+            time_ns: the end.
+            held_ns: see ClosedTick.
 
         Raises:
             ModelError: time does not move forward.
         """
         begin_ns = self._last_end_ns if self._last_end_ns is not None else time_ns - 1
-        self._move_to(time_ns)
+        self._move_to(time_ns, held_ns)
         bars: list[Bar] = []
         for builder in self._builders.values():
             self.counters["stamps_ahead"] += builder.bound_stamps(time_ns)
             bars.extend(builder.close(begin_ns, time_ns, self._scales.get(builder.instrument.symbol)))
         return sorted(bars, key=lambda bar: (bar.minute, bar.instrument_id))
 
-    @property
-    def _clock_ns(self) -> int | None:
-        """Return what the source's clock said at the end of the last tick; None before the first."""
-        return None if self._last_end_ns is None else self._last_end_ns - self._held_ns
+    def _counts(self, verdict: Verdict, builder: BarBuilder) -> bool:
+        """Return whether an event is taken; count it where there is something about it."""
+        if verdict is Verdict.TAKEN:
+            return True
+        self.counters[verdict.value] += 1
+        if verdict is Verdict.LATE:
+            builder.rejected += 1
+            self.counters["rejected_events"] += 1
+        return verdict is Verdict.LEAPT
 
-    def _take(self, builder: BarBuilder, event: Candle | Trade | MarkPrice | OpenInterest) -> None:
-        match event:
-            case Candle():
-                self._see_price(builder, event.open)
-                builder.add_candle(event)
-            case Trade():
-                self._see_price(builder, event.price)
-                self.counters["disordered_events"] += builder.add_trade(event)
-            case MarkPrice():
-                self._see_price(builder, event.price)
-                self.counters["disordered_events"] += builder.add_mark(event)
-            case OpenInterest():
-                builder.add_open_interest(event)
-                self.counters["open_interest_interpolated"] += event.interpolated
-
-    def _move_to(self, end_ns: int) -> None:
+    def _move_to(self, end_ns: int, held_ns: int) -> None:
         if self._last_end_ns is not None and end_ns <= self._last_end_ns:
             raise ModelError(f"tick end {end_ns} is not after the one before, {self._last_end_ns}")
-        self._last_end_ns = end_ns
+        self._last_end_ns, self._held_ns = end_ns, held_ns
+        self._clock_ns = end_ns - held_ns
 
     def _carry(self, carries: Mapping[str, InstrumentCarry]) -> None:
         for name, carry in carries.items():

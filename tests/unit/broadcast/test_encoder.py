@@ -162,7 +162,7 @@ def test_join_keyframes_are_refreshed_each_ten_seconds_of_ticks_and_staggered() 
     records = encode_all(engine, outputs)
 
     refreshed = {c: [r.tick for r in records if c in {k.channel_id for k in r.keyframes}] for c in engine.channel_ids}
-    assert refreshed == {1: [11, 21, 31], 2: [2, 12, 22, 32], 3: [3, 13, 23, 33], 4: [4, 14, 24, 34]}
+    assert refreshed == {1: [12, 22, 32], 2: [3, 13, 23, 33], 3: [4, 14, 24, 34], 4: [5, 15, 25, 35]}
 
 
 def test_refreshed_keyframe_is_the_ring_at_the_channels_last_change() -> None:
@@ -176,11 +176,38 @@ def test_refreshed_keyframe_is_the_ring_at_the_channels_last_change() -> None:
         (record.tick, keyframe) for record in records for keyframe in record.keyframes if keyframe.channel_id == 2
     ]
     tick, keyframe = refreshes[-1]
-    assert (tick, keyframe.tick) == (12, 5)
+    assert (tick, keyframe.tick) == (13, 5)
     replica = ChannelReplica()
     replica.apply(channel_chunk(keyframe))
     assert replica.ring == engine.truth[5][2].ring
     assert replica.candles == engine.truth[5][2].candles
+
+
+def test_join_keyframes_are_the_same_whenever_they_are_made() -> None:
+    engine = FakeEngine(tick_ms=1000)
+    outputs = [engine.step() for _ in range(25)]
+    beside = StreamEncoder(engine.shard, now_ns=lambda: 3)
+    made: list[TickRecord] = []
+
+    for output in outputs:
+        made.append(beside.encode(output))
+        beside.prepare_keyframes()
+        beside.prepare_keyframes()
+
+    assert made == encode_all(engine, outputs)
+    assert any(record.keyframes for record in made)
+
+
+@pytest.mark.parametrize(("renewing", "kept"), [((), True), ((1,), False)])
+def test_join_keyframe_is_dropped_where_the_stream_itself_has_a_newer_one(
+    renewing: tuple[int, ...], kept: bool
+) -> None:
+    engine = FakeEngine(tick_ms=1000)
+    outputs = [*(engine.step() for _ in range(11)), engine.step(renewing=renewing)]
+
+    *_, record = encode_all(engine, outputs)
+
+    assert (1 in {keyframe.channel_id for keyframe in record.keyframes}) is kept
 
 
 def test_unchanged_channel_needs_no_new_join_keyframe() -> None:
@@ -209,7 +236,7 @@ def test_join_keyframe_is_refreshed_when_the_deltas_since_outweigh_it() -> None:
     records = encode_all(engine, outputs)
 
     # 2,000 cells are about 6 KB of runs; a keyframe counts as 16 KB at least, and as more while the grid fills.
-    assert [record.tick for record in records if record.keyframes] == [4, 7, 11]
+    assert [record.tick for record in records if record.keyframes] == [5, 8, 12]
 
 
 def test_join_keyframe_does_not_delay_the_checksum_of_the_deltas() -> None:

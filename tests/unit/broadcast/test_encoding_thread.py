@@ -32,6 +32,20 @@ def test_every_output_is_published_in_order_before_finish_returns() -> None:
     assert published == list(range(1, 51))
 
 
+def test_what_may_wait_is_done_when_the_record_is_published() -> None:
+    done: list[str] = []
+    thread = EncodingThread(
+        record_of, lambda record: done.append(f"published {record.tick}"), lambda: done.append("afterwards")
+    )
+    thread.start()
+
+    thread.submit(an_output(1))
+    thread.submit(an_output(2))
+    thread.finish()
+
+    assert done == ["published 1", "afterwards", "published 2", "afterwards"]
+
+
 def test_the_engine_goes_on_while_a_tick_is_encoded_and_waits_only_for_too_many() -> None:
     released, begun = threading.Event(), threading.Event()
 

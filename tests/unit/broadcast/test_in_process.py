@@ -154,6 +154,17 @@ def test_keyframe_made_for_joins_replaces_the_queued_changes_it_stands_for() -> 
     assert merged.keyframes == ()
 
 
+def test_keyframe_made_for_joins_leaves_the_changes_after_it_in_the_chain() -> None:
+    refreshed = chunk(3)
+    later = record(4, chunk(4, prev_tick=3), refreshed=(refreshed,))
+
+    both = merge_records([record(3, chunk(3, prev_tick=2)), later])
+    alone = merge_records([later, record(5, chunk(5, prev_tick=4))])
+
+    assert (both.channels, both.keyframes) == ((refreshed, chunk(4, prev_tick=3)), ())
+    assert (alone.channels, alone.keyframes) == ((chunk(4, prev_tick=3), chunk(5, prev_tick=4)), (refreshed,))
+
+
 def test_keyframe_of_an_unchanged_channel_stays_outside_the_chain() -> None:
     merged = merge_records([record(4), record(5, refreshed=(chunk(2),))])
 

@@ -2,7 +2,8 @@
 
 Seen to fail when broken on purpose, one at a time: in stamps.py a limit of ten minutes for what is late, a leap never
 believed, a repeated sample taken, stamps ahead believed; in bar_builder.py the close taken from an older price, the
-first minute of a bar that of a gap's begin; in state.py the clock of the last tick taken for its end while it is held.
+first minute of a bar that of a gap's begin; in state.py the clock of the last tick taken for its end while it is held,
+or left out of a snapshot.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ HOUR_S = 3600.0
 
 
 class Ticks:
-    """A market, its twin that follows it by bytes alone, and one that is made anew of both now and then."""
+    """A market, and its twin that follows it by bytes alone; each tick is heard by one made anew of a snapshot."""
 
     def __init__(self) -> None:
         self.market = MarketState([BTC])
@@ -40,6 +41,8 @@ class Ticks:
         closed = self.market.close(TickEnd(at(MINUTE, self.second)))
         twin.follow(decode_tick(encode_tick(closed)))
         assert twin.snapshot() == self.market.snapshot()
+        self.market = MarketState([BTC])
+        self.market.restore(twin.snapshot())
         return closed
 
     def counted(self, name: str) -> int:
