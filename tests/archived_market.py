@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -122,17 +122,26 @@ class ArchivedShard:
         folder: of its data.
         snapshot_ticks: rendered ticks between two snapshots.
         retention: of the archive.
+        mixes: inflow shares by instrument id that are wanted from the next tick on; the prior where absent.
 
     Attributes:
         now: seconds, as the keeper sees them: one a tick.
     """
 
-    def __init__(self, folder: Path, snapshot_ticks: int = 40, retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        snapshot_ticks: int = 40,
+        retention: Retention | None = None,
+        mixes: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> None:
         self.now = 0.0
         self.folder = folder
         self.served: dict[tuple[int, str], Served] = {}
         data = DataFolder(folder)
-        self.shard = Shard(INSTRUMENTS, NumpyBackend(), lambda: 0, on_closed=lambda *tick: self.keeper.record(*tick))
+        self.shard = Shard(
+            INSTRUMENTS, NumpyBackend(), lambda: 0, mixes=mixes, on_closed=lambda *tick: self.keeper.record(*tick)
+        )
         self.archivist = Archivist(folder / "archive", INSTRUMENTS, retention)
         self.keeper = Keeper(
             data,

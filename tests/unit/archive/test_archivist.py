@@ -16,6 +16,7 @@ from liqscape.archive.reader import ArchiveReader
 from liqscape.axes import timeframe
 from liqscape.errors import DataLoss
 from liqscape.events import Event, TickEnd
+from liqscape.positions.mix import prior_inflow_mix
 from tests.archived_market import DAY, INSTRUMENTS, START_MINUTE, SYMBOL, ArchivedShard, market, rendered
 
 TICKS: list[list[Event]] = rendered(market(2, seed=9), (), every=8)
@@ -124,6 +125,27 @@ def test_day_that_goes_on_otherwise_after_a_loss_of_power_is_made_anew_and_whole
     untouched.stop()
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert "is set aside as" in caplog.text
+
+
+def test_mix_that_changes_is_told_by_the_minutes_it_was_in_force(tmp_path: Path) -> None:
+    name, change = INSTRUMENTS[0].instrument_id, first_tick_from(MIDNIGHT) - 12
+    prior = prior_inflow_mix(INSTRUMENTS[0].leverage_tiers)
+    other = (prior[1], prior[0], *prior[2:])
+    kept = ArchivedShard(tmp_path)
+    kept.take(TICKS, change)
+    kept.stop()
+
+    kept = ArchivedShard(tmp_path, mixes={name: other})
+    kept.take(TICKS, len(TICKS))
+    kept.stop()
+
+    reader = ArchiveReader(tmp_path / "archive", INSTRUMENTS)
+    before, after = (TICKS[number][-1] for number in (change - 2, change + 3))
+    assert isinstance(before, TickEnd)
+    assert isinstance(after, TickEnd)
+    assert reader.state(SYMBOL, before.time_ns // (60 * 10**9)).mixes[name] == prior
+    assert reader.state(SYMBOL, after.time_ns // (60 * 10**9)).mixes[name] == other
+    assert other != prior
 
 
 def test_part_that_is_lost_is_a_hole_that_is_said_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
