@@ -24,7 +24,7 @@ from liqscape.grid.updates import PositionModel
 from liqscape.instruments import MaintenanceTier
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
-from liqscape.market.terms import Terms, terms_as_plain, terms_of_plain
+from liqscape.market.terms import Terms, UnreadableTerms, terms_as_plain, terms_of_plain
 from liqscape.positions.book import BookStep, Cause
 from liqscape.positions.inflow import all_terms
 from liqscape.positions.mix import SHARE_ONE
@@ -238,3 +238,15 @@ def test_rules_that_lack_a_later_field_have_its_default() -> None:
     del plain[FIRST[0].instrument_id]["rules"]["tier_unit"]
 
     assert terms_of_plain(plain) == {FIRST[0].instrument_id: FIRST[0]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("venue", 1), ("maintenance_tiers", [[1, 2]]), ("fee_rate", 0.5), ("contract_size", "1/0"), ("unheard", 1)],
+)
+def test_rules_that_are_none_are_refused(name: str, value: object) -> None:
+    plain = terms_as_plain([FIRST[0]])
+    plain[FIRST[0].instrument_id]["rules"][name] = value
+
+    with pytest.raises(UnreadableTerms):
+        terms_of_plain(plain)

@@ -7,16 +7,19 @@ keys, units and triggers stay what they are; everything else of an instrument is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from liqscape.errors import ConfigError, LiqscapeError
-from liqscape.instruments import Instrument, MaintenanceTier
+from liqscape.instruments import Instrument
 
 CHANGEABLE: Final = frozenset({"maintenance_tiers", "fee_rate", "rules_date", "rules_source", "ladder_step"})
-"""Fields of an Instrument that decide nothing but where positions end that open."""
+"""Fields of an Instrument that decide nothing but where positions end that open. What is not named here is fixed."""
+
+_T = TypeVar("_T")
 
 
 class UnreadableTerms(LiqscapeError):
@@ -77,7 +80,7 @@ def terms_of_plain(plain: Mapping[str, Any]) -> dict[str, Terms]:
     try:
         found = [
             Terms(
-                instrument=_instrument(value["rules"]),
+                instrument=_build(Instrument, value["rules"]),
                 inflow_mix=tuple(int(share) for share in value["inflow_mix"]),
                 size_mix=tuple(int(share) for share in value["size_mix"]),
             )
@@ -98,41 +101,46 @@ def _field(terms: Terms, name: str) -> object:
 
 
 def _plain(terms: Terms) -> dict[str, Any]:
-    rules = {f.name: _plain_field(_field(terms, f.name)) for f in fields(Instrument)}
-    return {"rules": rules, "inflow_mix": list(terms.inflow_mix), "size_mix": list(terms.size_mix)}
+    return {
+        "rules": _plain_value(terms.instrument),
+        "inflow_mix": list(terms.inflow_mix),
+        "size_mix": list(terms.size_mix),
+    }
 
 
-def _plain_field(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
+    """Return texts, whole numbers, fractions, tuples and frozen values of these as JSON knows them."""
     if isinstance(value, Fraction):
         return str(value)
-    if isinstance(value, MaintenanceTier):
-        return [_plain_field(getattr(value, f.name)) for f in fields(MaintenanceTier)]
+    if is_dataclass(value):
+        return {f.name: _plain_value(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple):
-        return [_plain_field(item) for item in value]
-    return value
+        return [_plain_value(item) for item in value]
+    if value is None or isinstance(value, int | str):
+        return value
+    raise TypeError(f"{type(value)} is no rule that can be written down")
 
 
-def _instrument(rules: Mapping[str, Any]) -> Instrument:
-    """Return an instrument; a field that was added since the rules were written down has its default."""
-    known = {f.name: f for f in fields(Instrument)}
-    unknown = sorted(set(rules) - set(known))
-    if unknown:
-        raise UnreadableTerms(f"{unknown[0]!r} is no rule known here")
-    values: dict[str, Any] = {}
-    for name, field in known.items():
-        if name in rules:
-            values[name] = _read_field(name, rules[name], field.default)
-        elif field.default is MISSING:
-            raise UnreadableTerms(f"the rules lack {name}")
-    return Instrument(**values)
+def _build(wanted: Any, plain: Any) -> Any:
+    """Return the value of a type that plain values stand for; a field that was added since has its default."""
+    arguments = get_args(wanted)
+    if get_origin(wanted) in (Union, UnionType):
+        (present,) = (argument for argument in arguments if argument is not type(None))
+        return None if plain is None else _build(present, plain)
+    if wanted is Fraction:
+        return Fraction(_of_type(str, plain))
+    if get_origin(wanted) is tuple:
+        items = _of_type(list, plain)
+        hints = [arguments[0]] * len(items) if arguments[1:] == (Ellipsis,) else arguments
+        return tuple(_build(hint, item) for hint, item in zip(hints, items, strict=True))
+    if is_dataclass(wanted):
+        hints_of = get_type_hints(wanted)
+        values = {name: _build(hints_of[name], item) for name, item in _of_type(dict, plain).items()}
+        return cast(Callable[..., object], wanted)(**values)
+    return _of_type(wanted, plain)
 
 
-def _read_field(name: str, value: Any, default: Any) -> Any:
-    if name == "maintenance_tiers":
-        return tuple(
-            MaintenanceTier(int(floor), int(cap), Fraction(rate), Fraction(amount), int(leverage))
-            for floor, cap, rate, amount, leverage in value
-        )
-    if name in ("fee_rate", "contract_value") or isinstance(default, Fraction):
-        return None if value is None else Fraction(value)
-    return tuple(value) if isinstance(value, list) else value
+def _of_type(wanted: type[_T], plain: Any) -> _T:
+    if type(plain) is not wanted:
+        raise UnreadableTerms(f"{str(plain)[:60]!r} is no {wanted.__name__}")
+    return plain
