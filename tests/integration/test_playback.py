@@ -246,7 +246,19 @@ async def test_chosen_positions_are_played_like_any_channel(engine: EngineThread
                 ]
             },
             "INVALID_ARGUMENT",
-            "channels[0] names rows or prices; a playback has all rows",
+            "channels[0].rows cannot be chosen; a playback has the rows of then, all of them",
+        ),
+        (
+            {
+                "channels": [
+                    ("BTC", "12h"),
+                    stream_pb2.ChannelSelector(
+                        symbol="BTC", timeframe="24h", prices=stream_pb2.PriceSpan(low=1.0, high=2.0)
+                    ),
+                ]
+            },
+            "INVALID_ARGUMENT",
+            "channels[1].prices cannot be chosen",
         ),
         (
             {

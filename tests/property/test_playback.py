@@ -5,7 +5,12 @@ Pictures come from a real engine over minutes in which rows move; whether a ques
 picture has been encoded, when the next thing happens is part of the script.
 
 Seen to fail when broken on purpose, one at a time:
-- TO BE FILLED
+- playback.py: a seek that begins no new generation, drops nothing that is under way, or lets what is being encoded go
+  out; one that does not give up the picture asked for; the encoder not restarted; data that take no credit; a position
+  that names the picture before;
+- past_encoder.py: other rows taken for a delta; cells that have fallen left out; the newest column less one;
+- past.py: columns in the order of time.
+What pauses, paces and stops is told apart by hand: tests/unit/broadcast/test_playback.py.
 """
 
 from __future__ import annotations
@@ -116,6 +121,7 @@ class Theatre:
             credits=Credits(window),
             speed=speed,
             paused=paused,
+            max_frame_bytes=4096,  # so that each keyframe is a message of its own
             on_thread=self._encode,
         )
         self._replicas = ReplicaSet(lambda: self._now_s)

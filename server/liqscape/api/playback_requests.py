@@ -23,6 +23,9 @@ from liqscape.v1 import stream_pb2
 MAX_CHANNELS: Final = 4
 """A screen of charts side by side. Each is a grid to be computed for every picture."""
 
+_SELECTS: Final = ("symbol", "timeframe", "positions")
+"""Fields of a selector that a playback can honour; whatever else one may say is refused, not passed over."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlaybackWish:
@@ -61,8 +64,11 @@ def wish_of(asked: stream_pb2.PlaybackOpen, plan: Callable[[Sequence[Wanted]], P
             raise InvalidArgument(
                 f"channels[{index}].timeframe is empty; a playback needs one of {', '.join(TIMEFRAME_NAMES)}"
             )
-        if one.rows is not None or one.prices is not None:
-            raise InvalidArgument(f"channels[{index}] names rows or prices; a playback has all rows, leave them out")
+        for field, _ in asked.channels[index].ListFields():
+            if field.name not in _SELECTS:
+                raise InvalidArgument(
+                    f"channels[{index}].{field.name} cannot be chosen; a playback has the rows of then, all of them"
+                )
     planned = plan(wanted)
     frames = {(wish.symbol, wish.timeframe): plan([Wanted(wish.symbol, wish.timeframe)]).channels[0] for wish in wanted}
     found = [
