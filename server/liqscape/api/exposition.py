@@ -190,7 +190,7 @@ class ServerMetrics:
             "data_age_seconds",
             "Wall clock less the time of the newest event included; of a replay, how long ago that was.",
             INSTRUMENT_LABELS,
-            {labels: (now_ns - c.watermark_unix_ns) / 1e9 for c, labels in instruments},
+            {labels: (now_ns - c.watermark_unix_ns) / 1e9 for c, labels in instruments if c.watermark_unix_ns},
         )
         yield _counter(
             "instrument_rejected_events",

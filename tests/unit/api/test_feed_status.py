@@ -89,3 +89,16 @@ def test_people_read_one_line_a_venue() -> None:
         "binance-usdm blocked: trades; live: open_interest, -250 ms behind, 25.0% of open interest, 4 rejected"
         " (market-0: HTTP 451)"
     )
+
+
+def test_an_instrument_never_heard_has_no_age() -> None:
+    told = answer()
+    told.symbols.add(symbol="BTC").coverage.add(symbol="BTC", venue="okx", instrument="okx:BTC-USD-SWAP")
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics(told, Timings()))
+
+    metrics = generate_latest(registry).decode()
+
+    assert "  okx:BTC-USD-SWAP  nothing heard yet, 0 rejected" in lines(told)
+    assert "liqscape_covered_share_ratio{" in metrics
+    assert "liqscape_data_age_seconds{" not in metrics
