@@ -16,7 +16,20 @@ from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_t
 from liqscape.errors import ConfigError, LiqscapeError
 from liqscape.instruments import Instrument
 
-CHANGEABLE: Final = frozenset({"maintenance_tiers", "fee_rate", "rules_date", "rules_source", "ladder_step"})
+CHANGEABLE: Final = frozenset(
+    {
+        "adjustments",
+        "fee_rate",
+        "first_part",
+        "ladder_step",
+        "liquidation_order",
+        "maintenance_tiers",
+        "margin_form",
+        "rate_per_unit",
+        "rules_date",
+        "rules_source",
+    }
+)
 """Fields of an Instrument that decide nothing but where positions end that open. What is not named here is fixed."""
 
 _T = TypeVar("_T")
