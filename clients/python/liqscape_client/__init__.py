@@ -5,6 +5,7 @@ from liqscape_client.candles import Candles
 from liqscape_client.channel_parts import ChannelPart
 from liqscape_client.channel_selectors import channel_selectors
 from liqscape_client.client import Client
+from liqscape_client.comparison import Comparison
 from liqscape_client.connection import Tls
 from liqscape_client.errors import (
     ChangeRefused,
@@ -37,6 +38,7 @@ __all__ = [
     "ChannelPart",
     "Client",
     "ClientError",
+    "Comparison",
     "DecodeError",
     "Grid",
     "GridAxes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import Any, Final, Unpack
+from typing import Any, Final, Unpack, cast
 
 import grpc
 import numpy as np
@@ -15,9 +15,10 @@ from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
 from liqscape_client.channel_selectors import ChannelOptions, wanted_selectors
 from liqscape_client.channel_selectors import channel_selectors as channel_selectors
+from liqscape_client.comparison import Comparison
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls, to_credentials, token_metadata
 from liqscape_client.errors import DecodeError
-from liqscape_client.grid_options import GridOptions, MapOptions, grid_request, map_request, model_name
+from liqscape_client.grid_options import GridOptions, MapOptions, PositionOptions, grid_request, map_request, model_name
 from liqscape_client.grids import Grid
 from liqscape_client.liquidation_maps import LiquidationMap, assemble_map
 from liqscape_client.market_state import state_names
@@ -171,6 +172,33 @@ class Client:
             return await assemble_grid(call(request, timeout=self._timeout_s, metadata=self.metadata))
         except grpc.aio.AioRpcError as error:
             raise to_client_error(error) from error
+
+    async def compare(
+        self,
+        symbol: str,
+        timeframe: str = "",
+        *,
+        earlier_minute: int,
+        later_minute: int | None = None,
+        **options: Unpack[PositionOptions],
+    ) -> Comparison:
+        """Return what is open at two moments by price, on the rows of the later one.
+
+        Args:
+            symbol: base coin.
+            timeframe: one of the nine: how far back positions count, at each moment.
+            earlier_minute: since 1970 UTC; held in memory, or archived.
+            later_minute: the same; None: now.
+            options: filters and rows; see PositionOptions.
+
+        Raises:
+            ClientError: rows of then cannot be those of the later moment. Others: as grid.
+        """
+        moment = {} if later_minute is None else {"as_of_minute": later_minute}
+        later = await self.grid(symbol, timeframe, **cast(GridOptions, {**options, **moment}))
+        middles = later.axes.price_middle()  # not edges: no rounding leads out of the row
+        rows = {"price_low": float(middles[0]), "price_high": float(middles[-1]), "as_of_minute": earlier_minute}
+        return Comparison(await self.grid(symbol, timeframe, **cast(GridOptions, {**options, **rows})), later)
 
     async def liquidation_map(self, symbol: str, **options: Unpack[MapOptions]) -> LiquidationMap:
         """Return the live book by price, captured after the server's newest tick: every open position, however old.

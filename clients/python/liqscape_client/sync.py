@@ -14,9 +14,10 @@ from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.channel_parts import ChannelPart
 from liqscape_client.channel_selectors import ChannelOptions
 from liqscape_client.client import DEFAULT_TIMEOUT_S, Client
+from liqscape_client.comparison import Comparison
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls
 from liqscape_client.errors import ClientError
-from liqscape_client.grid_options import GridOptions, MapOptions
+from liqscape_client.grid_options import GridOptions, MapOptions, PositionOptions
 from liqscape_client.grids import Grid, Heatmap
 from liqscape_client.liquidation_maps import LiquidationMap
 from liqscape_client.market_state import SymbolState
@@ -106,6 +107,20 @@ class SyncClient:
     def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return the exact grid; see Client.grid."""
         return self._thread.run(self._client.grid(symbol, timeframe, **options))
+
+    def compare(
+        self,
+        symbol: str,
+        timeframe: str = "",
+        *,
+        earlier_minute: int,
+        later_minute: int | None = None,
+        **options: Unpack[PositionOptions],
+    ) -> Comparison:
+        """Return what is open at two moments by price; see Client.compare."""
+        return self._thread.run(
+            self._client.compare(symbol, timeframe, earlier_minute=earlier_minute, later_minute=later_minute, **options)
+        )
 
     def liquidation_map(self, symbol: str, **options: Unpack[MapOptions]) -> LiquidationMap:
         """Return the live book by price. See Client.liquidation_map."""

@@ -153,4 +153,4 @@ async def test_program_that_asks_for_a_map_and_compares_models_runs(capsys: pyte
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "(4, 3) 89000.0 49152"
     assert said[1] == "14.0 USD of longs are gone once the price has fallen to 89000.0"
-    assert said[-1] == "0 False False"
+    assert said[-2:] == ["0 False False", "0 0.0 80400.0"]
