@@ -48,7 +48,7 @@ proto-release:  ## the protocol as it is becomes proto/released.binpb, which lat
 	@$(PYTHON) proto/buf.py release
 
 clean:  ## forget everything that was built or installed
-	@rm -rf .venv .proto-venv .buf tests/node/node_modules clients/web/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .proto-venv .buf artifacts tests/node/node_modules clients/web/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The demo needs no developer tools, so it does not wait for them.

@@ -7,7 +7,8 @@ A server of the simulation at four ticks a second and the browser share the mach
 from the navigation to the end of drawing the first heatmap, in a window without a cache, several times. Then the page
 stays on the timeframe with the most cells while the market moves: how long the script takes to apply and to draw a
 message, how far apart animation frames are (60 a second are 16.7 ms; the browser paints in between, with the processor
-alone, so one with a GPU takes less), how long after it was sent a message is applied, and what is received.
+alone, so one with a GPU takes less), how long after it was sent a message is applied, and what is received: by the
+stream, and by questions as they cross the wire and as they are. At last a filter is chosen, and the same is counted.
 """
 
 from __future__ import annotations
@@ -55,14 +56,24 @@ WATCH: Final = """
 """Notes what the page does from now on; both ends of a message are on one clock."""
 
 
-async def first_pictures(browser: Any, server: PageServer, loads: int) -> list[float]:
-    """Return milliseconds from navigation to the first picture, of windows without a cache."""
+LOADED: Final = """
+[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .filter(({ name }) => !new URL(name).pathname.startsWith("/v1/"))
+  .reduce(([packed, plain], entry) => [packed + entry.encodedBodySize, plain + entry.decodedBodySize], [0, 0])
+"""
+"""Bytes of the files of the page, as they crossed the wire and as they are."""
+
+
+async def first_pictures(browser: Any, server: PageServer, loads: int) -> tuple[list[float], tuple[int, int]]:
+    """Return milliseconds from navigation to the first picture, of windows without a cache, and the bytes of LOADED."""
     found = []
+    packed = plain = 0
     for _ in range(loads):
         async with open_page(browser, server.http, **DESKTOP) as page:
             await page.in_sync()
             found.append(float(await page.ask("performance.getEntriesByName('first picture')[0].startTime")))
-    return found
+            packed, plain = await page.ask(LOADED)
+    return found, (packed, plain)
 
 
 async def largest_timeframe(page: OpenPage) -> tuple[str, int]:
@@ -83,7 +94,9 @@ async def live(page: OpenPage, seconds: float) -> dict[str, Any]:
     session = await page.tab.context.new_cdp_session(page.tab)
     await session.send("Network.enable")
     fetched: list[int] = []
+    unpacked: list[int] = []
     session.on("Network.loadingFinished", lambda event: fetched.append(int(event["encodedDataLength"])))
+    session.on("Network.dataReceived", lambda event: unpacked.append(int(event["dataLength"])))
     await page.ask(WATCH)
     started = time.monotonic()
     await asyncio.sleep(seconds)
@@ -93,7 +106,8 @@ async def live(page: OpenPage, seconds: float) -> dict[str, Any]:
     )
     elapsed = time.monotonic() - started
     assert seen["phase"] == "in sync"
-    return {**seen, "fetched": sum(fetched), "seconds": elapsed}
+    await session.detach()
+    return {**seen, "fetched": sum(fetched), "unpacked": sum(unpacked), "seconds": elapsed}
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
@@ -107,11 +121,14 @@ async def measure(loads: int, seconds: float) -> tuple[dict[str, str], dict[str,
     async with chromium() as browser, page_server(*SOURCE) as server:
         async with open_page(browser, server.http, **DESKTOP) as page:
             await page.in_sync()  # history has been built
-        pictures = await first_pictures(browser, server, loads)
+        pictures, (packed, plain) = await first_pictures(browser, server, loads)
         async with open_page(browser, server.http, **DESKTOP) as page:
             await page.in_sync()
             timeframe, cells = await largest_timeframe(page)
             seen = await live(page, seconds)
+            await page.ask("page.state.set({ side: 'long' })")
+            await page.until("!page.connection.isSecondChoice && page.replica?.inSync")
+            filtered = await live(page, seconds)
     minute = 60 / seen["seconds"]
     result = {
         "first_picture_ms": pictures,
@@ -124,6 +141,11 @@ async def measure(loads: int, seconds: float) -> tuple[dict[str, str], dict[str,
         "sent_to_applied_ms": percentiles(seen["behindMs"]),
         "stream_bytes_a_minute": seen["bytes"] * minute,
         "fetched_bytes_a_minute": seen["fetched"] * minute,
+        "fetched_unpacked_bytes_a_minute": seen["unpacked"] * minute,
+        "filtered_stream_bytes_a_minute": filtered["bytes"] * 60 / filtered["seconds"],
+        "filtered_fetched_bytes_a_minute": filtered["fetched"] * 60 / filtered["seconds"],
+        "page_bytes": packed,
+        "page_unpacked_bytes": plain,
     }
     shown = {name: result[name] for name in ("apply_ms", "draw_ms", "frame_ms", "sent_to_applied_ms")}
     figures = {
@@ -135,7 +157,13 @@ async def measure(loads: int, seconds: float) -> tuple[dict[str, str], dict[str,
         },
         "received by the stream / by questions, a minute": (
             f"{result['stream_bytes_a_minute'] / 1e6:.2f} / {result['fetched_bytes_a_minute'] / 1e6:.2f} MB"
+            f" ({result['fetched_unpacked_bytes_a_minute'] / 1e6:.2f} MB unpacked)"
         ),
+        "the same of a filtered view": (
+            f"{result['filtered_stream_bytes_a_minute'] / 1e6:.2f}"
+            f" / {result['filtered_fetched_bytes_a_minute'] / 1e6:.2f} MB"
+        ),
+        "files of the page, packed / as they are": f"{packed / 1e6:.2f} / {plain / 1e6:.2f} MB",
     }
     return figures, result
 

@@ -40,6 +40,7 @@ from liqscape.broadcast.ports import EncodedChunk, ShardDescription, TickRecord
 from liqscape.errors import NotReady
 from liqscape.garbage import collect_garbage_rarely
 from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
 from liqscape.v1 import stream_pb2
 
@@ -111,6 +112,10 @@ class NoQueries:
         """Refuse."""
         raise NotReady("made-up frames have no grid")
 
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Refuse."""
+        raise NotReady("made-up frames have no past")
+
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Refuse."""
         raise NotReady("made-up frames have no map")
@@ -138,7 +143,14 @@ async def serve_websocket(source: MadeUpFrames) -> None:
         queries = NoQueries()
         running = await serve_grpc("127.0.0.1:0", hub, queries)
         health = PublicHealth(Hubs(hub), queries.status)
-        async with serving_web("127.0.0.1:0", running.calls, hub.monotonic, assets=WebAssets(), health=health) as url:
+        async with serving_web(
+            "127.0.0.1:0",
+            running.calls,
+            hub.monotonic,
+            assets=WebAssets(),
+            health=health,
+            accounts=running.accounts,
+        ) as url:
             _say_port(int(url.rstrip("/").rpartition(":")[2]))
             await asyncio.Event().wait()
 

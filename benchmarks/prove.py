@@ -118,6 +118,27 @@ STEPS: Final = (
         RECORDINGS,
     ),
     Step(
+        "power_losses",
+        "of 600 losses of power none has cost what the sync policy promises, and what is damaged is found",
+        (PYTHON, "-m", "benchmarks.lose_power"),
+    ),
+    Step(
+        "journal_replay",
+        "six recorded weeks give the same events, grids and chunks as often as their journal is replayed",
+        (PYTHON, "-m", "benchmarks.replay_journal"),
+        RECORDINGS,
+    ),
+    Step(
+        "journal",
+        "the journal holds what went in, and how fast it takes two hundred instruments beside plain SQLite",
+        (PYTHON, "-m", "benchmarks.bench_journal"),
+    ),
+    Step(
+        "restart",
+        "a start from snapshot and an hour of journal serves exact grids, after how long, and what snapshots cost",
+        (PYTHON, "-m", "benchmarks.bench_restart"),
+    ),
+    Step(
         "demo",
         "a fresh clone serves all nine timeframes",
         (PYTHON, "-m", "benchmarks.bench_demo"),
@@ -126,6 +147,12 @@ STEPS: Final = (
         "build",
         "six recorded weeks are built and reconcile at every sample",
         (PYTHON, "-m", "benchmarks.bench_build"),
+        RECORDINGS,
+    ),
+    Step(
+        "archive",
+        "nine grids of a recorded day, read back from the archive, are those of then, and what that takes",
+        (PYTHON, "-m", "benchmarks.bench_archive"),
         RECORDINGS,
     ),
     Step(

@@ -20,6 +20,7 @@ from liqscape.errors import LimitExceeded
 from liqscape.events import PositionSide
 from liqscape.grid.channel_specs import TILE_ROWS, ChannelSpec
 from liqscape.grid.liquidation_map import LiquidationMap, MapAnswer, MapGroup, MapTotals
+from liqscape.grid.past import PastPicture, picture_of
 from liqscape.grid.updates import (
     CandleColumns,
     Channel,
@@ -183,7 +184,7 @@ class FakeEngine:
 
     def open(self, spec: ChannelSpec, default: Channel, parent: Channel | None, build_ticks: int) -> Channel:
         """Begin a tile of a parent, or one more grid on the axes of a default channel, with a tick to come."""
-        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, spec.tile)
+        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, spec.tile, spec.row_fold)
         self._next_id += 1
         if parent is not None:
             opened = OpenedTile(channel, parent.channel_id)
@@ -191,7 +192,9 @@ class FakeEngine:
             self._opened_tiles.append(opened)
         else:
             beside = self._grids[default.channel_id]
-            grid = _Grid(channel, beside.axes, 1, beside.newest_column, np.zeros_like(beside.ring), {})
+            axes = replace(beside.axes, rows=beside.axes.rows.folded(spec.row_fold))
+            ring = np.zeros((axes.timeframe.columns, axes.rows.count), np.uint8)
+            grid = _Grid(channel, axes, 1, beside.newest_column, ring, {})
             self._building[channel.channel_id] = (build_ticks, grid)
         return channel
 
@@ -369,6 +372,12 @@ class FakeQueries:
             raise self.error
         assert self.grid is not None
         return self.grid
+
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Return the levels of the grid as of the minute asked for, or raise the error."""
+        answer = await self.get_grid(query)
+        minute = answer.as_of_minute if query.as_of_minute is None else query.as_of_minute
+        return picture_of(replace(answer, as_of_minute=minute), (), lambda: None)
 
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Return the map, or raise the error."""

@@ -3,8 +3,9 @@
     python3 benchmarks/gpu/serve_channels.py [--backend cupy] [--rounds 5]
 
 A server simulates one symbol; a client streams a channel whole, a part of it as tiles, and channels of some positions,
-and asks for the exact grid of each. Where both are of one state, levels have to be equal. Needs what server and client
-need: grpcio, grpcio-health-checking, grpcio-reflection, protobuf, rich. The status is 1 at the first difference.
+one of them on coarse rows, and asks for the exact grid of each. Where both are of one state, levels have to be equal.
+Needs what server and client need: grpcio, grpcio-health-checking, grpcio-reflection, protobuf, rich. The status is 1 at
+the first difference.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from liqscape.device.numpy_grid import levels_of  # noqa: E402
 from liqscape_client import Client  # noqa: E402
 
 FRAME: Final = "24h"
-CUSTOM: Final[tuple[dict[str, Any], ...]] = ({"side": "long"}, {"leverages": [10, 25, 50]})
+CUSTOM: Final[tuple[dict[str, Any], ...]] = ({"side": "long"}, {"leverages": [10, 25, 50], "row_fold": 4})
 TRIES: Final = 200
 """At one tick a second a grid of the state a stream is at comes within a few."""
 
@@ -67,7 +68,7 @@ async def _compare(client: Client, stream: Any, options: dict[str, Any]) -> str 
     (key,) = stream.replicas.channels()
     for _ in range(TRIES):
         before = stream.heatmap(*key)
-        grid = await client.grid("BTC", FRAME, **options)
+        grid = await client.grid("BTC", FRAME, **await _question(client, before, options))
         after = stream.heatmap(*key)
         if before.tick == after.tick and after.in_sync and grid.newest_column == after.newest_column:
             levels = levels_of(grid.cells, grid.usd_per_weighted_lot)
@@ -77,6 +78,15 @@ async def _compare(client: Client, stream: Any, options: dict[str, Any]) -> str 
         # The grid may be of a later tick than what has come so far: once more.
         await asyncio.sleep(0.05)
     return f"{wrong} of {levels.size} cells" if wrong else "no grid and stream of one state"
+
+
+async def _question(client: Client, heatmap: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the exact grid that has the positions and the rows of a channel."""
+    beside = {name: value for name, value in options.items() if name != "row_fold"}
+    if "row_fold" in options:
+        (instrument, *_) = (await client.instruments()).instruments
+        beside["base_steps_per_row"] = heatmap.axes.row_height // instrument.base_step
+    return beside
 
 
 async def _compare_tiles(whole: Any, tiles: Any) -> str | None:

@@ -1,4 +1,5 @@
-// A filtered view: an exact grid that was asked for, in the form of a channel's levels, and how old it is.
+// A filtered view that the server does not stream: an exact grid that was asked for, in the form of a channel's levels, and
+// how old it is.
 
 import { ask } from "./api.js";
 import { GridAxes } from "./stream/axes.js";
@@ -17,11 +18,13 @@ let taken = 0;
 /**
  * Ask for the grid of the choices.
  * @param {Choices} choices
+ * @param {number | undefined} rowSteps base steps of a row; undefined: those of the default channel
  * @param {AbortSignal} signal
  * @returns {Promise<FilteredGrid>}
  */
-export async function askFilteredGrid({ symbol, timeframe, venues, leverages, side }, signal) {
-  const { header, fragments } = await ask("/v1/grid", { symbol, timeframe, venues, leverages, side }, signal);
+export async function askFilteredGrid({ symbol, timeframe, venues, leverages, side }, rowSteps, signal) {
+  const parameters = { symbol, timeframe, venues, leverages, side, base_steps_per_row: rowSteps };
+  const { header, fragments } = await ask("/v1/grid", parameters, signal);
   const axes = axesOf(header.axes);
   const newestColumn = Number(header.newest_column);
   const ring = new Uint8Array(axes.cells);

@@ -5,7 +5,8 @@ import { askFilteredGrid } from "./filtered_grid.js";
 import { decimalsOf, formatPrice } from "./format.js";
 import { Instruments } from "./instruments.js";
 import { askMap } from "./liquidation_map.js";
-import { PageState, TIMEFRAMES, isFiltered } from "./page_state.js";
+import { PageState, TIMEFRAMES } from "./page_state.js";
+import { Picture } from "./picture.js";
 import { Poller } from "./poller.js";
 import { SavedView } from "./saved_view.js";
 import { shortcuts } from "./shortcuts.js";
@@ -54,6 +55,7 @@ export class Page {
       (effect) => this.#onFrame(effect),
       () => this.#showStanding(),
     );
+    this.picture = new Picture(this.state, this.stream, this.connection);
     this.chart = new PriceChart(byId("chart", HTMLDivElement));
     this.map = new MapPanel(this.chart);
     this.topBar = new TopBar(this.state);
@@ -61,13 +63,11 @@ export class Page {
     this.banner = new Banner();
     this.colours = new ColourPanel(this.state);
     this.filters = new FilterPanel(this.state);
-    this.filterNote = new FilterNote();
+    this.filterNote = new FilterNote(GRID_EVERY_MS);
     this.position = new PositionPanel(this.state);
     this.cursor = new Cursor(this);
     this.saved = new SavedView(this);
     this.keyboard = new Keyboard(shortcuts(this));
-    /** @type {import("./filtered_grid.js").FilteredGrid | undefined} */
-    this.filtered = undefined;
     /** When the picture was last known to be the server's, wall clock. @type {number | undefined} */
     this.inSyncMs = undefined;
     this.isGrey = false;
@@ -76,7 +76,7 @@ export class Page {
     this.clockOffsetMs = 0;
     this.gridPoller = new Poller(
       GRID_EVERY_MS,
-      (signal) => (isFiltered(this.state.choices) ? askFilteredGrid(this.state.choices, signal) : undefined),
+      (signal) => (this.isAskedFor ? askFilteredGrid(this.state.choices, this.picture.rowSteps(), signal) : undefined),
       (grid) => this.#takeFiltered(grid),
       (error) => this.filterNote.fail(error.message),
     );
@@ -89,14 +89,24 @@ export class Page {
     );
   }
 
-  /** The channel that is chosen; undefined while the server has not said that it is served. */
+  /** See Picture. */
   get replica() {
-    return this.stream.channel(this.state.choices.symbol, this.state.choices.timeframe);
+    return this.picture.replica;
   }
 
-  /** Levels that are drawn. @returns {import("./view/texture.js").Levels | undefined} */
+  /** See Picture. */
   get levels() {
-    return isFiltered(this.state.choices) ? this.filtered : this.replica;
+    return this.picture.levels;
+  }
+
+  /** See Picture. */
+  get isAskedFor() {
+    return this.picture.isAskedFor;
+  }
+
+  /** See Picture. */
+  get filtered() {
+    return this.picture.filtered;
   }
 
   async run() {
@@ -123,7 +133,7 @@ export class Page {
       this.state.set({ symbol: symbols.includes("BTC") ? "BTC" : (symbols[0] ?? "BTC") });
       this.#start();
     } else if (this.connection.standing().phase === "failed") {
-      this.connection.select(this.connection.channels); // for want of a token that has been given meanwhile
+      this.connection.select(this.connection.wanted, this.connection.otherwise); // for want of a token that has been given meanwhile
     }
   }
 
@@ -163,9 +173,8 @@ export class Page {
   #onChoices(choices, before) {
     const isOtherChannel = choices.symbol !== before?.symbol || choices.timeframe !== before?.timeframe;
     const isOtherFilter = JSON.stringify(filterOf(choices)) !== JSON.stringify(before && filterOf(before));
-    if (isOtherChannel) this.connection.select([{ symbol: choices.symbol, timeframe: choices.timeframe }]);
     if (isOtherChannel || isOtherFilter) {
-      this.filtered = undefined;
+      this.picture.choose();
       this.filterNote.clear();
       this.chart.swept.show([]);
       this.#askAll();
@@ -174,7 +183,7 @@ export class Page {
     }
     if (choices.symbol !== before?.symbol) {
       this.map.map = undefined;
-      this.chart.lastPrice = undefined;
+      this.chart.live.forget();
     }
     this.chart.swept.isShown = choices.swept;
     this.chart.colourCandles(choices.scale);
@@ -206,8 +215,9 @@ export class Page {
 
   /** @param {import("./filtered_grid.js").FilteredGrid} grid */
   #takeFiltered(grid) {
-    this.filtered = grid;
+    this.picture.filtered = grid;
     this.filterNote.take(grid);
+    this.#showFilter();
     this.#draw();
   }
 
@@ -216,8 +226,9 @@ export class Page {
     const newest = this.stream.market.symbols.get(this.state.choices.symbol);
     if (newest !== undefined) {
       this.clockOffsetMs = msOf(newest.chunksEncodedUnixNs) - Date.now();
-      this.chart.lastPrice = Number(newest.markPrice) / 10 ** newest.priceDecimals;
-      this.chart.lastMinute = Math.floor(msOf(newest.sourceWatermarkUnixNs) / 60_000);
+      const price = Number(newest.markPrice) / 10 ** newest.priceDecimals;
+      const minute = Math.floor(msOf(newest.sourceWatermarkUnixNs) / 60_000);
+      this.chart.live.note(price, minute, this.replica?.axes?.columnMinutes);
     }
     const replica = this.replica;
     if (replica?.inSync && effect.hasData) this.#draw();
@@ -231,7 +242,7 @@ export class Page {
   #draw() {
     const replica = this.replica;
     if (replica?.axes !== undefined && replica.inSync) this.chart.show(replica);
-    this.chart.heatmap.levels = this.levels;
+    this.chart.heatmap.levels = this.picture.take();
     this.chart.heatmap.invalidate();
   }
 
@@ -268,7 +279,7 @@ export class Page {
     const { fold } = this.chart.heatmap.texture;
     const height = axes === undefined ? 0 : axes.rowHeight * fold;
     const unit = axes === undefined ? "USD a cell" : `USD a row of ${formatPrice(height, decimalsOf(height))}`;
-    this.colours.show(unit, this.isGrey);
+    this.colours.show(fold > 1 ? `about ${unit}` : unit, this.isGrey); // a sum of levels
   }
 
   #showStanding() {
@@ -282,12 +293,16 @@ export class Page {
     const newest = this.stream.market.symbols.get(this.state.choices.symbol);
     const isStale = states.includes("STALE");
     this.topBar.showPrice(this.chart.lastPrice, newest, isGood && !isStale);
-    const isLate = isFiltered(this.state.choices) && this.filterNote.isLate();
+    const isLate = this.isAskedFor && this.filterNote.isLate();
     const isGrey = (!isGood && nowMs - (this.inSyncMs ?? 0) > GREY_AFTER_MS) || isStale || isLate;
     if (isGrey !== this.isGrey) {
       this.isGrey = isGrey;
       this.#repaint();
     }
+  }
+
+  #showFilter() {
+    this.filterNote.show(this.state.choices, this.isAskedFor ? this.connection.refusal : undefined);
   }
 
   /** Everything that changes with time alone. */
@@ -298,7 +313,8 @@ export class Page {
     this.line.show(this.stream, choices.symbol, Date.now() + this.clockOffsetMs);
     this.line.showConnection(this.connection, this.stream);
     this.filters.show(this.instruments);
-    this.filterNote.show(choices);
+    this.#showFilter();
+    if (!document.hidden) this.picture.considerRows(this.chart.visiblePrices(), performance.now());
     this.#showColours();
     const lines = this.position.show(this.instruments, this.chart.lastPrice);
     const key = JSON.stringify(lines);

@@ -1,5 +1,7 @@
 // What the user has chosen, and the same in the address: a link shows another person the same view.
 
+import { PositionFilter_Side } from "./protocol/liqscape/v1/stream_pb.js";
+
 /**
  * @typedef {{side: "long" | "short", leverage: number, entry: number, instrument: string}} Position
  * @typedef {{
@@ -37,6 +39,11 @@ export const DEFAULTS = {
   position: undefined,
 };
 
+const SIDES = {
+  "": PositionFilter_Side.UNSPECIFIED,
+  long: PositionFilter_Side.LONG,
+  short: PositionFilter_Side.SHORT,
+};
 const MAX_LEVEL = 255;
 const NAME = /^[\w.:-]{1,64}$/;
 
@@ -136,6 +143,24 @@ export class PageState {
     this.choices = choices;
     for (const listener of this.listeners) listener(choices, before);
   }
+}
+
+/**
+ * Return the channel that shows the choices.
+ * @param {Choices} choices
+ * @param {number} rowFold rows of the default channel in one
+ * @returns {import("./stream/channel_replica.js").Selector}
+ */
+export function channelOf(choices, rowFold) {
+  const { symbol, timeframe, venues, leverages, side } = choices;
+  /** @type {import("./stream/channel_replica.js").Selector} */
+  const channel = { symbol, timeframe };
+  if (rowFold > 1) channel.rowFold = rowFold;
+  if (isFiltered(choices)) {
+    const unique = { venues: [...new Set(venues)].toSorted(), leverages: [...new Set(leverages)].toSorted((a, b) => a - b) };
+    channel.positions = { ...unique, side: SIDES[side] };
+  }
+  return channel;
 }
 
 /**

@@ -38,16 +38,18 @@ export class SavedView {
   }
 
   #facts() {
-    const { connection, state, stream } = this.page;
+    const { connection, filtered, isAskedFor, state, stream } = this.page;
     const { symbol, venues, leverages, side } = state.choices;
     const newest = stream.market.symbols.get(symbol);
     const share = coveredShare(stream.market.coverage(symbol));
     const filter = [...venues, ...leverages.map((leverage) => `${leverage}×`), side && `${side}s only`].filter(Boolean);
     const standing = connection.standing();
+    const streamedMs = newest && msOf(newest.sourceWatermarkUnixNs);
+    const dataMs = isAskedFor ? filtered?.watermarkMs : streamedMs;
     return [
       stream.market.states(symbol).join(" "),
       "estimate of a model",
-      newest ? `data to ${formatInstant(msOf(newest.sourceWatermarkUnixNs))} UTC` : "",
+      dataMs === undefined ? "" : `data to ${formatInstant(dataMs)} UTC`,
       share === undefined ? "" : `covered ${formatShare(share)} of open interest`,
       filter.length ? `filtered: ${filter.join(" ")}` : "",
       standing.phase === "in sync" ? "" : `NOT IN SYNC: ${plain(standing.why)}`,

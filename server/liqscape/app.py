@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from liqscape.api.calls import Calls
 from liqscape.api.event_loop_lag import probing_lag
 from liqscape.api.grpc_service import RunningGrpcServer, serve_grpc
 from liqscape.api.tickets import TicketOffice
 from liqscape.api.tls import HttpTls
-from liqscape.broadcast.accounts import Account, OwnAccount
+from liqscape.broadcast.accounts import Account
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.hubs import PEER_LAG_S, Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
@@ -93,15 +92,15 @@ async def serve(
         stack.push_async_callback(server.stop, config.stop_grace_seconds)
         page = None
         if config.http is not None:
-            page = await stack.enter_async_context(_serving_web(config.http, config, server.calls, Hubs(hub), engine))
+            page = await stack.enter_async_context(_serving_web(config.http, config, server, Hubs(hub), engine))
         metrics = None
+        if config.metrics is not None or config.http is not None:
+            await stack.enter_async_context(probing_lag(timings.event_loop_lag, hub.monotonic))
         if config.metrics is not None:
             from liqscape.api.http_service import serving_http
 
-            await stack.enter_async_context(probing_lag(timings.event_loop_lag, hub.monotonic))
-            account = OwnAccount(hub.counters, timings)
             metrics = await stack.enter_async_context(
-                serving_http(config.metrics, hub, engine.status, account, insecure=config.insecure)
+                serving_http(config.metrics, hub, engine.status, server.accounts, insecure=config.insecure)
             )
         engine.start()
         about = built.description.input
@@ -196,14 +195,14 @@ async def serving_edge(config: ServeConfig, folder: Path, life: int) -> AsyncIte
         page = None
         if config.http is not None:
             tickets = SharedTickets(supervisor)
-            page = await stack.enter_async_context(_serving_web(config.http, config, server.calls, hubs, link, tickets))
+            page = await stack.enter_async_context(_serving_web(config.http, config, server, hubs, link, tickets))
         yield RunningEdge(server, page)
 
 
 def _serving_web(
     address: str,
     config: ServeConfig,
-    calls: Calls,
+    server: RunningGrpcServer,
     hubs: Hubs,
     queries: QueryPort,
     tickets: TicketOffice | None = None,
@@ -215,10 +214,11 @@ def _serving_web(
 
     return serving_web(
         address,
-        calls,
+        server.calls,
         hubs.monotonic,
         assets=WebAssets.find(),
         health=PublicHealth(hubs, queries.status),
+        accounts=server.accounts,
         tls=None if config.tls is None else HttpTls(config.tls).context,
         tokens=config.tokens is not None,
         insecure=config.insecure,

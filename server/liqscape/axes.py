@@ -198,6 +198,11 @@ class RowRange:
     count: int
     multiple: int
 
+    def folded(self, fold: int) -> RowRange:
+        """Return the rows, each of `fold` of these, that cover them: the outermost may reach beyond."""
+        first, last = self.first // fold, (self.first + self.count - 1) // fold
+        return RowRange(first, last - first + 1, self.multiple * fold)
+
     def holds_in_middle_half(self, base_row: int) -> bool:
         """Return whether a base row lies in the middle half of the range; if not the range must move."""
         offset = base_row // self.multiple - self.first

@@ -44,6 +44,9 @@ PHONE: Final[dict[str, Any]] = {
 PROBE: Final = (Path(__file__).parent / "probe.js").read_text("utf-8")
 """Functions that tests ask the page for; put into it by the debugger, which no policy of the page stops."""
 
+ARTIFACTS_VARIABLE: Final = "LIQSCAPE_ARTIFACTS"
+"""Names a folder for pictures of the page; without it none are kept."""
+
 _LOST_SERVER: Final = re.compile(r"net::ERR_|WebSocket connection to|status of (409|503)")
 """What a browser says of its own accord about a server that is not there, or not ready."""
 
@@ -164,6 +167,18 @@ class OpenPage:
         """Return once everything that has been applied is on the screen."""
         await self.ask("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
+    async def keep(self, what: str = "") -> None:
+        """Keep a picture of what is seen, under the name of the running test, where a folder for it is named.
+
+        Of a failure one is kept in any case.
+        """
+        folder = os.environ.get(ARTIFACTS_VARIABLE)
+        if not folder:
+            return
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition("::")[2].removesuffix(" (call)")
+        name = re.sub(r"[^\w.-]+", "_", f"{test} {what}".strip())
+        await self.tab.screenshot(path=str(Path(folder) / f"{name}.jpg"), type="jpeg", quality=80)
+
     async def text(self, selector: str) -> str:
         """Return what stands in an element, as it is seen."""
         return str(await self.tab.locator(selector).inner_text())
@@ -173,7 +188,7 @@ class OpenPage:
 async def open_page(
     browser: Any, address: str, hash_: str = "", *, loses_server: bool = False, script: str = "", **options: Any
 ) -> AsyncIterator[OpenPage]:
-    """Open the page in a window of its own; at the end nothing may have been complained of.
+    """Open the page in a window of its own; at the end nothing may have been complained of. See OpenPage.keep.
 
     Args:
         browser: of chromium().
@@ -195,5 +210,9 @@ async def open_page(
         yield page
         unexpected = [text for text in complaints if not (loses_server and _LOST_SERVER.search(text))]
         assert unexpected == []
+    except BaseException:
+        with contextlib.suppress(Exception):  # of a picture; what has failed is what is told
+            await page.keep("failed")
+        raise
     finally:
         await context.close()

@@ -36,7 +36,10 @@ function brightest(skipNewest = 4) {
  */
 function cellColours(count) {
   const canvas = heatmapCanvas();
-  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  // Of a copy: a browser warns whoever reads from a canvas that it draws on again and again.
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const pixels = copy.getImageData(0, 0, canvas.width, canvas.height);
   const { axes, ring, newestColumn } = page.levels;
   const { heatmap, series, chart, replica } = page.chart;
   const { fold, offset } = heatmap.texture;

@@ -15,9 +15,9 @@ import pytest
 import pytest_asyncio
 
 from liqscape.device.numpy_backend import levels_of
-from liqscape_client import Client
+from liqscape_client import Client, channel_selectors
 from liqscape_client.decoding import window_to_ring
-from tests.browser.driver import OpenPage, PageServer, open_page, page_server
+from tests.browser.driver import PHONE, WAIT_S, OpenPage, PageServer, open_page, page_server
 from tests.integration.synthetic_recording import write_recording
 from tests.integration.test_node_client import cable
 
@@ -32,6 +32,8 @@ MOST_TICKS_BEHIND: Final = 6
 """What a page may lack of the server's newest tick: two messages under way, and what passes while both are asked."""
 
 TRIES: Final = 30
+CELLS: Final = 100
+TIMES: Final = "\u00d7"
 WINDOW: Final[dict[str, Any]] = {"viewport": {"width": 1000, "height": 700}}
 """Small: the processor draws."""
 
@@ -85,8 +87,14 @@ async def assert_current(page: OpenPage, server: PageServer) -> None:
     assert await page_tick(page) >= tick - MOST_TICKS_BEHIND
 
 
-async def assert_equals_the_exact_grid(page: OpenPage, server: PageServer) -> None:
-    """Hold the ring at some tick against the exact grid of the same tick. Ticks that were merged are not seen."""
+async def assert_equals_the_exact_grid(page: OpenPage, server: PageServer, **options: Any) -> None:
+    """Hold the ring at some tick against the exact grid of the same tick. Ticks that were merged are not seen.
+
+    Args:
+        page: in sync.
+        server: of it.
+        options: of Client.grid, beside BTC and 24h.
+    """
     await page.ask(
         """import("/static/stream/crc32.js").then(({ crc32 }) => {
           globalThis.held = {};
@@ -99,7 +107,7 @@ async def assert_equals_the_exact_grid(page: OpenPage, server: PageServer) -> No
     )
     async with Client(server.listen) as client:
         for _ in range(TRIES):
-            grid = await client.grid("BTC", "24h")
+            grid = await client.grid("BTC", "24h", **options)
             await page.until("page.stream.sources.values().next().value.tick >= BigInt(argument)", str(grid.tick))
             held = await page.ask("globalThis.held[argument]", str(grid.tick))
             if held is not None:
@@ -120,6 +128,96 @@ async def test_the_page_holds_what_the_server_holds_while_it_moves(browser: Any,
         assert await page.text("#states") == "REPLAY"
 
 
+async def assert_is_drawn(page: OpenPage) -> None:
+    """Hold pixels against levels. The market moves: what has come since the last picture is seen by the next one."""
+    wrong: list[Any] = []
+    for _ in range(TRIES):
+        await page.drawn()
+        cells = await page.ask("cellColours(argument)", CELLS)
+        assert len(cells) == CELLS
+        wrong = [cell for cell in cells if cell["seen"] != cell["wanted"]]
+        if not wrong:
+            assert len({cell["level"] for cell in cells}) > 5
+            return
+    raise AssertionError(wrong)
+
+
+STREAMED: Final = (
+    "!page.connection.isSecondChoice && page.replica?.inSync && page.chart.heatmap.levels === page.replica"
+)
+
+
+async def test_a_filter_is_streamed_and_the_channel_before_it_given_back(browser: Any, moving: PageServer) -> None:
+    async with open_page(browser, moving.http, "swept=off", **WINDOW) as page:
+        await page.in_sync()
+        # More than the two channels that a server without a GPU has room for, one after the other.
+        for name in ("Shorts", "Longs", f"25{TIMES}", f"10{TIMES}", f"25{TIMES}"):
+            await page.tab.get_by_role("button", name=name, exact=True).click()
+            await page.until(STREAMED)
+            assert await page.ask("page.connection.refusal") == ""
+
+        assert await page.text("#filter-note") == f"Filtered: 10{TIMES} · longs"
+        await assert_equals_the_exact_grid(page, moving, side="long", leverages=[10])
+        before = await page.ask("ringSum()")
+        await page.until("ringSum().then((sum) => sum !== argument)", before)
+        await page.ask("zoom({ ...brightest(), columns: 60, rows: 60 })")
+        await assert_is_drawn(page)
+        await page.keep()
+        assert await page.ask("[page.filtered === undefined, page.connection.totals.connections]") == [True, 1]
+        async with Client(moving.listen) as client:
+            assert (await client.status()).counters["custom_channels_open"] <= 2
+
+        await page.tab.locator("#filter-clear").click()
+        await page.until("page.connection.standing().phase === 'in sync' && page.chart.heatmap.levels === page.replica")
+        await assert_equals_the_exact_grid(page, moving)
+
+
+async def test_a_filter_beyond_the_budget_is_asked_for_until_there_is_room(browser: Any, moving: PageServer) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(moving.listen))
+        selectors = [one for side in ("long", "short") for one in channel_selectors("BTC", "1w", side=side)]
+        held = await stack.enter_async_context(client.stream(selectors=selectors))
+        await held.wait_in_sync(WAIT_S)
+        page = await stack.enter_async_context(open_page(browser, moving.http, "side=long", **WINDOW))
+
+        await page.until("page.filtered && page.chart.heatmap.levels === page.filtered")
+        assert (await page.text("#filter-note")).startswith("Filtered: longs, refreshed every 5 s: data to ")
+        reason = await page.tab.locator("#filter-note").get_attribute("title")
+        assert reason.startswith("Not streamed: 2 custom channels are open")
+        await page.until("page.connection.standing().phase === 'in sync'")
+
+        await held.close()
+        await page.until("(page.connection.againMs = Math.min(page.connection.againMs, 0), " + STREAMED + ")")
+        assert await page.text("#filter-note") == "Filtered: longs"
+        await assert_equals_the_exact_grid(page, moving, side="long")
+
+
+async def test_phones_share_coarse_rows_of_the_server_as_their_zoom_asks_for(browser: Any, moving: PageServer) -> None:
+    async with (
+        open_page(browser, moving.http, "swept=off", **PHONE) as page,
+        open_page(browser, moving.http, **PHONE) as other,
+        Client(moving.listen) as client,
+    ):
+        for one in (page, other):
+            await one.in_sync()
+            await one.until(STREAMED)
+        fold, rows = await page.ask("[page.connection.channels[0].rowFold, page.levels.axes.rows]")
+        assert fold == await other.ask("page.connection.channels[0].rowFold") >= 4
+        assert await page.ask("page.chart.heatmap.texture.fold") == 1
+        assert await page.text("#legend-unit") == f"USD a row of {40 * fold}"
+        await assert_equals_the_exact_grid(page, moving, base_steps_per_row=2 * fold)
+        await page.keep()
+        await page.ask("zoom({ ...brightest(), columns: 40, rows: argument })", rows)
+        await assert_is_drawn(page)
+        assert (await client.status()).counters["custom_channels_open"] <= 2
+
+        await page.ask("zoom({ ...brightest(), columns: 60, rows: argument })", rows / fold)
+        await page.until(f"page.connection.channels[0].rowFold !== {fold} && {STREAMED}")
+        assert await page.ask("page.levels.axes.rows") > rows
+        assert await page.ask("page.chart.heatmap.texture.fold") == 1
+        assert await other.ask("page.connection.channels[0].rowFold") == fold
+
+
 async def test_a_line_that_is_cut_is_told_and_resumed(browser: Any, moving: PageServer) -> None:
     async with cable(moving.http) as line, open_page(browser, line.address, loses_server=True, **WINDOW) as page:
         await page.in_sync()
@@ -128,6 +226,7 @@ async def test_a_line_that_is_cut_is_told_and_resumed(browser: Any, moving: Page
         said = await page.text("#banner")
         assert said.startswith("RECONNECTING")
         assert "UTC" in said
+        await page.keep()
         assert await page.tab.locator("#stage").evaluate("(stage) => stage.classList.contains('old')")
 
         line.mend()

@@ -13,7 +13,7 @@ import pytest
 from liqscape.device.numpy_backend import levels_of
 from liqscape_client import Client
 from liqscape_client.decoding import window_to_ring
-from tests.browser.driver import PHONE, OpenPage, PageServer, open_page
+from tests.browser.driver import ARTIFACTS_VARIABLE, PHONE, OpenPage, PageServer, open_page
 
 CELLS: Final = 150
 TIMES: Final = "\u00d7"
@@ -39,13 +39,18 @@ async def test_every_cell_is_drawn_in_the_colour_of_its_level(browser: Any, serv
 
         await assert_cells_are_drawn_in_their_colours(page)
         assert await page.ask("page.chart.heatmap.texture.fold") == 1
+        await page.keep()
 
 
-async def test_a_phone_sums_rows_and_hides_nothing_that_matters(browser: Any, served: PageServer) -> None:
+async def test_a_phone_sums_levels_itself_where_the_server_cannot_and_hides_nothing_that_matters(
+    browser: Any, served: PageServer
+) -> None:
     async with open_page(browser, served.http, "swept=off", **PHONE) as page:
         await page.in_sync()
 
+        await page.until("page.connection.isSecondChoice")
         assert await page.ask("page.chart.heatmap.texture.fold") > 1
+        assert (await page.text("#legend-unit")).startswith("about USD a row of ")
         assert await page.ask("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
         for name in ALWAYS_SEEN:
             box = await page.tab.locator(f"#{name}").evaluate(
@@ -60,8 +65,21 @@ async def test_a_phone_sums_rows_and_hides_nothing_that_matters(browser: Any, se
         assert await page.ask("page.chart.heatmap.texture.fold") > 1
         await assert_cells_are_drawn_in_their_colours(page)
 
+        await page.ask("(page.fit(), page.state.set({ side: 'long' }))")
+        await page.until("page.picture.rowFold.fold >= 4 && page.chart.heatmap.texture.levels === page.filtered")
+        steps = await page.until(
+            "page.filtered?.axes.baseStepsPerRow === 2 * page.picture.rowFold.fold && 2 * page.picture.rowFold.fold"
+        )
+        async with Client(served.listen) as client:
+            grid = await client.grid("BTC", "24h", side="long", base_steps_per_row=steps)
+        wanted = window_to_ring(levels_of(grid.cells, grid.usd_per_weighted_lot), grid.newest_column)
+        # What is asked for has the coarse rows that are not streamed.
+        assert await page.ask("ringSum()") == zlib.crc32(wanted.tobytes())
 
-async def test_a_filter_shows_the_exact_part_and_says_how_old_it_is(browser: Any, served: PageServer) -> None:
+
+async def test_a_filter_that_is_not_streamed_shows_the_exact_part_and_says_how_often_and_how_old(
+    browser: Any, served: PageServer
+) -> None:
     async with open_page(browser, served.http, "swept=off") as page:
         await page.in_sync()
         before = await page.ask("ringSum()")
@@ -73,7 +91,10 @@ async def test_a_filter_shows_the_exact_part_and_says_how_old_it_is(browser: Any
             grid = await client.grid("BTC", "24h", side="long", leverages=[10])
         wanted = window_to_ring(levels_of(grid.cells, grid.usd_per_weighted_lot), grid.newest_column)
         assert before != await page.ask("ringSum()") == zlib.crc32(wanted.tobytes())
-        assert (await page.text("#filter-note")).startswith(f"Filtered: 10{TIMES} · longs, not streamed: data to ")
+        said = await page.text("#filter-note")
+        assert said.startswith(f"Filtered: 10{TIMES} · longs, refreshed every 5 s: data to 01:00:00 UTC, asked for ")
+        reason = await page.tab.locator("#filter-note").get_attribute("title")
+        assert reason.startswith("Not streamed: the input has ended")
         await page.ask("zoom({ ...brightest(), columns: 90, rows: 60 })")
         await assert_cells_are_drawn_in_their_colours(page)
 
@@ -245,6 +266,25 @@ async def test_a_symbol_that_does_not_exist_is_said_so(browser: Any, served: Pag
         assert (await page.text("#banner")).startswith("NOT SERVED: ")
         assert "BTC" in await page.text("#banner")
         page.complaints.clear()  # the browser's own words on answers of 404
+
+
+async def test_pictures_are_kept_where_a_folder_is_named_and_always_of_a_failure(
+    browser: Any, served: PageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        async with open_page(browser, served.http) as page:
+            await page.keep("as it was")
+            raise ZeroDivisionError
+
+    monkeypatch.delenv(ARTIFACTS_VARIABLE, raising=False)
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "kept"))
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    found = {path.name.partition("failure")[2]: path.read_bytes()[:3] for path in (tmp_path / "kept").iterdir()}
+    assert found == {"_as_it_was.jpg": b"\xff\xd8\xff", "_failed.jpg": b"\xff\xd8\xff"}
 
 
 async def test_files_are_served_as_listed_and_typed(served: PageServer) -> None:

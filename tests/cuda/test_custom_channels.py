@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from tests.unit.grid.test_custom_channels import TENS, Rings, run_builds, tradin
 from tests.unit.synthetic_market import BTC
 
 TICKS = 16
-SPEC = ChannelSpec("BTC", "12h", TENS)
+SPECS = (ChannelSpec("BTC", "12h", TENS), ChannelSpec("BTC", "12h", None, row_fold=4))
 
 
 @pytest.mark.slow
@@ -25,7 +27,8 @@ def test_custom_channel_equals_numpys_and_leaves_the_default_ones_alone(runtime:
         Shard([BTC], CudaBackend(runtime, threads=32), lambda: 0, with_open_only=False, max_custom_channels=64),
     )
     rings = Rings(), Rings()
-    number = compared = 0
+    numbers: list[int] = []
+    compared: Counter[int] = Counter()
     for event in trading(40):
         outputs = [shard.accept(event) for shard in shards]
         if outputs[0] is None:
@@ -35,21 +38,23 @@ def test_custom_channel_equals_numpys_and_leaves_the_default_ones_alone(runtime:
             held.take(output)
         run_builds(shards[0])
         if shards[0].tick == 4:
-            ids = {shard.on_demand.open(SPEC).channel_id for shard in shards}
-            (number,) = ids
+            opened = [[shard.on_demand.open(spec).channel_id for spec in SPECS] for shard in shards]
+            assert opened[0] == opened[1]
+            numbers = opened[0]
             run_builds(shards[0])
         one, other = rings
         for channel_id in one.levels.keys() & other.levels.keys():
             if one.axes[channel_id] == other.axes[channel_id]:
                 np.testing.assert_array_equal(one.levels[channel_id], other.levels[channel_id])
-                compared += channel_id == number and bool(other.levels[channel_id].any())
+                compared[channel_id] += bool(other.levels[channel_id].any())
         if shards[0].tick == TICKS - 2:
             for shard in shards:
-                shard.on_demand.close(number)
+                for number in numbers:
+                    shard.on_demand.close(number)
         if shards[0].tick == TICKS:
             break
 
-    assert len(rings[1].generations[number]) == 2  # rows moved at tick 11
-    assert compared >= 6
+    assert [len(rings[1].generations[number]) for number in numbers] == [2, 2]  # rows moved at tick 11
+    assert min(compared[number] for number in numbers) >= 6
     assert outputs[1] is not None
-    assert number not in {update.channel.channel_id for update in outputs[1].channels}
+    assert {update.channel.channel_id for update in outputs[1].channels}.isdisjoint(numbers)

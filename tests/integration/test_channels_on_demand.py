@@ -27,6 +27,9 @@ from tests.integration.test_session import Session
 from tests.wire_decoder import Replica
 
 PATIENCE_S = 20.0
+DEFAULT_STEPS = 2
+"""Base steps of a row of 24h."""
+
 BOTH_TILES = {"rows": (126, 129)}
 
 
@@ -242,7 +245,9 @@ async def test_channel_closes_some_time_after_its_last_reader_and_its_resume_poi
         ({"prices": stream_pb2.PriceSpan(low=float("nan"), high=1.0)}, "channels[0].prices nan to 1.0 are no prices"),
         ({"positions": stream_pb2.PositionFilter(venues=["x" * 65])}, "channels[0].positions.venues[0] has 65 char"),
         ({"positions": stream_pb2.PositionFilter(side=7)}, "channels[0].positions.side 7 is unknown; use long, short"),  # type: ignore[arg-type]
-        ({"timeframe": "", "rows": stream_pb2.RowSpan()}, "channels[0].timeframe is empty; rows, prices and positions"),
+        ({"row_fold": 3}, "channels[0].row_fold is 3; use one of 1, 2, 4, 8, 16, or leave it out"),
+        ({"timeframe": "", "row_fold": 2}, "channels[0].timeframe is empty; rows, prices, positions and row_fold"),
+        ({"timeframe": "", "rows": stream_pb2.RowSpan()}, "channels[0].timeframe is empty; rows, prices, positions"),
     ],
 )
 async def test_what_cannot_be_selected_says_which_field_and_what_is_allowed(fields: dict[str, Any], text: str) -> None:
@@ -283,12 +288,21 @@ async def test_custom_channel_of_a_real_server_is_the_exact_grid_of_the_same_fil
     options: dict[str, Any] = {"leverages": [10, 25], "side": "long"}
 
     async def use(server: RunningServer, client: Client) -> None:
-        both = [*channel_selectors("BTC", "24h", **options), *channel_selectors("BTC", "24h", tile=16, **options)]
-        async with client.stream(selectors=both) as stream:
+        asked = (options, {"tile": 16, **options}, {"row_fold": 4})
+        selectors = [one for some in asked for one in channel_selectors("BTC", "24h", **some)]
+        async with client.stream(selectors=selectors) as stream:
             await stream.wait_in_sync(PATIENCE_S)
-            custom, tile = stream.replicas.parts("BTC", "24h")
-            compared = cut_alike = 0
-            while compared < 3 or cut_alike < 3:
+            parts = stream.replicas.parts("BTC", "24h")
+            custom = ChannelPart(leverages=(10, 25), side="long")
+            tile, coarse = replace(custom, tile=16), ChannelPart(row_fold=4)
+            assert set(parts) == {custom, tile, coarse}
+            compared = cut_alike = coarse_alike = 0
+            while compared < 3 or cut_alike < 3 or coarse_alike < 3:
+                few = stream.heatmap("BTC", "24h", coarse)
+                grid = await client.grid("BTC", "24h", base_steps_per_row=4 * DEFAULT_STEPS)
+                if (grid.tick, grid.axes) == (few.tick, few.axes):
+                    np.testing.assert_array_equal(few.levels, levels_of(grid.cells, grid.usd_per_weighted_lot))
+                    coarse_alike += bool(few.levels.any())
                 heatmap = stream.heatmap("BTC", "24h", custom)
                 grid = await client.grid("BTC", "24h", **options)
                 cut = stream.heatmap("BTC", "24h", tile)
@@ -301,7 +315,7 @@ async def test_custom_channel_of_a_real_server_is_the_exact_grid_of_the_same_fil
                     cut_alike += bool(cut.levels.any())
                 await asyncio.sleep(0.01)
             status = await client.status()
-            assert (status.counters["custom_channels_open"], status.counters["tiles_open"]) == (1, 1)
+            assert (status.counters["custom_channels_open"], status.counters["tiles_open"]) == (2, 1)
             with pytest.raises(InvalidRequest, match="leverages has 7"):
                 async with client.stream("BTC", "24h", leverages=[7]) as refused:
                     await refused.wait_in_sync(PATIENCE_S)

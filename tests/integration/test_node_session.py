@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from liqscape.metrics import Stage
 from tests.fake_engine import FakeEngine
 from tests.integration.test_client_and_server import origin
+from tests.integration.test_grpc_api import serving
 from tests.integration.test_node_client import NO_FAILURES, WAIT_S, NodeClient, holds_what_was_emitted
 from tests.node.packages import node_program
 
@@ -59,9 +60,17 @@ async def node_session(address: str, *channels: str) -> AsyncIterator[NodeSessio
         await process.communicate()
 
 
-def holds_channels(engine: FakeEngine, names: Iterable[str]) -> Callable[[NodeClient], bool]:
-    """Return whether a client is in sync at the newest tick, and hold the rings of these channels to the engine's."""
-    numbers = {f"{c.symbol} {c.timeframe.name}": c.channel_id for c in engine.shard.channels}
+def holds_channels(
+    engine: FakeEngine, names: Iterable[str], opened: Mapping[str, int] | None = None
+) -> Callable[[NodeClient], bool]:
+    """Return whether a client is in sync at the newest tick, and hold the rings of these channels to the engine's.
+
+    Args:
+        engine: whose default channels these are.
+        names: of channels.
+        opened: ids of those that are no default ones, by name.
+    """
+    numbers = {f"{c.symbol} {c.timeframe.name}": c.channel_id for c in engine.shard.channels} | dict(opened or {})
 
     def check(client: NodeClient) -> bool:
         if not client.in_sync or client.tick < engine.tick:
@@ -127,6 +136,24 @@ async def test_node_session_changes_its_channels_and_is_told_what_is_not_served(
         assert sorted(served) == ["BTC 24h", "ETH 12h"]
         assert refused == "symbol 'DOGE' is not served; served are BTC, ETH"
         assert server.hub.counters.selection_changes == 2
+        assert session.failures == NO_FAILURES
+
+
+async def test_node_session_tells_coarse_rows_from_the_default_channel() -> None:
+    async with serving(rows=30) as server, node_session(server.running.address, "BTC", "24h") as session:
+        await session.until(holds_channels(server.engine, ["BTC 24h"]))
+
+        await session.tell("change BTC 24h BTC 24h/4")
+        await session.until(lambda _: session.controls[-1:] == ["selectionChanged"])
+        await server.step(2)
+        await session.until(lambda _: session.controls[-1:] == ["snapshotEnd"])
+        (coarse,) = server.desk.open.values()
+        served = [channel["channel"] for channel in session.frame["channels"]]
+        await server.step(12, cells=8)
+        await session.until(holds_channels(server.engine, served, {"BTC 24h/4": coarse.channel_id}))
+
+        assert sorted(served) == ["BTC 24h", "BTC 24h/4"]
+        assert coarse.row_fold == 4
         assert session.failures == NO_FAILURES
 
 

@@ -1,9 +1,9 @@
 """I6 over real sockets: random ticks and readers, an engine that starts anew. Every whole replica is what was emitted.
 
 Readers subscribe or hold sessions; they read at once, slowly, or not at all for a while; they drop their call and come
-back with or without a resume point; they change what they read: all channels, a symbol, tiles, a custom channel. After
-every message that leaves a reader whole, each of its rings is compared with what the engine emitted at the tick it
-names, and a chunk that does not follow what is held ends the test. At the end everybody has to have caught up.
+back with or without a resume point; they change what they read: all channels, a symbol, tiles, a custom channel, coarse
+rows. After every message that leaves a reader whole, each of its rings is compared with what the engine emitted at the
+tick it names, and a chunk that does not follow what is held ends the test. At the end everybody has to have caught up.
 
 What is random comes from a seed, which is shown; the order in which sockets are served is the machine's.
 LIQSCAPE_READER_TICKS and LIQSCAPE_READER_SEEDS say how much; `make prove` takes 5,000 ticks of each of ten seeds.
@@ -51,6 +51,7 @@ SELECTIONS: tuple[list[stream_pb2.ChannelSelector], ...] = (
     [Selector(symbol="ETH", timeframe="24h"), Selector(symbol="BTC", timeframe="12h")],
     [Selector(symbol="BTC", timeframe="12h", rows=stream_pb2.RowSpan(first=0, last=200))],
     [Selector(symbol="ETH", timeframe="12h", positions=stream_pb2.PositionFilter(leverages=[10]))],
+    [Selector(symbol="ETH", timeframe="12h", row_fold=2), Selector(symbol="ETH", timeframe="12h")],
 )
 
 

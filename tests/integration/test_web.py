@@ -94,6 +94,7 @@ async def serving(
                 hub.monotonic,
                 assets=WebAssets.find(page_folder(folder)),
                 health=PublicHealth(Hubs(hub), queries.status),
+                accounts=web.grpc.accounts,
                 tls=None if tls is None else tls.context,
                 tokens=tokens,
             )
@@ -489,10 +490,11 @@ async def test_an_address_beyond_this_machine_needs_tls_and_tokens(tmp_path: Pat
     async with serving(tmp_path) as web:
         verdict = PublicHealth(Hubs(web.hub), web.queries.status)
         given = (web.grpc.calls, web.hub.monotonic)
+        beside: dict[str, Any] = {"assets": WebAssets(), "health": verdict, "accounts": web.grpc.accounts}
         with pytest.raises(ConfigError, match="without encryption"):
-            async with serving_web("0.0.0.0:0", *given, assets=WebAssets(), health=verdict):
+            async with serving_web("0.0.0.0:0", *given, **beside):
                 pass
         taken = web.url.removeprefix("http://").rstrip("/")
         with pytest.raises(ConfigError, match="cannot listen on"):
-            async with serving_web(taken, *given, assets=WebAssets(), health=verdict):
+            async with serving_web(taken, *given, **beside):
                 pass

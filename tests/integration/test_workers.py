@@ -27,7 +27,7 @@ from liqscape.config import ServeConfig, SourceConfig
 from liqscape.running import RunningServer
 from liqscape.v1 import query_pb2, stream_pb2
 from liqscape.workers import supervisor
-from liqscape_client import Client, NotAllowed, Tls, Unreachable
+from liqscape_client import ChannelPart, Client, NotAllowed, Tls, Unreachable, channel_selectors
 from tests.certificates import Authority
 from tests.chain_follower import Follower, all_in_sync, following
 from tests.integration.synthetic_recording import write_recording
@@ -135,11 +135,15 @@ async def test_killed_engine_is_told_to_every_reader_and_recovered_from(recordin
         assert status.counters["worker_restarts"] == 0
 
 
-async def test_tiles_are_served_by_edges_and_opened_again_when_theirs_is_killed(recording: tuple[str, ...]) -> None:
+async def test_tiles_and_coarse_rows_are_served_by_edges_and_opened_again_when_theirs_is_killed(
+    recording: tuple[str, ...],
+) -> None:
     async with serving_workers(*recording) as server, Client(server.address) as client:
         async with client.stream(symbols=["BTC"], timeframes=["24h"]) as whole:
             await whole.wait_in_sync(WAIT_S)
-        async with client.stream(symbols=["BTC"], timeframes=["24h"], prices=(85_000.0, 95_000.0)) as stream:
+        asked = ({"prices": (85_000.0, 95_000.0)}, {"row_fold": 4})
+        selectors = [one for options in asked for one in channel_selectors("BTC", "24h", **options)]
+        async with client.stream(selectors=selectors) as stream:
             await stream.wait_in_sync(WAIT_S)
             before = stream.totals.joins
 
@@ -151,7 +155,9 @@ async def test_tiles_are_served_by_edges_and_opened_again_when_theirs_is_killed(
 
             assert stream.totals.joins > before
             assert (counters.gaps, counters.checksum_failures, counters.malformed) == (0, 0, 0)
-            assert stream.viewport("BTC", "24h").in_sync
+            fine, coarse = stream.viewport("BTC", "24h"), stream.heatmap("BTC", "24h", ChannelPart(row_fold=4))
+            assert (fine.in_sync, coarse.in_sync) == (True, True)
+            assert coarse.axes.row_height == 4 * fine.axes.row_height
 
 
 async def test_while_there_is_no_engine_readers_hear_that_data_are_stale(recording: tuple[str, ...]) -> None:
@@ -326,6 +332,7 @@ async def test_server_with_every_door_is_the_same_on_every_edge(recording: tuple
         for _ in range(6):  # a connection each, so that both edges are met
             await until_told(partial(browser_gets_a_stream, page, token, of_pages))
             assert await health_of(page, of_pages) == (200, {"status": "serving"})
+            assert sample(await metrics_of(page, token, of_pages), "liqscape_workers_running") == 2
             async with Client(server.address, tls=tls, token=token) as client, client.stream() as stream:
                 await stream.wait_in_sync(WAIT_S)
                 assert (await client.status()).state == query_pb2.ENGINE_STATE_SERVING
@@ -347,6 +354,14 @@ async def health_of(page: str, tls: ssl.SSLContext) -> tuple[int, dict[str, str]
         http.get(f"{page}healthz") as answer,
     ):
         return answer.status, await answer.json()
+
+
+async def metrics_of(page: str, token: str, tls: ssl.SSLContext) -> str:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, force_close=True)) as http,
+        http.get(f"{page}metrics", headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        return await answer.text()
 
 
 async def browser_gets_a_stream(page: str, token: str, tls: ssl.SSLContext) -> bool:

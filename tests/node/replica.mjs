@@ -59,11 +59,12 @@ function decodeCandles(candles, newestColumn) {
 }
 
 /** Return what a channel is, of everything that its description says: the same text for the same channel. */
-function identity({ symbol, timeframe, rows, positions }) {
+function identity({ symbol, timeframe, rows, positions, rowFold = 0 }) {
   const tile = rows === undefined ? "" : String(rows.first >> 7n); // of 128 rows
   const { venues = [], leverages = [], side = 0, leverageShares = [] } = positions ?? {};
   const shares = leverageShares.map(({ leverage, sharePpm }) => [leverage, sharePpm]);
-  return JSON.stringify([symbol, timeframe, tile, venues, leverages, side === 1 || side === 2 ? side : 0, shares]);
+  const knownSide = side === 1 || side === 2 ? side : 0;
+  return JSON.stringify([symbol, timeframe, tile, venues, leverages, knownSide, shares, rowFold || 1]);
 }
 
 /** One channel in one epoch. why: the reason that it is not in sync; empty where it is. */
@@ -72,6 +73,7 @@ export class ChannelReplica {
     this.channelId = description.channelId;
     this.symbol = description.symbol;
     this.timeframe = description.timeframe;
+    this.rowFold = description.rowFold || 1;
     this.identity = identity(description);
     this.why = "no keyframe yet";
     this.generation = 0;

@@ -8,7 +8,7 @@ export const print = (line) => process.stdout.write(`${JSON.stringify(line, with
 
 function described(replica) {
   return {
-    channel: `${replica.symbol} ${replica.timeframe}`,
+    channel: `${replica.symbol} ${replica.timeframe}${replica.rowFold > 1 ? `/${replica.rowFold}` : ""}`,
     tick: replica.tick,
     generation: replica.generation,
     newest_column: replica.newestColumn,

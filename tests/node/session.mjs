@@ -7,6 +7,8 @@
 //     go                             acknowledge all there is, and each message again
 //     change [SYMBOL TIMEFRAME]...   ask for other channels; none = all
 //     spoil SYMBOL TIMEFRAME         break what is held of a channel, as a fault of the memory would
+//
+// TIMEFRAME is a name, or a name and how many rows are to be one: 24h/4.
 
 import { createInterface } from "node:readline";
 import * as grpc from "@grpc/grpc-js";
@@ -16,8 +18,12 @@ import { decode, encode } from "./schema.mjs";
 
 const REJECT_REASONS = { gap: 1, checksum: 2, malformed: 3 };
 
-const pairs = (words) =>
-  words.flatMap((symbol, index) => (index % 2 === 0 ? [{ symbol, timeframe: words[index + 1] }] : []));
+function selector(symbol, words) {
+  const [timeframe, rowFold = 0] = words.split("/");
+  return { symbol, timeframe, rowFold: Number(rowFold) };
+}
+
+const pairs = (words) => words.flatMap((symbol, index) => (index % 2 === 0 ? [selector(symbol, words[index + 1])] : []));
 
 const [address, window, ...named] = process.argv.slice(2);
 const state = new StreamState();

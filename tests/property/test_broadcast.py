@@ -352,13 +352,14 @@ class Broadcast(RuleBasedStateMachine):
         self.connect(reader, points)
 
     @precondition(lambda self: len(self.readers) < MAX_READERS)
-    @rule(window=st.sampled_from(WINDOWS), tile=st.booleans(), ticks=st.integers(1, 3))
-    def join_what_nobody_has_opened(self, window: int, tile: bool, ticks: int) -> None:
+    @rule(window=st.sampled_from(WINDOWS), tile=st.booleans(), fold=st.sampled_from((1, 2)), ticks=st.integers(1, 3))
+    def join_what_nobody_has_opened(self, window: int, tile: bool, fold: int, ticks: int) -> None:
         """Join a custom channel before it is built, beside one that is there; read on while it is."""
         self.custom += 1
+        positions = PositionFilter.of(leverages=[self.custom])
         wanted = [
             Wanted("BTC", "24h"),
-            Wanted("BTC", "12h", (0, 200) if tile else None, positions=PositionFilter.of(leverages=[self.custom])),
+            Wanted("BTC", "12h", (0, 200) if tile else None, positions=positions, row_fold=fold),
         ]
         self.new_reader(wanted, 0, window)
         index = len(self.readers) - 1

@@ -138,12 +138,15 @@ def test_id_that_names_another_channel_is_another_channel(command: Callable[[str
         {"rows": {"first": -1, "last": 126}},
         {"rows": {"first": 128, "last": 255}},
         {"rows": {"first": 0, "last": 127}, "positions": {"venues": ["okx"]}},
+        {"row_fold": 4},
+        {"row_fold": 7, "rows": {"first": 0, "last": 127}},
     ]
 
     for fields in described:
         Frames(command("frames.mjs")).play([*frames, hello_of(frames[0], **fields)])
     # The same words once more are the same channel.
     Frames(command("frames.mjs")).play([*frames, hello_of(frames[0])])
+    Frames(command("frames.mjs")).play([*frames, hello_of(frames[0], row_fold=1)])
 
 
 def peak_bytes(read: Callable[[], object], *expected: type[Exception]) -> int:

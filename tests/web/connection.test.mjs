@@ -2,12 +2,17 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { HEARTBEAT_MS, channel, delta, frame, heartbeat, hello, keyframe, snapshotEnd } from "./frames_made.mjs";
+import { BTC, HEARTBEAT_MS, channel, delta, frame, heartbeat, hello, keyframe, snapshotEnd } from "./frames_made.mjs";
 import { World } from "./surroundings.mjs";
 
 const UNAVAILABLE = 4014;
 const FAILED_PRECONDITION = 4009;
 const NOT_FOUND = 4005;
+const RESOURCE_EXHAUSTED = 4008;
+
+const PLAIN = { symbol: "BTC", timeframe: "24h" };
+const LONGS = { ...PLAIN, positions: { venues: [], leverages: [10, 25], side: 1 } };
+const COARSE = { ...PLAIN, rowFold: 4 };
 
 let world;
 beforeEach(() => (world = new World()));
@@ -259,6 +264,107 @@ test("other channels come on the same stream, one change at a time, the last one
   assert.equal(world.phase, "in sync");
   assert.equal(world.state.channel("BTC", "24h"), undefined);
   assert.equal(world.state.channel("BTC", "2w").ring[0], 60);
+});
+
+/** What was asked for in changes, as a word each. */
+const changes = () =>
+  world.socket.of("change").map(({ channels: [{ positions, rowFold }] }) => (positions ? "longs" : rowFold ? "coarse" : "plain"));
+
+const served = (number, starting, continuing = []) =>
+  frame({ selectionChanged: { changes: BigInt(number), starting, continuing } });
+
+const refused = (number) =>
+  frame({ selectionChanged: { changes: BigInt(number), continuing: [BTC], refused: "2 such are open" } });
+
+test("a channel of one's own is another than the default one, whatever its id", async () => {
+  await joined();
+  world.connection.select([LONGS], [PLAIN]);
+  const { positions } = world.socket.of("change")[0].channels[0];
+  assert.deepEqual([positions.leverages, positions.side], [[10, 25], 1]);
+
+  await world.hear(served(1, [{ ...BTC, channelId: 19, positions }]));
+  assert.match(world.connection.standing().why, /^this view has its first grid made/);
+  await world.hear(frame({ tick: 9n, chunks: [keyframe(9n, 60, { channelId: 19 })] }), snapshotEnd());
+
+  assert.equal(world.state.channel("BTC", "24h"), undefined);
+  assert.equal(world.state.channel("BTC", "24h", LONGS).ring[0], 60);
+  assert.deepEqual([world.connection.isSecondChoice, world.connection.refusal, world.phase], [false, "", "in sync"]);
+});
+
+test("what is refused gives way to the second choice, and is asked for again: soon, then now and then", async () => {
+  await joined();
+  world.connection.select([LONGS], [PLAIN]);
+  await world.hear(refused(1), snapshotEnd());
+  assert.deepEqual(changes(), ["longs", "plain"]);
+  assert.deepEqual([world.connection.isSecondChoice, world.connection.refusal], [true, "2 such are open"]);
+
+  await world.hear(served(2, [], [BTC]), snapshotEnd());
+  assert.equal(world.phase, "in sync");
+  assert.equal(world.state.channel("BTC", "24h").ring[0], 9);
+  await world.pass(1400);
+  assert.equal(changes().length, 2);
+  await world.pass(400);
+  assert.deepEqual(changes(), ["longs", "plain", "longs"]);
+  assert.deepEqual(world.connection.channels, [PLAIN]);
+
+  await world.hear(refused(3), snapshotEnd());
+  assert.deepEqual(changes(), ["longs", "plain", "longs"]);
+  for (let beat = 0; beat < 29; beat++) {
+    await world.hear(heartbeat(3n));
+    await world.pass(1000);
+  }
+  assert.equal(changes().length, 3);
+  await world.hear(heartbeat(3n));
+  await world.pass(1500);
+  assert.equal(changes().length, 4);
+
+  const { positions } = world.socket.of("change")[3].channels[0];
+  await world.hear(served(4, [{ ...BTC, channelId: 19, positions }]));
+  assert.deepEqual([world.connection.isSecondChoice, world.connection.refusal], [false, ""]);
+  assert.deepEqual(world.connection.channels, [LONGS]);
+});
+
+test("an answer to what is asked for no more decides nothing", async () => {
+  await joined();
+  world.connection.select([LONGS], [PLAIN]);
+  world.connection.select([COARSE], [PLAIN]);
+
+  await world.hear(refused(1), snapshotEnd());
+
+  assert.deepEqual(changes(), ["longs", "coarse"]);
+  assert.equal(world.connection.isSecondChoice, false);
+});
+
+test("a stream that is refused for its channels is opened at once with the second choice", async () => {
+  world.connection.select([COARSE], [PLAIN]);
+  await world.run();
+  assert.equal(world.socket.of("open")[0].channels[0].rowFold, 4);
+  await world.end(RESOURCE_EXHAUSTED, "2 custom channels are open");
+
+  assert.equal(world.sockets.length, 2);
+  assert.equal(world.socket.of("open")[0].channels[0].rowFold, 0);
+  assert.equal(world.connection.isSecondChoice, true);
+  await world.end(RESOURCE_EXHAUSTED, "16 streams are open");
+  assert.equal(world.phase, "waiting");
+});
+
+test("a change that is refused where there is no second choice is told", async () => {
+  await joined();
+  world.connection.select([{ symbol: "ETH", timeframe: "24h" }]);
+
+  await world.hear(refused(1), snapshotEnd());
+
+  assert.deepEqual(world.connection.standing(), { phase: "failed", why: "2 such are open" });
+});
+
+test("who wants other channels than those of the broken stream resumes nothing", async () => {
+  await joined();
+  await world.end(1006);
+  world.connection.select([COARSE], [PLAIN]);
+  await world.settle();
+
+  assert.deepEqual(world.socket.of("open")[0].resume, []);
+  assert.equal(world.socket.of("open")[0].channels[0].rowFold, 4);
 });
 
 test("a page that is hidden when its stream ends waits until it is seen", async () => {

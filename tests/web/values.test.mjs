@@ -6,8 +6,11 @@ import { bytesOf, wholeAt } from "../../clients/web/filtered_grid.js";
 import { decimalsOf, formatAge, formatPrice, formatShare, formatUsd, plain } from "../../clients/web/format.js";
 import { Instruments } from "../../clients/web/instruments.js";
 import { goneAt } from "../../clients/web/liquidation_map.js";
-import { DEFAULTS, fromHash, isFiltered, toHash } from "../../clients/web/page_state.js";
+import { LivePrice } from "../../clients/web/live_price.js";
+import { DEFAULTS, channelOf, fromHash, isFiltered, toHash } from "../../clients/web/page_state.js";
+import { RowFold } from "../../clients/web/row_fold.js";
 import { GridAxes } from "../../clients/web/stream/axes.js";
+import { identityOf } from "../../clients/web/stream/channel_replica.js";
 import { LEVEL_USD, levelOfUsd, levelStartUsd } from "../../clients/web/stream/levels.js";
 import { coveredShare } from "../../clients/web/stream/market_state.js";
 import { table } from "../../clients/web/view/saving.js";
@@ -26,6 +29,58 @@ test("ages, shares and prices", () => {
   assert.deepEqual([1, 0.99961, 0.5, 0.1234, 0.001].map(formatShare), ["100 %", ">99.9 %", "50 %", "12.3 %", "0.1 %"]);
   assert.equal(formatPrice(93412.55, 1), "93,412.6");
   assert.deepEqual([40, 1, 0.5, 0.02, 0.0001].map(decimalsOf), [0, 0, 1, 2, 4]);
+});
+
+test("choices name one channel, in whatever order they were made", () => {
+  const chosen = { ...DEFAULTS, symbol: "BTC", timeframe: "1w" };
+  const filtered = { ...chosen, venues: ["okx", "binance", "okx"], leverages: [100, 25], side: "short" };
+  const positions = { venues: ["binance", "okx"], leverages: [25, 100], side: 2 };
+
+  assert.deepEqual(channelOf(chosen, 1), { symbol: "BTC", timeframe: "1w" });
+  assert.deepEqual(channelOf(chosen, 8), { symbol: "BTC", timeframe: "1w", rowFold: 8 });
+  assert.deepEqual(channelOf(filtered, 1), { symbol: "BTC", timeframe: "1w", positions });
+  const described = { channelId: 30, symbol: "BTC", timeframe: "1w", positions: { ...positions, leverageShares: [] }, rowFold: 4 };
+  assert.equal(identityOf(channelOf(filtered, 4)), identityOf(described));
+  assert.notEqual(identityOf(channelOf(filtered, 1)), identityOf(described));
+});
+
+test("rows are folded as a small screen needs, once its zoom has come to rest", () => {
+  const fold = new RowFold(true);
+  assert.equal(fold.fold, 4);
+
+  assert.equal(fold.consider(4, true, 0), false);
+  assert.equal(fold.consider(5, true, 1000), false);
+  assert.equal(fold.consider(5, true, 1700), false);
+  assert.equal(fold.consider(2, true, 1900), false); // still zooming
+  assert.equal(fold.consider(2, true, 2600), false);
+  assert.equal(fold.consider(2, true, 2700), true);
+  assert.equal(fold.fold, 2);
+  assert.equal(fold.consider(2, true, 9000), false);
+
+  fold.consider(40, true, 10_000);
+  assert.equal(fold.consider(40, true, 11_000), true);
+  assert.equal(fold.fold, 16);
+  fold.consider(40, false, 12_000); // turned on its side
+  assert.equal(fold.consider(40, false, 13_000), true);
+  assert.equal(fold.fold, 1);
+  assert.equal(new RowFold(false).fold, 1);
+});
+
+test("the newest candle follows the price while its channel rests", () => {
+  const live = new LivePrice();
+  const told = { open: 10, high: 12, low: 9, close: 11 };
+  for (const [price, minute] of [[50, 99], [13, 100], [8, 100], [10.5, 101]]) live.note(price, minute, 2);
+
+  assert.deepEqual(live.candle(100, 2, told), { open: 10, high: 13, low: 8, close: 10.5 });
+  assert.deepEqual(live.candle(98, 2, told), told);
+  assert.deepEqual(live.candle(100, 5, told), told); // a column of another timeframe
+  assert.deepEqual(live.candle(100, 2, undefined), { open: 13, high: 13, low: 8, close: 10.5 });
+  assert.equal(live.candle(98, 2, undefined), undefined);
+
+  live.note(7, 101, undefined);
+  assert.deepEqual([live.price, live.candle(100, 2, told).low], [7, 8]);
+  live.forget();
+  assert.deepEqual([live.price, live.candle(100, 2, told)], [undefined, told]);
 });
 
 test("text of a server changes nothing around it", () => {

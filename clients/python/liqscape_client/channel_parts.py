@@ -1,8 +1,8 @@
-"""What a channel is beside its symbol and timeframe: a tile of the rows, a choice of positions, or both."""
+"""What a channel is beside its symbol and timeframe: a tile of the rows, a choice of positions, coarse rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from liqscape.v1 import stream_pb2
@@ -22,6 +22,7 @@ class ChannelPart:
         venues, leverages: only these, ascending; empty = all.
         side: "long", "short", or empty for both.
         leverage_shares: (leverage, millionths), ascending; empty = the model's mix.
+        row_fold: rows of the timeframe's default channel in one row of it.
     """
 
     tile: int | None = None
@@ -29,6 +30,7 @@ class ChannelPart:
     leverages: tuple[int, ...] = ()
     side: str = ""
     leverage_shares: tuple[tuple[int, int], ...] = ()
+    row_fold: int = 1
 
     @classmethod
     def from_message(cls, channel: stream_pb2.ChannelDescription) -> ChannelPart | None:
@@ -40,19 +42,21 @@ class ChannelPart:
             tuple(positions.leverages),
             _SIDES.get(positions.side, ""),
             tuple((share.leverage, share.share_ppm) for share in positions.leverage_shares),
+            channel.row_fold or 1,
         )
         return None if part == cls() else part
 
     @property
     def positions(self) -> ChannelPart | None:
-        """Return the custom channel alone, without the tile; None where all positions count."""
-        whole = ChannelPart(None, self.venues, self.leverages, self.side, self.leverage_shares)
+        """Return the custom channel alone, without the tile; None where that is the default one."""
+        whole = replace(self, tile=None)
         return None if whole == ChannelPart() else whole
 
     def __str__(self) -> str:
         words = [*self.venues, *(f"{leverage}x" for leverage in self.leverages)]
         words += [self.side] if self.side else []
         words += ["own mix"] if self.leverage_shares else []
+        words += [f"{self.row_fold} rows in one"] if self.row_fold != 1 else []
         words += [] if self.tile is None else [f"tile {self.tile}"]
         return " ".join(words)
 

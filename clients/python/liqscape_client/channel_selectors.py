@@ -26,6 +26,7 @@ class ChannelOptions(TypedDict, total=False):
         leverages: only these tiers.
         side: only this side.
         leverage_shares: a mix of one's own, leverage to millionths of what opens; they sum to one million.
+        row_fold: coarse rows for a small screen: 2, 4, 8 or 16 rows of the default channel are one; rows and tile too.
     """
 
     tile: int
@@ -35,6 +36,7 @@ class ChannelOptions(TypedDict, total=False):
     leverages: Sequence[int]
     side: Literal["long", "short"]
     leverage_shares: Mapping[int, int]
+    row_fold: int
 
 
 def channel_selectors(
@@ -94,6 +96,8 @@ def _beside(options: ChannelOptions) -> dict[str, object]:
         found["prices"] = stream_pb2.PriceSpan(low=low, high=high)
     if {"venues", "leverages", "side", "leverage_shares"} & set(options):
         found["positions"] = _positions(options)
+    if "row_fold" in options:
+        found["row_fold"] = options["row_fold"]
     return found
 
 

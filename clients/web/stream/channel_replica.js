@@ -13,24 +13,39 @@ import { checksumOf, decodeDelta, decodeKeyframe } from "./decoding.js";
  */
 
 /**
- * What a server says that a channel is; rows and positions are absent where it has all of them.
+ * What a server says that a channel is; rows and positions are absent where it has all of them, rowFold is 0 where its
+ * rows are those of the default channel.
  * @typedef {{channelId: number, symbol: string, timeframe: string,
  *   rows?: import("../protocol/liqscape/v1/stream_pb.js").RowSpan | undefined,
- *   positions?: import("../protocol/liqscape/v1/stream_pb.js").PositionFilter | undefined}} Description
+ *   positions?: import("../protocol/liqscape/v1/stream_pb.js").PositionFilter | undefined,
+ *   rowFold?: number}} Description
+ */
+
+/**
+ * A channel as it is asked for: a whole one. Lists in ascending order, as a server names them; rowFold 2, 4, 8 or 16.
+ * @typedef {{symbol: string, timeframe: string, rowFold?: number,
+ *   positions?: {venues: string[], leverages: number[], side: PositionFilter_Side}}} Selector
+ */
+
+/**
+ * What both have in common.
+ * @typedef {{symbol: string, timeframe: string, rows?: Description["rows"], rowFold?: number,
+ *   positions?: {venues: string[], leverages: number[], side: PositionFilter_Side,
+ *     leverageShares?: {leverage: number, sharePpm: number}[]} | undefined}} Named
  */
 
 const TILE_BITS = 7n; // of 128 rows
 
 /**
  * Return what a channel is as a text, the same for the same channel.
- * @param {Description} description
+ * @param {Named} description
  */
-export function identityOf({ symbol, timeframe, rows, positions }) {
+export function identityOf({ symbol, timeframe, rows, positions, rowFold = 0 }) {
   const tile = rows === undefined ? "" : String(rows.first >> TILE_BITS);
   const { venues = [], leverages = [], side = 0, leverageShares = [] } = positions ?? {};
   const knownSide = side === PositionFilter_Side.LONG || side === PositionFilter_Side.SHORT ? side : 0;
   const shares = leverageShares.map(({ leverage, sharePpm }) => [leverage, sharePpm]);
-  return JSON.stringify([symbol, timeframe, tile, venues, leverages, knownSide, shares]);
+  return JSON.stringify([symbol, timeframe, tile, venues, leverages, knownSide, shares, rowFold || 1]);
 }
 
 export class ChannelReplica {

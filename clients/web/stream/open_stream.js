@@ -46,10 +46,10 @@ export class OpenStream {
       const why = reason || (code === 1000 ? "the server ended the stream" : "the connection broke");
       this.end({ why, code });
     };
-    this.session.open(connection.channels, connection.cadenceMs);
+    this.session.open(connection.asked, connection.cadenceMs);
   }
 
-  /** Ask for the connection's channels. */
+  /** Write what the connection asks for. */
   change() {
     this.changes.isWanted = true;
     this.#writeChange();
@@ -91,6 +91,8 @@ export class OpenStream {
     this.askedMs = effect.reconnectAfterMs ?? this.askedMs;
     if (effect.selection !== undefined) {
       this.changes.answered = Number(effect.selection.changes);
+      // An answer to what is asked for no more says nothing of what is.
+      if (!this.changes.isWanted) this.#answered(effect.selection.refused);
       this.#writeChange();
     }
     if (effect.fatal !== "") {
@@ -124,6 +126,7 @@ export class OpenStream {
     const { state, surroundings } = this.connection;
     const limitMs = state.greeted ? HEARTBEATS_UNTIL_DEAD * state.heartbeatMs : HELLO_TIMEOUT_MS;
     const failure = this.session.failure();
+    this.connection.tryAgain();
     if (failure !== "") this.#giveUp(failure);
     else if (surroundings.nowMs() - this.heardMs > limitMs) {
       this.end({ why: `nothing heard for ${Math.round(limitMs / 1000)} s`, code: 0 });
@@ -138,12 +141,18 @@ export class OpenStream {
     this.end({ why, code: 0 });
   }
 
+  /** @param {string} refused why; empty: it was not */
+  #answered(refused) {
+    if (refused === "") this.connection.accepted();
+    else this.connection.refused(refused);
+  }
+
   #writeChange() {
     const { changes } = this;
     if (!changes.isWanted || changes.written > changes.answered) return;
     changes.isWanted = false;
     changes.written++;
-    this.session.change(this.connection.channels, this.connection.cadenceMs);
+    this.session.change(this.connection.asked, this.connection.cadenceMs);
   }
 
   /** @param {Uint8Array} bytes */

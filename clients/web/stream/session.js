@@ -28,7 +28,7 @@ const REASONS = {
 };
 
 /**
- * @typedef {{symbol: string, timeframe: string}} Channel
+ * @typedef {import("./channel_replica.js").Selector} Channel
  * @typedef {import("./stream_state.js").StreamState} StreamState
  * @typedef {import("./channel_replica.js").ChannelReplica} ChannelReplica
  */
@@ -57,7 +57,7 @@ export class Session {
    * @param {number} cadenceMs
    */
   open(channels, cadenceMs) {
-    const resume = this.state.resumePoints();
+    const resume = this.state.holds(channels) ? this.state.resumePoints() : [];
     this.state.connecting();
     const value = create(SubscribeRequestSchema, { channels, cadenceMs, resume, maxInFlight: WINDOW });
     this.#write({ case: "open", value });

@@ -11,6 +11,7 @@ const MAX_HEARTBEAT_MS = 30_000;
 
 /**
  * @typedef {import("../protocol/liqscape/v1/stream_pb.js").ChannelDescription} ChannelDescription
+ * @typedef {import("./channel_replica.js").Selector} Selector
  * @typedef {{epoch: bigint, tick: bigint | undefined, input: string, channels: Map<number, ChannelReplica>}} Source
  * @typedef {{sourceId: string, outcome: import("./channel_replica.js").Outcome, why: string}} Damage
  */
@@ -77,9 +78,11 @@ export class StreamState {
    * Return the replica of a channel; another one after a change of epoch, so ask again each time.
    * @param {string} symbol
    * @param {string} timeframe
+   * @param {Pick<Selector, "positions" | "rowFold">} [beside] what it is beside these; nothing: a default channel
    */
-  channel(symbol, timeframe) {
-    return this.channels().find((replica) => replica.symbol === symbol && replica.timeframe === timeframe);
+  channel(symbol, timeframe, beside = {}) {
+    const identity = identityOf({ symbol, timeframe, ...beside });
+    return this.channels().find((replica) => replica.identity === identity);
   }
 
   /** Return why what is held is not the server's state; empty where it is, as far as frames can tell. */
@@ -87,6 +90,16 @@ export class StreamState {
     if (!this.greeted) return this.why;
     if (!this.joined) return "the join has not ended";
     return this.channels().find((channel) => !channel.inSync)?.why ?? "";
+  }
+
+  /**
+   * Return whether these channels are held, in whatever state, and no others.
+   * @param {readonly Selector[]} wanted
+   */
+  holds(wanted) {
+    const names = new Set(wanted.map(identityOf));
+    const channels = this.channels();
+    return channels.length === names.size && channels.every(({ identity }) => names.has(identity));
   }
 
   /** Return the resume points of the next request; none unless every channel is held and unbroken. */

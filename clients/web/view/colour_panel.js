@@ -4,11 +4,11 @@ import { SCALE_NAMES } from "../page_state.js";
 import { formatUsd } from "../format.js";
 import { levelStartUsd } from "../stream/levels.js";
 import { Choice, byId, make, setText } from "./dom.js";
+import { isSmall } from "./screen.js";
 import { SCALES, STEPS, autoBrightness, coloursOf, usdAlong } from "./scales.js";
 
 const LEGEND_TICKS = 4;
 const LEGEND_TICKS_SMALL = 3;
-const SMALL_SCREEN = 480;
 /** The brightness that is chosen for the user follows the market in steps: colours that flicker say nothing. */
 const AUTO_HYSTERESIS = 5;
 
@@ -97,7 +97,7 @@ export class ColourPanel {
     }
     this.auto.hidden = this.state.choices.dim === undefined && this.state.choices.bright === undefined;
     paint(this.bar, scale, isStale);
-    const count = window.innerWidth <= SMALL_SCREEN ? LEGEND_TICKS_SMALL : LEGEND_TICKS;
+    const count = isSmall() ? LEGEND_TICKS_SMALL : LEGEND_TICKS;
     const ticks = Array.from({ length: count }, (_, tick) => usdAlong(brightness, tick / (count - 1)));
     this.ticks.replaceChildren(...ticks.map((usd) => make("li", {}, formatUsd(usd))));
   }

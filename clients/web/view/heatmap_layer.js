@@ -1,6 +1,7 @@
 // The heatmap as a primitive of the chart, under the candles: the off-screen picture, stretched to prices and times.
 
 import { positionOf } from "../stream/decoding.js";
+import { rowsInOne } from "./screen.js";
 import { Texture } from "./texture.js";
 
 /**
@@ -9,12 +10,6 @@ import { Texture } from "./texture.js";
  * @typedef {import("lightweight-charts").IPrimitivePaneView} PaneView
  * @typedef {Parameters<import("lightweight-charts").IPrimitivePaneRenderer["draw"]>[0]} Target
  */
-
-/** Rows thinner than this, CSS pixels, are summed: what is thinner than a pixel would vanish by chance. */
-const THINNEST_ROW = 1;
-/** The same on a small screen, where dense gradients cannot be read. */
-const THINNEST_ROW_SMALL = 2.5;
-const SMALL_SCREEN = 480;
 
 /** @implements {Primitive} */
 export class HeatmapLayer {
@@ -60,8 +55,7 @@ export class HeatmapLayer {
     const top = host.series.priceToCoordinate(levels.axes.priceAt(levels.axes.rows));
     const bottom = host.series.priceToCoordinate(levels.axes.priceAt(0));
     if (top === null || bottom === null || bottom <= top) return 1;
-    const thinnest = window.innerWidth <= SMALL_SCREEN ? THINNEST_ROW_SMALL : THINNEST_ROW;
-    return Math.max(1, Math.ceil((thinnest * levels.axes.rows) / (bottom - top)));
+    return rowsInOne((bottom - top) / levels.axes.rows);
   }
 
   /** @param {Target} target */

@@ -3,8 +3,10 @@
 import { CandlestickSeries, ColorType, CrosshairMode, LineStyle, createChart } from "./chart_library.js";
 import { HeatmapLayer } from "./heatmap_layer.js";
 import { SCALES } from "./scales.js";
+import { isSmall } from "./screen.js";
 import { SweptLayer } from "./swept_layer.js";
 import { decimalsOf, formatPrice } from "../format.js";
+import { LivePrice } from "../live_price.js";
 
 /**
  * @typedef {import("lightweight-charts").UTCTimestamp} Time
@@ -18,7 +20,6 @@ const AXIS_TEXT = "#aab4c2";
 const AXIS_LINE = "#232a33";
 /** Bars of empty time right of the newest column. */
 const ROOM_AHEAD = 6;
-const SMALL_SCREEN = 480;
 
 export class PriceChart {
   /** @param {HTMLElement} container */
@@ -30,20 +31,16 @@ export class PriceChart {
     /** Of the candles that are shown. @type {ChannelReplica | undefined} */
     this.replica = undefined;
     this.drawn = { keyframes: -1, newestColumn: 0 };
-    /** Mark price now. @type {number | undefined} */
-    this.lastPrice = undefined;
-    /** UTC minute that it belongs to. */
-    this.lastMinute = 0;
+    this.live = new LivePrice();
     /** @type {import("lightweight-charts").IPriceLine[]} */
     this.lines = [];
-    const isSmall = window.innerWidth <= SMALL_SCREEN;
     this.chart = createChart(container, {
       autoSize: true,
       layout: {
         background: { type: ColorType.Solid, color: BACKGROUND },
         textColor: AXIS_TEXT,
         fontFamily: getComputedStyle(container).fontFamily,
-        fontSize: isSmall ? 11 : 12,
+        fontSize: isSmall() ? 11 : 12,
         attributionLogo: false, // it brings a style of its own; the page names the library in its foot
       },
       grid: { vertLines: { visible: false }, horzLines: { visible: false } },
@@ -74,6 +71,11 @@ export class PriceChart {
       if (cursor !== undefined) this.setCursor(cursor);
       this.onCursor(cursor);
     });
+  }
+
+  /** Mark price now. */
+  get lastPrice() {
+    return this.live.price;
   }
 
   /**
@@ -168,7 +170,7 @@ export class PriceChart {
     this.heatmap.firstColumn = this.swept.firstColumn = oldest;
     const tickDecimals = decimalsOf(axes.rowHeight);
     const finest = Math.min(axes.priceDecimals, decimalsOf(axes.rowHeight / axes.baseStepsPerRow / 100));
-    const decimals = window.innerWidth <= SMALL_SCREEN ? tickDecimals : finest; // a narrow axis leaves room for the map
+    const decimals = isSmall() ? tickDecimals : finest; // a narrow axis leaves room for the map
     /** @param {number} price */
     const formatter = (price) => formatPrice(price, decimals);
     this.series.applyOptions({ priceFormat: { type: "custom", formatter, minMove: 10 ** -decimals } });
@@ -187,12 +189,9 @@ export class PriceChart {
   #bar(replica, axes, column) {
     const time = /** @type {Time} */ (axes.startSeconds(column));
     const prices = replica.candles.get(column);
-    if (prices === undefined) return { time };
-    const [open, high, low, close] = prices.map((price) => Number(price) / axes.priceUnit);
-    const mark = this.lastPrice;
-    // A channel that did not change sends nothing, the price comes every tick.
-    if (mark === undefined || column !== Math.floor(this.lastMinute / axes.columnMinutes)) return { time, open, high, low, close };
-    return { time, open, high: Math.max(high, mark), low: Math.min(low, mark), close: mark };
+    const [open, high, low, close] = prices?.map((price) => Number(price) / axes.priceUnit) ?? [];
+    const told = prices && { open, high, low, close };
+    return { time, ...this.live.candle(column * axes.columnMinutes, axes.columnMinutes, told) };
   }
 
   #wholeRange() {

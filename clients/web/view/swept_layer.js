@@ -1,5 +1,7 @@
 // Marks where the price went through a band and positions there ended, over the heatmap and under nothing.
 
+import { isSmall } from "./screen.js";
+
 /**
  * @typedef {import("./heatmap_layer.js").Primitive} Primitive
  * @typedef {import("./heatmap_layer.js").Attached} Attached
@@ -11,7 +13,6 @@
 /** Marks that are drawn, the largest in view: more hide what they stand on. */
 const MOST = 160;
 const MOST_SMALL = 50;
-const SMALL_SCREEN = 480;
 const SMALLEST_RADIUS = 1.2;
 const LARGEST_RADIUS = 4;
 const EDGE = "#05070a";
@@ -55,7 +56,7 @@ export class SweptLayer {
     if (host === undefined || marks.length === 0) return;
     const scale = host.chart.timeScale();
     const largest = Math.sqrt(marks[0].usd);
-    const most = window.innerWidth <= SMALL_SCREEN ? MOST_SMALL : MOST;
+    const most = isSmall() ? MOST_SMALL : MOST;
     target.useBitmapCoordinateSpace(({ context, bitmapSize, horizontalPixelRatio, verticalPixelRatio }) => {
       let drawn = 0;
       for (const { column, price, usd } of marks) {

@@ -82,10 +82,12 @@ class RunningGrpcServer:
     Attributes:
         address: host:port, with the port the system chose where 0 was asked for.
         calls: its services, for other doors.
+        accounts: what all processes of the server have counted.
     """
 
     address: str
     calls: Calls
+    accounts: Accounts
     _server: grpc.aio.Server
     _hubs: Hubs
     _health: health.aio.HealthServicer
@@ -173,7 +175,9 @@ async def serve_grpc(
     for service in ("", STREAM_SERVICE, QUERY_SERVICE):
         await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
     watch = asyncio.create_task(_watch(stalls, gate), name="watch over calls")
-    return RunningGrpcServer(f"{host}:{bound_port}", Calls(gate, services), server, hubs, health_servicer, watch)
+    return RunningGrpcServer(
+        f"{host}:{bound_port}", Calls(gate, services), accounts, server, hubs, health_servicer, watch
+    )
 
 
 async def _watch(stalls: StallWatch, gate: Gate) -> None:

@@ -10,20 +10,17 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
 
 from liqscape.api.conversions import DataView, status_response
-from liqscape.api.exposition import ServerMetrics
 from liqscape.api.grpc_service import is_loopback, split_address
 from liqscape.api.health import AskStatus, health_answer, health_now
 from liqscape.api.http_door import Door, DoorLimits
-from liqscape.broadcast.accounts import Account, Accounts
+from liqscape.api.metrics_page import MetricsPage
+from liqscape.broadcast.accounts import Accounts
 from liqscape.errors import ConfigError
-from liqscape.v1 import query_pb2
 
 MAX_CONNECTIONS: Final = 32
 """Two servers of Prometheus, a probe and some people; each holds a few KB."""
@@ -47,10 +44,7 @@ class HttpService:
     def __init__(self, view: DataView, status: AskStatus, accounts: Accounts) -> None:
         self._view = view
         self._ask_status = status
-        self._accounts = accounts
-        self._scraping = asyncio.Lock()
-        self._process = CollectorRegistry()
-        ProcessCollector(registry=self._process)
+        self._metrics = MetricsPage(accounts)
 
     def application(self) -> web.Application:
         """Return what a server runs. Other paths are 404, other methods 405."""
@@ -62,34 +56,14 @@ class HttpService:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Answer with every metric, in OpenMetrics where that is asked for, else in Prometheus' text."""
-        registry = CollectorRegistry(auto_describe=False)
-        account = await self._accounts.whole()
-        registry.register(_Fixed(ServerMetrics(await self._status(account), account.timings)))
-        registry.register(_Fixed(self._process))
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        async with self._scraping:  # 5 ms of a core: beside the event loop, and for one scraper at a time
-            body = await asyncio.to_thread(encode, registry)
+        account = await self._metrics.account()
+        status = status_response(await self._ask_status(), self._view, account)
+        body, content_type = await self._metrics.write(status, account, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def health(self, _request: web.Request) -> web.Response:
         """Answer 200 where there is data to be had, else 503, with one line that says why."""
         return health_answer(*await health_now(self._view, self._ask_status))
-
-    async def _status(self, account: Account) -> query_pb2.GetStatusResponse:
-        return status_response(await self._ask_status(), self._view, account)
-
-
-class _Fixed:
-    """A collector that a registry takes without collecting from it."""
-
-    def __init__(self, collector: Any) -> None:
-        self._collector = collector
-
-    def collect(self) -> Any:
-        return self._collector.collect()
-
-    def describe(self) -> list[Any]:
-        return []
 
 
 @contextlib.asynccontextmanager

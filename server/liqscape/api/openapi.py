@@ -117,6 +117,7 @@ def openapi_document() -> dict[str, Any]:
         },
         "paths": {
             "/healthz": {"get": _health()},
+            "/metrics": {"get": _metrics()},
             "/v1/status": _get("What the server is doing, and how old its data are.", {}, _ref("GetStatusResponse")),
             "/v1/instruments": _get("Instruments and their rules.", {}, _ref("ListInstrumentsResponse")),
             "/v1/grid": _get("An exact grid.", GRID_PARAMETERS, _parts("GridHeader", "GridFragment")),
@@ -168,6 +169,14 @@ def _health() -> dict[str, Any]:
     described = operation["responses"]
     responses = {"200": described["200"], "403": described["403"], "503": described["200"]}
     return operation | {"security": [{}], "responses": responses}
+
+
+def _metrics() -> dict[str, Any]:
+    """Return the operation that answers as text."""
+    about = "What /v1/status counts, and histograms, for Prometheus."
+    operation = _operation(about, {}, {"type": "string"})
+    described = {"description": about, "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return operation | {"responses": operation["responses"] | {"200": described}}
 
 
 def _ref(name: str) -> dict[str, Any]:

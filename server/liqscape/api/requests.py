@@ -10,7 +10,7 @@ from liqscape.axes import timeframe
 from liqscape.broadcast.selections import Wanted
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
-from liqscape.grid.channel_specs import PositionFilter
+from liqscape.grid.channel_specs import ROW_FOLDS, PositionFilter
 from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel
 from liqscape.v1 import query_pb2, stream_pb2
 
@@ -65,7 +65,7 @@ def parse(kind: type[_M], request: bytes) -> _M:
         raise InvalidArgument(f"request of {len(request)} bytes is not a {kind.DESCRIPTOR.name}") from None
 
 
-def channels_of(request: stream_pb2.SubscribeRequest | stream_pb2.Change) -> list[Wanted]:
+def channels_of(request: stream_pb2.SubscribeRequest | stream_pb2.Change | stream_pb2.PlaybackOpen) -> list[Wanted]:
     """Return the channels a request wants.
 
     Raises:
@@ -79,12 +79,16 @@ def _wanted(field: str, selector: stream_pb2.ChannelSelector) -> Wanted:
     _check_name(f"{field}.symbol", selector.symbol)
     _check_name(f"{field}.timeframe", selector.timeframe)
     part = selector.WhichOneof("part")
+    if selector.row_fold not in (0, *ROW_FOLDS):
+        folds = ", ".join(map(str, ROW_FOLDS))
+        raise InvalidArgument(f"{field}.row_fold is {selector.row_fold}; use one of {folds}, or leave it out")
     return Wanted(
         symbol=selector.symbol,
         timeframe=selector.timeframe,
         rows=(selector.rows.first, selector.rows.last) if part == "rows" else None,
         prices=(selector.prices.low, selector.prices.high) if part == "prices" else None,
         positions=_filter_of(f"{field}.positions", selector.positions),
+        row_fold=selector.row_fold or 1,
     )
 
 

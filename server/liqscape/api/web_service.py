@@ -1,7 +1,7 @@
 """The page, questions as JSON, and the stream over a WebSocket: one HTTP server beside the gRPC one.
 
 Every question and every session goes through the gate of the gRPC server, see calls.py: the same tokens, limits and
-counters. The page's own files and /healthz need no token; they tell nothing, or a word.
+counters; /metrics counts as GetStatus. The page's own files and /healthz need no token; they tell nothing, or a word.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from liqscape.api.calls import CallContext, CallFailure, Calls
 from liqscape.api.grpc_service import is_loopback, split_address
 from liqscape.api.health import PublicHealth
 from liqscape.api.http_door import Door, DoorLimits
+from liqscape.api.metrics_page import MetricsPage
 from liqscape.api.openapi import openapi_document
 from liqscape.api.status_codes import STATUS_CODES
 from liqscape.api.tickets import TICKET_SECONDS, OwnTickets, TicketOffice
 from liqscape.api.web_answers import failure_json, message_json, parts_json, row_json, swept_json
 from liqscape.api.web_assets import PAGE, WebAssets, content_type
+from liqscape.api.web_compression import PackedFiles, packed_answer
 from liqscape.api.web_requests import grid_request, map_request, no_parameters, row_request
 from liqscape.api.web_socket import SESSION_METHOD, SUBPROTOCOL, close, new_socket, session_context
+from liqscape.broadcast.accounts import Accounts
 from liqscape.errors import ConfigError, InvalidArgument, PermissionDenied, QueryError, Unauthenticated
 from liqscape.v1 import query_pb2
 
@@ -93,16 +96,26 @@ class WebService:
         assets: the files of the page.
         tickets: that stand for tokens.
         health: whether there is data to be had.
+        accounts: what the whole server has counted.
         is_local: the server listens on loopback alone.
     """
 
     def __init__(
-        self, calls: Calls, assets: WebAssets, tickets: TicketOffice, health: PublicHealth, *, is_local: bool
+        self,
+        calls: Calls,
+        assets: WebAssets,
+        tickets: TicketOffice,
+        health: PublicHealth,
+        accounts: Accounts,
+        *,
+        is_local: bool,
     ) -> None:
         self._calls = calls
         self._assets = assets
         self._tickets = tickets
         self._health = health
+        self._metrics = MetricsPage(accounts)
+        self._packed = PackedFiles()
         self._is_local = is_local
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -120,6 +133,7 @@ class WebService:
         app.router.add_get("/", self.page)
         app.router.add_get("/static/{path:.+}", self.file)
         app.router.add_get("/healthz", self._health.answer)
+        app.router.add_get("/metrics", self.metrics)
         app.router.add_get("/v1/status", self.status)
         app.router.add_get("/v1/instruments", self.instruments)
         app.router.add_get("/v1/grid", self.grid)
@@ -157,42 +171,52 @@ class WebService:
         """Answer with a file of the page."""
         return await self._file(request.match_info["path"], request)
 
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """Answer as GetStatus, in Prometheus' words, with histograms beside it."""
+        status = await self._status(request)
+        account = await self._metrics.account()
+        body, kind = await self._metrics.write(status, account, request.headers.get("Accept", ""))
+        return await packed_answer(request, body, kind)
+
     async def status(self, request: web.Request) -> web.StreamResponse:
         """Answer as GetStatus."""
+        return await packed_answer(request, message_json(await self._status(request)))
+
+    async def _status(self, request: web.Request) -> query_pb2.GetStatusResponse:
         no_parameters(_parameters(request))
         (answer,) = await self._ask(request, _GET_STATUS, query_pb2.GetStatusRequest(), query_pb2.GetStatusResponse)
-        return _json(message_json(answer))
+        return answer
 
     async def instruments(self, request: web.Request) -> web.StreamResponse:
         """Answer as ListInstruments."""
         no_parameters(_parameters(request))
         wanted, kind = query_pb2.ListInstrumentsRequest(), query_pb2.ListInstrumentsResponse
         (answer,) = await self._ask(request, _LIST_INSTRUMENTS, wanted, kind)
-        return _json(message_json(answer))
+        return await packed_answer(request, message_json(answer))
 
     async def grid(self, request: web.Request) -> web.StreamResponse:
         """Answer as GetGrid."""
         wanted = grid_request(_parameters(request))
         parts = await self._ask(request, _GET_GRID, wanted, query_pb2.GetGridResponse)
-        return _json(await asyncio.to_thread(parts_json, parts))
+        return await packed_answer(request, await asyncio.to_thread(parts_json, parts))
 
     async def map(self, request: web.Request) -> web.StreamResponse:
         """Answer as GetLiquidationMap."""
         wanted = map_request(_parameters(request))
         parts = await self._ask(request, _GET_MAP, wanted, query_pb2.GetLiquidationMapResponse)
-        return _json(await asyncio.to_thread(parts_json, parts))
+        return await packed_answer(request, await asyncio.to_thread(parts_json, parts))
 
     async def row(self, request: web.Request) -> web.StreamResponse:
         """Answer with who holds what of one row of the live book."""
         wanted = row_request(_parameters(request))
         parts = await self._ask(request, _GET_MAP, wanted, query_pb2.GetLiquidationMapResponse)
-        return _json(row_json(parts))
+        return await packed_answer(request, row_json(parts))
 
     async def swept(self, request: web.Request) -> web.StreamResponse:
         """Answer with the cells of a grid in which the price ended positions."""
         wanted = grid_request(_parameters(request))
         parts = await self._ask(request, _GET_GRID, wanted, query_pb2.GetGridResponse)
-        return _json(await asyncio.to_thread(swept_json, parts))
+        return await packed_answer(request, await asyncio.to_thread(swept_json, parts))
 
     async def ticket(self, request: web.Request) -> web.StreamResponse:
         """Answer with a ticket for the token of this request; it is looked at when the ticket is used."""
@@ -201,12 +225,13 @@ class WebService:
         if authorization is None:
             raise Unauthenticated("no token; send one as header 'Authorization: Bearer liqs_...'")
         ticket = await self._tickets.issue(authorization)
-        return _json(orjson.dumps({"ticket": ticket, "expires_in_s": TICKET_SECONDS}))
+        answer = orjson.dumps({"ticket": ticket, "expires_in_s": TICKET_SECONDS})
+        return web.Response(body=answer, content_type="application/json")  # never packed: it is a secret
 
     async def openapi(self, request: web.Request) -> web.StreamResponse:
         """Answer with the document that describes these questions; it needs no token, for it tells nothing."""
         no_parameters(_parameters(request))
-        return _json(orjson.dumps(openapi_document()))
+        return await packed_answer(request, orjson.dumps(openapi_document()))
 
     async def stream(self, request: web.Request, door: Door) -> web.StreamResponse:
         """Serve a session; see web_socket.py."""
@@ -273,7 +298,8 @@ class WebService:
         if path is None:
             raise web.HTTPNotFound(text=f"no file {name[:128]!r} belongs to the page\n")
         # no-cache: a browser asks each time whether what it has is still right, and gets 304.
-        return web.FileResponse(path, headers={"Content-Type": content_type(path), "Cache-Control": "no-cache"})
+        headers = {"Content-Type": content_type(path), "Cache-Control": "no-cache"}
+        return await self._packed.answer(request, path, headers)
 
 
 @contextlib.asynccontextmanager
@@ -284,6 +310,7 @@ async def serving_web(
     *,
     assets: WebAssets,
     health: PublicHealth,
+    accounts: Accounts,
     tls: ssl.SSLContext | None = None,
     tokens: bool = False,
     insecure: bool = False,
@@ -297,6 +324,7 @@ async def serving_web(
         monotonic: seconds, for tickets.
         assets: the files of the page.
         health: whether there is data to be had.
+        accounts: what the whole server has counted.
         tls: None = clear text.
         tokens: whether callers need one.
         insecure: serve beyond this machine in clear, or whoever asks.
@@ -308,7 +336,7 @@ async def serving_web(
     host, port = split_address(address)
     is_local = is_loopback(host)
     check_exposure(address, loopback=is_local, tls=tls is not None, tokens=tokens, insecure=insecure)
-    service = WebService(calls, assets, tickets or OwnTickets(monotonic), health, is_local=is_local)
+    service = WebService(calls, assets, tickets or OwnTickets(monotonic), health, accounts, is_local=is_local)
     doors: list[Door] = []
     runner = web.AppRunner(
         service.application(lambda: doors[0]),
@@ -359,10 +387,6 @@ def _peer(request: web.Request) -> str:
         return "unix:"
     host, port = name[:2]
     return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
-
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
 
 
 def _failed(failure: CallFailure) -> web.Response:

@@ -139,7 +139,7 @@ class OnDemand:
     async def _open(self, spec: ChannelSpec) -> Channel:
         """Have a channel opened; where that is refused, close those that nobody reads, the longest idle first."""
         if self._port is None:
-            raise NotFound("this server has default channels alone; leave rows, prices and positions out")
+            raise NotFound("this server has default channels alone; leave rows, prices, positions and row_fold out")
         while True:
             try:
                 return await self._port.open_channel(spec)
@@ -169,6 +169,6 @@ class OnDemand:
 
 def _is_alike(one: ChannelSpec, other: ChannelSpec) -> bool:
     """Return whether closing one may make room for the other: a tile of a custom channel keeps that one open."""
-    if other.positions is not None and one.positions is not None:
+    if not one.whole.is_default and not other.whole.is_default:
         return True
     return (one.tile is None) == (other.tile is None)

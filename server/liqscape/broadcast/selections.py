@@ -32,6 +32,7 @@ class Wanted:
         rows: first and last absolute row.
         prices: lowest and highest, quote currency.
         positions: which count; None = all of them in full.
+        row_fold: rows of the default channel in one row; rows are those.
     """
 
     symbol: str
@@ -39,6 +40,12 @@ class Wanted:
     rows: tuple[int, int] | None = None
     prices: tuple[float, float] | None = None
     positions: PositionFilter | None = None
+    row_fold: int = 1
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether it is of default channels."""
+        return self.rows is None and self.prices is None and self.positions is None and self.row_fold == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +93,16 @@ def plan(wanted: Sequence[Wanted], served: Sequence[Channel], axes_of: Callable[
     specs: set[ChannelSpec] = set()
     for index, one in enumerate(wanted):
         matching = _matching(served, one.symbol, one.timeframe)
-        if one.rows is None and one.prices is None and one.positions is None:
+        if one.is_plain:
             chosen.update(channel.channel_id for channel in matching)
             continue
         if not one.timeframe:
             raise InvalidArgument(
-                f"channels[{index}].timeframe is empty; rows, prices and positions need one of"
-                f" {', '.join(axes.TIMEFRAME_NAMES)}"
+                f"channels[{index}].timeframe is empty; rows, prices, positions and row_fold need one"
+                f" of {', '.join(axes.TIMEFRAME_NAMES)}"
             )
         tiles = _tiles(f"channels[{index}]", one, partial(axes_of, matching[0]))
-        specs.update(ChannelSpec(one.symbol, one.timeframe, one.positions, tile) for tile in tiles)
+        specs.update(ChannelSpec(one.symbol, one.timeframe, one.positions, tile, one.row_fold) for tile in tiles)
     return Plan(tuple(c for c in served if c.channel_id in chosen), tuple(sorted(specs, key=_order)))
 
 
@@ -128,7 +135,7 @@ def _tiles(field: str, wanted: Wanted, its_axes: Callable[[], stream_pb2.Axes]) 
                 f"{field}.prices {low} to {high} are no prices; use low <= high of 0 to {MAX_PRICE:.0f}"
             )
         now = its_axes()
-        height = now.base_step * now.base_steps_per_row
+        height = now.base_step * now.base_steps_per_row * wanted.row_fold
         first, last = (int(price * 10**now.price_decimals) // height for price in (low, high))
     else:
         return [None]

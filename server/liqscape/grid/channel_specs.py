@@ -1,13 +1,17 @@
-"""What identifies a channel beside symbol and timeframe: which positions it counts, and which of the rows it shows."""
+"""What identifies a channel beside symbol and timeframe: which positions it counts, on which rows, and which part."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from liqscape.axes import RowRange
 from liqscape.events import PositionSide
+
+ROW_FOLDS: Final = (1, 2, 4, 8, 16)
+"""Rows of a default channel that may be one row. Few, so that readers who want about the same share a channel. With 16,
+the largest grid has 64 rows: ten pixels each on a phone."""
 
 TILE_ROWS: Final = 128
 """Rows of a tile. A screen of 1,080 lines that is zoomed to four pixels a row shows two or three of the eight."""
@@ -56,22 +60,24 @@ class ChannelSpec:
         timeframe: name.
         positions: which it counts; None = all of them in full, the default channel.
         tile: number of a tile of it; None = the whole.
+        row_fold: rows of the default channel in one row of it, one of ROW_FOLDS.
     """
 
     symbol: str
     timeframe: str
     positions: PositionFilter | None = None
     tile: int | None = None
+    row_fold: int = 1
 
     @property
     def is_default(self) -> bool:
         """Return whether this is a channel that is always there."""
-        return self.positions is None and self.tile is None
+        return self == ChannelSpec(self.symbol, self.timeframe)
 
     @property
     def whole(self) -> ChannelSpec:
         """Return the channel of which this is a tile, or itself."""
-        return ChannelSpec(self.symbol, self.timeframe, self.positions)
+        return replace(self, tile=None)
 
 
 def tile_of(row: int) -> int:

@@ -1,5 +1,5 @@
-"""Channels of one symbol that count other weights than everything in full. Each follows the default channel of its
-timeframe: the same rows, the same newest column, so that cells can be compared.
+"""Channels of one symbol that count other weights than everything in full, or on coarser rows. Each follows the default
+channel of its timeframe: the same rows or several of them in one, the same newest column: cells can be compared.
 
 Where a tick recomputes every grid anyway, a new one is made in the tick. Where it does not, a first grid would hold the
 tick up: it is made of an immutable view on another thread, and a tick takes it over and adds what has come since. Until
@@ -9,7 +9,7 @@ then a new channel says nothing, and one whose default channel has moved its row
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,11 @@ class _Follower:
         return self.generation != self.leader.generation
 
     @property
+    def axes(self) -> ChannelAxes | None:
+        """Return the axes that it is to have; None until the leader has any."""
+        return _follow(self.leader, self.state.channel)
+
+    @property
     def awaits_build(self) -> bool:
         """Return whether nobody makes the grid it needs."""
         return self.is_behind and (self.build is None or self.build.generation != self.leader.generation)
@@ -68,13 +73,14 @@ class ChannelBuild:
     def __init__(
         self, backend: Backend, state: ChannelState, leader: ChannelState, view: LedgerView, now_minute: int
     ) -> None:
-        assert leader.axes is not None
+        axes = _follow(leader, state.channel)
+        assert axes is not None
         self.channel = state.channel
         self.generation = leader.generation
         self.buffer: ChannelBuffer | None = None
         self._backend = backend
         self._weights = state.weights
-        self._axes = leader.axes
+        self._axes = axes
         self._newest = leader.newest_column
         self._view: LedgerView | None = view
         self._now_minute = now_minute
@@ -89,6 +95,14 @@ class ChannelBuild:
         buffer = new_buffer(self._backend, self._axes, self._weights)
         buffer.advance(view, self._now_minute, self._newest)
         self.buffer = buffer
+
+
+def _follow(leader: ChannelState, channel: Channel) -> ChannelAxes | None:
+    """Return the axes of a channel whose leader has those of now."""
+    axes = leader.axes
+    if axes is None or channel.row_fold == 1:
+        return axes
+    return replace(axes, rows=axes.rows.folded(channel.row_fold))
 
 
 def new_buffer(backend: Backend, axes: ChannelAxes, weights: NDArray[np.uint16]) -> ChannelBuffer:
@@ -120,8 +134,9 @@ class CustomChannels:
             OutOfDeviceMemory: there is no room for its grid.
         """
         follower = _Follower(ChannelState(channel, weights, leader.price_path.copy()), leader)
-        if self._backend.recomputes_every_tick and leader.axes is not None:
-            follower.state.buffer = new_buffer(self._backend, leader.axes, weights)  # here an error harms nobody else
+        axes = follower.axes
+        if self._backend.recomputes_every_tick and axes is not None:
+            follower.state.buffer = new_buffer(self._backend, axes, weights)  # here an error harms nobody else
             follower.made_for = leader.generation
         self._followers[channel.channel_id] = follower
 
@@ -165,18 +180,18 @@ class CustomChannels:
             follower.build = None
 
     def _prepare(self, follower: _Follower, view: LedgerView, now_minute: int) -> DueChannel | None:
-        state, leader = follower.state, follower.leader
+        state, leader, axes = follower.state, follower.leader, follower.axes
         fresh, built = False, follower.build
-        if follower.is_behind and leader.axes is not None:
+        if follower.is_behind and axes is not None:
             if self._backend.recomputes_every_tick:
                 if follower.made_for != leader.generation:
-                    state.buffer = new_buffer(self._backend, leader.axes, state.weights)
+                    state.buffer = new_buffer(self._backend, axes, state.weights)
                     follower.made_for = leader.generation
                 fresh = True
             elif built is not None and built.buffer is not None and built.generation == leader.generation:
                 state.buffer, follower.build, fresh = built.buffer, None, True
         if fresh:
-            state.axes, follower.generation = leader.axes, leader.generation
+            state.axes, follower.generation = axes, leader.generation
             state.generation += 1
         if state.axes is None or state.buffer is None:
             return None

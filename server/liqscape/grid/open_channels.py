@@ -102,7 +102,7 @@ class OpenChannels:
             self._open_custom(spec, default)
         else:
             parent_id = self._open_tile(spec)
-        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, spec.tile)
+        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, spec.tile, spec.row_fold)
         self._next_id += 1
         self._open[channel.channel_id] = _Open(channel, parent_id)
         self._ids[spec] = channel.channel_id
@@ -166,7 +166,7 @@ class OpenChannels:
                 f"{self._max_custom} custom channels are open, the limit of this server; take one of those, or the"
                 " exact grid by GetGrid"
             )
-        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions)
+        channel = Channel(self._next_id, spec.symbol, default.timeframe, spec.positions, row_fold=spec.row_fold)
         try:
             model.engine.open_channel(channel, default.channel_id, weights)
         except OutOfDeviceMemory as error:

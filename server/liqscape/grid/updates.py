@@ -18,7 +18,7 @@ from liqscape.grid.channel_specs import ChannelSpec, PositionFilter
 class Channel:
     """A grid that is streamed. channel_id is unique in an epoch and the same on every edge.
 
-    positions and tile are set on channels that exist while somebody reads them; see ChannelSpec.
+    positions, tile and row_fold are set on channels that exist while somebody reads them; see ChannelSpec.
     """
 
     channel_id: int
@@ -26,11 +26,12 @@ class Channel:
     timeframe: Timeframe
     positions: PositionFilter | None = None
     tile: int | None = None
+    row_fold: int = 1
 
     @property
     def spec(self) -> ChannelSpec:
         """Return what it is, without its id."""
-        return ChannelSpec(self.symbol, self.timeframe.name, self.positions, self.tile)
+        return ChannelSpec(self.symbol, self.timeframe.name, self.positions, self.tile, self.row_fold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from liqscape.api.tickets import OwnTickets
 from liqscape.api.web_answers import parts_json, row_json, swept_json
 from liqscape.api.web_assets import WebAssets
 from liqscape.api.web_service import WebService
+from liqscape.broadcast.accounts import OwnAccount
 from liqscape.broadcast.counters import StreamCounters
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.hubs import Hubs
@@ -35,7 +36,8 @@ def test_every_path_that_answers_as_json() -> None:
     gate = Gate(Authenticator(), DEFAULT_LIMITS, StreamCounters(), lambda: 0.0)
     hubs = Hubs(Hub(InProcessFrameSource(FakeEngine().shard)))
     health = PublicHealth(hubs, FakeQueries(FakeEngine()).status)
-    service = WebService(Calls(gate, ()), WebAssets(), OwnTickets(lambda: 0.0), health, is_local=True)
+    accounts = OwnAccount(hubs.counters, hubs.timings)
+    service = WebService(Calls(gate, ()), WebAssets(), OwnTickets(lambda: 0.0), health, accounts, is_local=True)
     routes = service.application(lambda: None).router.routes()  # type: ignore[arg-type, return-value]
     served = {(route.method.lower(), route.resource.canonical) for route in routes if route.resource is not None}
 

@@ -186,16 +186,26 @@ def test_parts_and_positions_of_a_selector_are_read() -> None:
         channels=[
             filtered(rows=stream_pb2.RowSpan(first=0, last=0)),
             filtered(prices=stream_pb2.PriceSpan(low=1.5, high=2.5), positions=positions),
-            filtered(positions=stream_pb2.PositionFilter()),
+            filtered(positions=stream_pb2.PositionFilter(), row_fold=1),
+            filtered(rows=stream_pb2.RowSpan(first=0, last=0), row_fold=16),
         ]
     )
 
-    rows, prices, nothing = channels_of(request)
+    rows, prices, nothing, coarse = channels_of(request)
 
     assert rows == Wanted("BTC", "24h", rows=(0, 0))
     asked = PositionFilter(("bybit", "okx"), (10, 25), PositionSide.SHORT, ((10, 1_000_000),))
     assert prices == Wanted("BTC", "24h", prices=(1.5, 2.5), positions=asked)
     assert nothing == Wanted("BTC", "24h")
+    assert coarse == Wanted("BTC", "24h", rows=(0, 0), row_fold=16)
+
+
+@pytest.mark.parametrize("fold", [3, 32, (1 << 32) - 1])
+def test_coarse_rows_of_another_height_than_the_few_that_are_shared_are_refused(fold: int) -> None:
+    with pytest.raises(
+        InvalidArgument, match=rf"channels\[0\].row_fold is {fold}; use one of 1, 2, 4, 8, 16, or leave"
+    ):
+        channels_of(stream_pb2.SubscribeRequest(channels=[filtered(row_fold=fold)]))
 
 
 def test_sides_of_streams_have_the_numbers_of_those_of_questions() -> None:

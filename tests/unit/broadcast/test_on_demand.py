@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from liqscape.broadcast import on_demand
+from liqscape.broadcast.controls import describe_channels
 from liqscape.broadcast.counters import StreamCounters
 from liqscape.broadcast.cursor import Cursor
 from liqscape.broadcast.encoder import StreamEncoder
@@ -119,7 +120,7 @@ async def test_what_nobody_reads_makes_room_the_longest_idle_first() -> None:
     at.now_s += 1
     at.hub.release(first)
 
-    third = await at.hold(Wanted("ETH", "24h", positions=TENS))
+    third = await at.hold(Wanted("ETH", "24h", row_fold=4))
     left = set(at.desk.leases)
     fourth = await at.hold(Wanted("ETH", "12h", positions=TENS))
     with pytest.raises(LimitExceeded, match="2 such channels are open"):
@@ -129,6 +130,17 @@ async def test_what_nobody_reads_makes_room_the_longest_idle_first() -> None:
     assert set(at.desk.leases) == {*third.channel_ids, *fourth.channel_ids}
     assert left == {*first.channel_ids, *third.channel_ids}
     assert at.hub.counters.channels_refused == 1
+
+
+async def test_description_of_coarse_rows_names_their_fold() -> None:
+    at = await origin()
+
+    held = await at.hold(
+        Wanted("BTC", "12h"), Wanted("BTC", "12h", row_fold=2), Wanted("BTC", "12h", (0, 5), row_fold=2)
+    )
+    described = describe_channels(at.hub, held.channel_ids)
+
+    assert [(one.row_fold, one.HasField("rows")) for one in described] == [(0, False), (2, False), (2, True)]
 
 
 async def test_refused_selection_keeps_nothing_open() -> None:
@@ -188,7 +200,9 @@ async def test_hub_without_a_port_has_default_channels_alone() -> None:
     at = Origin(with_port=False)
     await at.step()
 
-    with pytest.raises(NotFound, match="this server has default channels alone; leave rows, prices and positions out"):
+    with pytest.raises(
+        NotFound, match="this server has default channels alone; leave rows, prices, positions and row_fold out"
+    ):
         await at.hold(CUSTOM)
 
 
@@ -264,6 +278,20 @@ def test_selectors_that_mean_the_same_are_one_plan() -> None:
     assert [spec.tile for spec in one.specs] == [0, 1]
     assert one.specs == by_price.specs  # a row is 20 USD: rows 100 to 128
     assert (one.size, whole.size, len(whole.specs)) == (2, 1, 0)
+
+
+def test_tiles_of_coarse_rows_are_numbered_by_those() -> None:
+    at = Origin()
+    at.hub.append(at.encoder.encode(at.engine.step()))
+
+    by_row = at.hub.plan([Wanted("BTC", "12h", rows=(50, 128), row_fold=2)])
+    by_price = at.hub.plan([Wanted("BTC", "12h", prices=(2000.0, 5120.0), row_fold=2)])
+    whole = at.hub.plan([Wanted("BTC", "12h", row_fold=2), Wanted("BTC", "12h")])
+
+    assert by_row.specs == tuple(ChannelSpec("BTC", "12h", None, tile, 2) for tile in (0, 1))
+    assert by_price.specs == by_row.specs  # a coarse row is 40 USD
+    assert whole.specs == (ChannelSpec("BTC", "12h", row_fold=2),)
+    assert whole.size == 2
 
 
 def test_price_at_the_edge_of_a_tile_belongs_to_the_upper_one() -> None:

@@ -39,6 +39,11 @@ def test_options_become_fields_of_each_selector() -> None:
         venues=["okx"], leverages=[10], leverage_shares=[FILTER.Share(leverage=10, share_ppm=1_000_000)]
     )
     assert custom.WhichOneof("part") is None
+    assert channel_selectors("BTC", "24h", tile=1, row_fold=4) == [
+        stream_pb2.ChannelSelector(
+            symbol="BTC", timeframe="24h", rows=stream_pb2.RowSpan(first=128, last=255), row_fold=4
+        )
+    ]
 
 
 def test_more_selectors_come_beside_those_of_names_and_alone_they_are_all() -> None:
@@ -92,6 +97,8 @@ def test_channels_of_one_timeframe_are_told_apart_by_their_parts() -> None:
         description(19, rows=span),
         description(20, positions=tens),
         description(21, rows=span, positions=tens),
+        description(22, row_fold=4),
+        description(23, rows=span, row_fold=4),
     )
 
     assert replicas.channels() == (
@@ -99,20 +106,23 @@ def test_channels_of_one_timeframe_are_told_apart_by_their_parts() -> None:
         ("BTC", "24h", ChannelPart(tile=1)),
         ("BTC", "24h", TENS),
         ("BTC", "24h", replace(TENS, tile=1)),
+        ("BTC", "24h", ChannelPart(row_fold=4)),
+        ("BTC", "24h", ChannelPart(tile=1, row_fold=4)),
     )
-    assert [replicas.replica(*key).channel_id for key in replicas.channels()] == [1, 19, 20, 21]
+    assert [replicas.replica(*key).channel_id for key in replicas.channels()] == [1, 19, 20, 21, 22, 23]
     assert replicas.parts("BTC", "24h")[0] is None
     assert replicas.replica("BTC", "24h", replace(TENS, tile=1)).reason == "BTC 24h 10x long tile 1: no keyframe yet"
     assert replace(TENS, tile=1).positions == TENS
     assert ChannelPart(tile=1).positions is None
+    assert ChannelPart(tile=1, row_fold=4).positions == ChannelPart(row_fold=4)
     with pytest.raises(NotServed, match="channel BTC 24h tile 2 is not in this stream; it carries BTC 24h, BTC"):
         replicas.replica("BTC", "24h", ChannelPart(tile=2))
 
 
 def test_part_of_every_kind_has_words() -> None:
-    part = ChannelPart(3, ("bybit", "okx"), (10, 25), "short", ((10, 1_000_000),))
+    part = ChannelPart(3, ("bybit", "okx"), (10, 25), "short", ((10, 1_000_000),), 8)
 
-    assert str(part) == "bybit okx 10x 25x short own mix tile 3"
+    assert str(part) == "bybit okx 10x 25x short own mix 8 rows in one tile 3"
 
 
 def picture(tile: int, tick: int = 5) -> Heatmap:

@@ -110,6 +110,22 @@ def test_tile_of_a_custom_channel_keeps_it_open(shard: Shard) -> None:
     assert list(shard.engine("BTC").custom.states()) == []
 
 
+def test_coarse_rows_are_a_custom_channel_that_all_who_ask_for_them_share(shard: Shard) -> None:
+    desk = shard.on_demand
+    one, other = (desk.open(ChannelSpec("BTC", "24h", row_fold=4)) for _ in range(2))
+    tile = desk.open(ChannelSpec("BTC", "24h", tile=7, row_fold=4))
+
+    desk.open(ChannelSpec("BTC", "24h", row_fold=8))
+    with pytest.raises(LimitExceeded, match="2 custom channels are open"):
+        desk.open(ChannelSpec("BTC", "24h", row_fold=2))
+    output = shard.accept(tick_end(EXAMPLE_MINUTE + 6))
+
+    assert output is not None
+    assert one is other
+    assert (one.row_fold, one.spec) == (4, ChannelSpec("BTC", "24h", row_fold=4))
+    assert [(opened.channel, opened.parent_id) for opened in output.opened_tiles] == [(tile, one.channel_id)]
+
+
 def test_third_custom_channel_of_a_host_is_refused_until_one_closes(shard: Shard) -> None:
     desk = shard.on_demand
     first = desk.open(spec(LONGS))
