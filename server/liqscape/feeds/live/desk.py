@@ -95,6 +95,8 @@ class Line:
             del self.refused[:-10]
         replies = list(reading.replies) if reading.replies else _NONE
         self._desk.take(reading, receive_ns, self)
+        if self._desk.overhear is not None:
+            self._desk.overhear(message)
         return replies
 
     def is_heard_with(self, event: Event, time_ns: int, instrument_id: str, channel: Channel) -> bool:
@@ -142,6 +144,7 @@ class VenueDesk:
         overlapping: events heard twice while one connection took over from another.
         notes: what the venue says of an instrument that does not fit, by its id.
         unread: inputs that could not be read and name no instrument, by reason.
+        overhear: is shown every message of a connection beside; None: nobody wants to.
     """
 
     def __init__(
@@ -161,6 +164,7 @@ class VenueDesk:
         self.overlapping = 0
         self.unread: Counter[str] = Counter()
         self.notes: dict[str, str] = {}
+        self.overhear: Callable[[bytes], None] | None = None
         self._dialect = venue.dialect(listings)
         self.endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in self._dialect.endpoints}
         self.polls: tuple[Poll, ...] = tuple(self._dialect.polls)
