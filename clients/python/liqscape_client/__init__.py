@@ -20,6 +20,7 @@ from liqscape_client.errors import (
     ServerError,
     Unreachable,
 )
+from liqscape_client.exact_positions import ExactPositions, ExactRow, ExactTotal
 from liqscape_client.grids import Grid, Heatmap
 from liqscape_client.liquidation_maps import LiquidationMap, MapSeries
 from liqscape_client.market_state import SymbolState
@@ -37,6 +38,9 @@ __all__ = [
     "Client",
     "ClientError",
     "DecodeError",
+    "ExactPositions",
+    "ExactRow",
+    "ExactTotal",
     "Grid",
     "GridAxes",
     "Heatmap",
