@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
 
 from liqscape.api.map_conversions import map_fragments, map_header
+from liqscape.api.web_answers import row_json
 from liqscape.axes import WEIGHT_ONE
 from liqscape.config import MAX_FOUND_ACCOUNTS
 from liqscape.events import PositionSide
@@ -161,3 +163,29 @@ def test_largest_header_with_a_row_for_every_account_fits_a_message() -> None:
 
     assert len(header.header.exact[0].rows) == 1000
     assert header.ByteSize() <= 1 << 20
+
+
+def test_row_tells_what_is_stated_in_it_and_its_share_where_the_book_has_something() -> None:
+    answer = replace(map_answer(2, 1), exact=(EXACT,))
+
+    told = orjson.loads(row_json([map_header(answer, []), *map_fragments(answer)]))
+
+    assert told["exact"] == [
+        {
+            "venue": "hyperliquid",
+            "side": "long",
+            "lots": "30",
+            "model_lots": "12",
+            "model_share": 2.5,
+            "accounts": 2,
+            "oldest_unix_ns": "7",
+        },
+        {
+            "venue": "hyperliquid",
+            "side": "short",
+            "lots": "4",
+            "model_lots": "0",
+            "accounts": 1,
+            "oldest_unix_ns": "8",
+        },
+    ]

@@ -6,7 +6,7 @@ from typing import Final
 
 from liqscape.feeds.live.account_desk import AccountDesk
 from liqscape.feeds.live.backoff import Backoff
-from liqscape.feeds.live.budgets import Pacer, WeightBudget
+from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.connection import BLOCKED_STATUS, OK, Surroundings
 from liqscape.feeds.live.polling import ANSWER_S, TOO_MANY_S, TOO_MANY_STATUS
 from liqscape.feeds.live.transport import ConnectFailed
@@ -35,10 +35,8 @@ class AccountPoller:
         self._around = around
         self._timing = around.timing
         budget, weight = desk.accounts.budget, desk.accounts.weight
-        self._budget = WeightBudget(budget, around.timing)
-        self._weight = weight
-        # The budget alone would spend a minute's weight in its first seconds.
-        self._pace = Pacer(budget.weight / weight / budget.seconds, around.timing)
+        # Nobody else draws on this budget: even turns keep it, and spend no minute's weight in its first seconds.
+        self._turns = Pacer(budget.weight / weight / budget.seconds, around.timing)
 
     async def run(self) -> None:
         """Ask about everybody, round and round."""
@@ -48,8 +46,7 @@ class AccountPoller:
             if address is None:
                 await self._timing.sleep(LOOK_S)
                 continue
-            await self._pace.turn()
-            await self._budget.take(self._weight)
+            await self._turns.turn()
             retry_s = await self._ask(address, backoff)
             if retry_s is None:
                 backoff.reset()
@@ -71,9 +68,7 @@ class AccountPoller:
             return None
         self.reason = f"HTTP {answer.status}"
         if answer.status in TOO_MANY_STATUS:
-            wait = answer.retry_after_s or TOO_MANY_S
-            self._budget.close_for(wait)
-            return backoff.after_failure(retry_after_s=wait)
+            return backoff.after_failure(retry_after_s=answer.retry_after_s or TOO_MANY_S)
         if answer.status in BLOCKED_STATUS:
             return backoff.after_failure(blocked=True, retry_after_s=answer.retry_after_s)
         if answer.status >= SERVER_ERRORS:

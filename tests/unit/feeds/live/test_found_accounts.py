@@ -30,6 +30,17 @@ def test_larger_trade_takes_the_place_of_the_smallest_and_an_equal_one_does_not(
     assert len(found) == 2
 
 
+def test_smallest_that_has_traded_more_since_keeps_its_place() -> None:
+    found = FoundAccounts(2, ())
+    found.see(trade("a", "a", 10))
+    found.see(trade("b", "b", 20))
+    assert found.see(trade("c", "c", 1)) == []
+
+    found.see(trade("a", "a", 30))
+
+    assert found.see(trade("d", "d", 25)) == ["b"]
+
+
 def test_rank_is_by_notional_not_by_size() -> None:
     found = FoundAccounts(1, ())
     found.see(trade("a", "a", 10, price=65_000))
