@@ -219,6 +219,27 @@ def test_hostile_states_give_positions_in_their_bounds_or_an_error_of_the_kinds_
             assert each.liquidation_price is None or each.liquidation_price > 0
 
 
+TRADES = {
+    "channel": "trades",
+    "data": [
+        {"coin": "BTC", "px": "64310.0", "sz": "0.015", "time": 1795219204000, "users": [ADDRESS, "0x" + "A" * 40]}
+    ],
+}
+
+
+@given(mutations([STATE, TRADES]))
+def test_hostile_answers_and_messages_are_counted_and_nothing_is_raised(sent: list[bytes]) -> None:
+    accounts = HyperliquidAccounts()
+    for body in sent:
+        into = Reading()
+        statement = accounts.read(ADDRESS, body, STATED_NS, into)
+        assert (statement is None) <= bool(into.rejected)
+        for trade in accounts.parties(body, into):
+            assert trade.price > 0
+            assert trade.size > 0
+            assert {accounts.address_of(trade.buyer), accounts.address_of(trade.seller)} == {trade.buyer, trade.seller}
+
+
 @pytest.mark.recorded
 def test_real_state_of_an_account() -> None:
     (body,) = captured("hyperliquid", "user_state.rest.jsonl").read_bytes().splitlines()
