@@ -38,8 +38,9 @@ from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import OpenInterest, TickEnd
 from liqscape.feeds.build import wanted_venues
 from liqscape.feeds.live.capture_file import Capture
-from liqscape.feeds.live.desk import Line, VenueDesk
+from liqscape.feeds.live.desk import VenueDesk
 from liqscape.feeds.live.inbox import Inbox
+from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PriceBoard
 from liqscape.feeds.recordings import recordings_folder

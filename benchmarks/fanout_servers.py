@@ -40,6 +40,7 @@ from liqscape.broadcast.ports import EncodedChunk, ShardDescription, TickRecord
 from liqscape.errors import NotReady
 from liqscape.garbage import collect_garbage_rarely
 from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
 from liqscape.v1 import stream_pb2
 
@@ -110,6 +111,10 @@ class NoQueries:
     async def get_grid(self, query: GridQuery) -> GridAnswer:
         """Refuse."""
         raise NotReady("made-up frames have no grid")
+
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Refuse."""
+        raise NotReady("made-up frames have no past")
 
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Refuse."""

@@ -37,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds = time.monotonic() - started
     moments = ", ".join(f"{count} {what}" for what, count in sorted(found.kills.items()))
     print(f"{options.kills} kills ({moments}): none of {found.committed:,} committed ticks is lost")
+    print(f"{found.maintaining} of them while the journal was maintained")
     print(f"{found.compared:,} ticks are those of an engine that was never killed; {seconds:.0f} s")
     if options.kills >= KILLS:
         figures = {
             "kills / committed ticks lost": f"{options.kills} / 0",
             "in the middle of a start / of a snapshot": f"{found.kills['start']} / {found.kills['snapshot']}",
+            "of a compaction / of maintenance": f"{found.kills['compaction']} / {found.maintaining}",
             "newest snapshot broken before the start": f"{found.damaged}, each found",
             "ticks compared with an engine never killed": f"{found.compared:,}, all equal",
             "took": f"{seconds:.0f} s",

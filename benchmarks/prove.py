@@ -26,6 +26,7 @@ PYTHON: Final = sys.executable
 FULL_PROPERTIES: Final = {"LIQSCAPE_HYPOTHESIS_PROFILE": "prove"}
 # Named outright, because then absent recordings are an error and not a skipped test.
 RECORDINGS: Final = {"LIQSCAPE_RECORDINGS": os.environ.get("LIQSCAPE_RECORDINGS") or str(report.ROOT.parent / "shared")}
+LIVE_TESTS: Final = ("tests/integration/test_live_feeds.py", "tests/integration/test_live_venues.py")
 # Far above the longest step on two cores; a step that reaches it hangs.
 STEP_LIMIT_S: Final = 3600
 
@@ -107,7 +108,7 @@ STEPS: Final = (
     Step(
         "live_feeds",
         "in ten minutes of venues that fail in every way nothing is lost unannounced, books add up, memory is flat",
-        (PYTHON, "-m", "pytest", "tests/integration/test_live_feeds.py", "-n", "0", "--timeout=600"),
+        (PYTHON, "-m", "pytest", *LIVE_TESTS, "-n", "0", "--timeout=900"),
         {"LIQSCAPE_FEED_SECONDS": "600"},
     ),
     Step(
@@ -115,6 +116,27 @@ STEPS: Final = (
         "a core takes 50,000 recorded messages a second or more, from raw bytes to bars",
         (PYTHON, "-m", "benchmarks.bench_feed", "--peer"),
         RECORDINGS,
+    ),
+    Step(
+        "power_losses",
+        "of 600 losses of power none has cost what the sync policy promises, and what is damaged is found",
+        (PYTHON, "-m", "benchmarks.lose_power"),
+    ),
+    Step(
+        "journal_replay",
+        "six recorded weeks give the same events, grids and chunks as often as their journal is replayed",
+        (PYTHON, "-m", "benchmarks.replay_journal"),
+        RECORDINGS,
+    ),
+    Step(
+        "journal",
+        "the journal holds what went in, and how fast it takes two hundred instruments beside plain SQLite",
+        (PYTHON, "-m", "benchmarks.bench_journal"),
+    ),
+    Step(
+        "restart",
+        "a start from snapshot and an hour of journal serves exact grids, after how long, and what snapshots cost",
+        (PYTHON, "-m", "benchmarks.bench_restart"),
     ),
     Step(
         "demo",
@@ -125,6 +147,12 @@ STEPS: Final = (
         "build",
         "six recorded weeks are built and reconcile at every sample",
         (PYTHON, "-m", "benchmarks.bench_build"),
+        RECORDINGS,
+    ),
+    Step(
+        "archive",
+        "nine grids of a recorded day, read back from the archive, are those of then, and what that takes",
+        (PYTHON, "-m", "benchmarks.bench_archive"),
         RECORDINGS,
     ),
     Step(

@@ -26,10 +26,11 @@ class Stream:
 
     def send(self, output: TickOutput | None) -> dict[str, bytes]:
         """Return what is sent of a tick, by name."""
-        return {} if output is None else dict(_named(self._encoder.encode(output)))
+        return {} if output is None else dict(named(self._encoder.encode(output)))
 
 
-def _named(record: TickRecord) -> Iterator[tuple[str, bytes]]:
+def named(record: TickRecord) -> Iterator[tuple[str, bytes]]:
+    """Yield by name what is sent of a tick, uncompressed."""
     for kind, chunks in (("chunk", record.channels), ("join keyframe", record.keyframes)):
         for chunk in chunks:
             yield f"{kind} of channel {chunk.channel_id}", uncompressed(chunk.data)
@@ -46,21 +47,22 @@ def differences(one: Shard, other: Shard) -> list[str]:
 def fingerprint(shard: Shard) -> str:
     """Return a digest of all that differences compares."""
     digest = hashlib.sha256()
-    _feed(digest.update, dict(_held(shard)))
+    feed(digest.update, dict(_held(shard)))
     return digest.hexdigest()[:16]
 
 
-def _feed(take: Callable[[bytes], object], value: object) -> None:
+def feed(take: Callable[[bytes], object], value: object) -> None:
+    """Pass everything in a value on as bytes: arrays, frozen values, mappings and lists of them, and what prints."""
     if isinstance(value, np.ndarray):
         take(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
     elif is_dataclass(value) and not isinstance(value, type):
-        _feed(take, [getattr(value, field.name) for field in fields(value)])
+        feed(take, [getattr(value, field.name) for field in fields(value)])
     elif isinstance(value, Mapping):
-        _feed(take, [part for item in value.items() for part in item])
+        feed(take, [part for item in value.items() for part in item])
     elif isinstance(value, list | tuple):
         take(str(len(value)).encode())
         for item in value:
-            _feed(take, item)
+            feed(take, item)
     else:
         take(f"{value!r};".encode())
 

@@ -20,6 +20,7 @@ from liqscape.errors import LimitExceeded
 from liqscape.events import PositionSide
 from liqscape.grid.channel_specs import TILE_ROWS, ChannelSpec
 from liqscape.grid.liquidation_map import LiquidationMap, MapAnswer, MapGroup, MapTotals
+from liqscape.grid.past import PastPicture, picture_of
 from liqscape.grid.updates import (
     CandleColumns,
     Channel,
@@ -371,6 +372,12 @@ class FakeQueries:
             raise self.error
         assert self.grid is not None
         return self.grid
+
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Return the levels of the grid as of the minute asked for, or raise the error."""
+        answer = await self.get_grid(query)
+        minute = answer.as_of_minute if query.as_of_minute is None else query.as_of_minute
+        return picture_of(replace(answer, as_of_minute=minute), (), lambda: None)
 
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Return the map, or raise the error."""

@@ -12,6 +12,7 @@ from liqscape.events import Event
 from liqscape.grid.shard import Shard, TickObserver
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
+from liqscape.journal.sqlite_store import Connect, connect_plainly
 from liqscape.keeper import Keeper
 from tests.crash.small_market import INSTRUMENTS, small_market
 from tests.equal_shards import Stream
@@ -40,14 +41,21 @@ class KeptShard:
     Args:
         folder: of its data.
         snapshot_seconds: see Keeper; none by default.
+        connect: see DataFolder.
 
     Attributes:
         now: seconds, as the keeper sees them.
     """
 
-    def __init__(self, folder: Path, snapshot_seconds: float = 1e9, sync: str = "second") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        snapshot_seconds: float = 1e9,
+        sync: str = "second",
+        connect: Connect = connect_plainly,
+    ) -> None:
         self.now = 0.0
-        self.folder = DataFolder(folder)
+        self.folder = DataFolder(folder, connect=connect)
         self.keeper = Keeper(
             self.folder, {"made": "up"}, sync, snapshot_seconds, maintain_seconds=1e6, monotonic=lambda: self.now
         )

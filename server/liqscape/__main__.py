@@ -10,6 +10,7 @@ from pathlib import Path
 from liqscape import __version__
 from liqscape.config import (
     BACKENDS,
+    DEFAULT_ARCHIVE_DAYS,
     DEFAULT_DRAIN_SECONDS,
     DEFAULT_LISTEN,
     DEFAULT_SNAPSHOT_SECONDS,
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 _COMMANDS = {
     "serve": ("run a server on live, recorded or simulated data", "server"),
     "token": ("make, list and revoke the tokens of a server", "server"),
-    "journal": ("check, compact or repair the data folder of a server", "server"),
+    "journal": ("check, compact, repair or correct the data folder of a server", "server"),
     "doctor": ("say what this machine can compute with, and what fits a GPU's memory", "server"),
     "backfill": ("fetch the past of venues into the data folder of a server", "server"),
     "margin": ("say where a position is liquidated at a venue, and by which rule", "server"),
@@ -173,7 +174,7 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", default="1", help="recorded seconds a second, or max to build at once (history only)"
     )
     parser.add_argument("--at-end", choices=("stay", "exit"), default="stay", help="when the input ends (default stay)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="journal and snapshots to restart from (default: off)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="journal, snapshots, archive (default: off)")
     parser.add_argument(
         "--journal-sync",
         choices=JOURNAL_SYNCS,
@@ -186,6 +187,13 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"between two snapshots (default {DEFAULT_SNAPSHOT_SECONDS:g})",
     )
+    parser.add_argument(
+        "--archive-days",
+        default=str(DEFAULT_ARCHIVE_DAYS),
+        metavar="N",
+        help=f"days that can be asked for, kept in DIR/archive (default {DEFAULT_ARCHIVE_DAYS}; 0: none)",
+    )
+    parser.add_argument("--archive-gb", metavar="GB", help="let the oldest of them go beyond this (default: no limit)")
     parser.add_argument("--listen", default=DEFAULT_LISTEN, help=f"HOST:PORT (default {DEFAULT_LISTEN}; port 0: any)")
     parser.add_argument(
         "--insecure", action="store_true", help="allow an address other than loopback without TLS or tokens"

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from liqscape.archive.reader import ArchiveReader
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.clock import Clock
 from liqscape.config import ServeConfig
 from liqscape.device.choice import Chosen
 from liqscape.device.memory_budget import MemoryBudget, needs
-from liqscape.durability import keeper_of, open_data_folder
+from liqscape.durability import archivist_of, keeper_of, open_data_folder
 from liqscape.engine import EngineThread
 from liqscape.feeds.build import build_source
 from liqscape.feeds.source import EventSource
@@ -103,7 +104,11 @@ def _build(
         custom_channels = budget.admit_custom_channels(about.instruments)
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
     rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
-    keeper = None if folder is None else keeper_of(folder, config, about, model, rolls_per_tick)
+    keeper, reader = None, None
+    if folder is not None:
+        archivist = archivist_of(folder, config, about)
+        keeper = keeper_of(folder, config, about, model, rolls_per_tick, archivist)
+        reader = ArchiveReader(folder.archive_path, about.instruments)
     shard = Shard(
         about.instruments,
         chosen.backend,
@@ -134,5 +139,6 @@ def _build(
         on_end=on_end,
         timings=timings,
         keeper=keeper,
+        archive=reader,
     )
     return BuiltEngine(description, source, chosen, frames, thread)

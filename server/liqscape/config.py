@@ -26,6 +26,9 @@ DEFAULT_DRAIN_SECONDS: Final = 5.0
 DEFAULT_SNAPSHOT_SECONDS: Final = 300.0
 """A restart then replays 1,200 ticks of 250 ms at most."""
 
+DEFAULT_ARCHIVE_DAYS: Final = 366
+"""A year can be asked for; one instrument takes some gigabytes in it."""
+
 JOURNAL_SYNCS: Final = ("tick", "second", "off")
 """A second by default: waiting for the disk in each tick would make ticks as late as a disk shared with others is."""
 
@@ -102,6 +105,8 @@ class ServeConfig:
         journal_sync: what a loss of power may take, one of JOURNAL_SYNCS. A killed process loses nothing either way.
         snapshot_seconds: between two snapshots: a restart replays so much, and each costs seconds of a core.
         at_end: stay (serve the last state) or exit when the input ends.
+        archive_days: so many sealed days can be asked for; 0 = none are kept, and what was kept stays as it is.
+        archive_bytes: of all sealed days; the oldest go when there are more. None = no limit.
         model: file of assumptions about positions, see model_file; None = the shipped prior.
         with_open_only: keep the vendor-like book that queries may compare with.
         backend: what computes, one of BACKENDS.
@@ -126,6 +131,8 @@ class ServeConfig:
     data: Path | None = None
     journal_sync: str = "second"
     snapshot_seconds: float = DEFAULT_SNAPSHOT_SECONDS
+    archive_days: int = DEFAULT_ARCHIVE_DAYS
+    archive_bytes: int | None = None
     model: Path | None = None
     with_open_only: bool = True
     backend: str = "auto"
@@ -243,6 +250,34 @@ def parse_snapshot_seconds(text: str) -> float:
         ConfigError: it is not.
     """
     return _seconds("snapshot-seconds", text, 1, 86_400)
+
+
+def parse_archive_days(text: str) -> int:
+    """Return --archive-days: a whole number up to a hundred years.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > 36_600:
+        raise ConfigError(f"archive-days {text!r} is invalid; use a whole number from 0 to 36600")
+    return int(text)
+
+
+def parse_archive_gb(text: str | None) -> int | None:
+    """Return --archive-gb in bytes; None where it is not given.
+
+    Raises:
+        ConfigError: it is not a number from 0.001 to a million.
+    """
+    if text is None:
+        return None
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0.001 <= gigabytes <= 1e6:
+        raise ConfigError(f"archive-gb {text!r} is invalid; use gigabytes from 0.001 to 1000000")
+    return int(gigabytes * 1e9)
 
 
 def _seconds(flag: str, text: str, least: int, most: int) -> float:

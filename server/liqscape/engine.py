@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from liqscape.archive.reader import ArchiveReader
 from liqscape.axes import Timeframe
 from liqscape.axes import timeframe as find_timeframe
 from liqscape.background import BackgroundWork
@@ -31,6 +32,7 @@ from liqscape.feeds.source import EventSource
 from liqscape.feeds.status import ReportsFeeds
 from liqscape.grid.instrument_view import instrument_view
 from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.past import PastPicture, picture_of
 from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard
 from liqscape.grid.symbol_model import ChannelView, SymbolView
@@ -47,6 +49,7 @@ from liqscape.grid.updates import (
 from liqscape.keeper import Keeper
 from liqscape.live_books import CapturedBook, LiveBooks
 from liqscape.metrics import Histogram, Stage, Timings
+from liqscape.past_answers import answer_past, is_past
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 0.2
@@ -108,6 +111,7 @@ class EngineThread:
         timings: where it is counted how long ticks and their encoding take.
         keeper: what the shard is restored from and kept by, if it is to outlive this process; its record is the shard's
             on_closed.
+        archive: what minutes are answered from that have left the memory.
 
     Attributes:
         channels: the ChannelPort to it.
@@ -124,6 +128,7 @@ class EngineThread:
         on_end: Callable[[], None],
         timings: Timings | None = None,
         keeper: Keeper | None = None,
+        archive: ArchiveReader | None = None,
     ) -> None:
         self._description = description
         self._source = source
@@ -139,6 +144,7 @@ class EngineThread:
         self._live_books = LiveBooks(shard, source.exact if isinstance(source, ReportsExact) else tuple)
         self._background = BackgroundWork()
         self._keeper = keeper
+        self._archive = archive
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -195,6 +201,17 @@ class EngineThread:
         finally:
             asker.has_gone = True
 
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Return the levels of a grid of the past; see QueryPort."""
+        answer = await self.get_grid(query)
+        paths = [(view.channel.timeframe, view.candles) for view in self._view(query.symbol).channels.values()]
+        loop = asyncio.get_running_loop()
+        asker = _Asker()
+        try:
+            return await loop.run_in_executor(self._query_thread, picture_of, answer, paths, asker.check)
+        finally:
+            asker.has_gone = True
+
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Return a map of the live book, captured between two ticks; see QueryPort."""
         self._view(query.symbol)
@@ -220,6 +237,8 @@ class EngineThread:
 
     def _answer(self, view: SymbolView, query: GridQuery, checkpoint: Callable[[], None]) -> GridAnswer:
         checkpoint()
+        if self._archive is not None and is_past(view, query):
+            return answer_past(self._archive, view, query, self._description.epoch, checkpoint)
         channel = view.channels.get(query.timeframe)
         ledger = view.ledger_of(query.model)
         plan = plan_grid(
@@ -338,7 +357,7 @@ class EngineThread:
         self._finished = _Finished(self._finished.status, self._shard.view())
 
     def _set_serving(self) -> None:
-        message = "" if self._keeper is None else self._keeper.message
+        message = "" if self._keeper is None else self._keeper.said
         self._set_status(state="serving", message=message, progress=1.0, seconds_left=None)
 
     def _count_freshness(self, output: TickOutput) -> None:
@@ -378,7 +397,7 @@ class EngineThread:
             counters={
                 **self._shard.counters,
                 **self._background.counters,
-                **({} if self._keeper is None else self._keeper.counters),
+                **({} if self._keeper is None else self._keeper.all_counters),
                 "waits_for_encoding": self._encoding.waits,
                 **self.channels.counters,
             },

@@ -41,6 +41,10 @@ class OutOfRange(QueryError):
     """Names the range that is held."""
 
 
+class DataLoss(QueryError):
+    """A day of the archive is missing or damaged; names it, and what can be asked for all the same."""
+
+
 class NotReady(QueryError):
     """History is still being built; carries the progress (0..1)."""
 

@@ -124,6 +124,22 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What was said of [from_ns, to_ns) was wrong: said now, at time_ns, and acting from now on.
+
+    With a quantity it was the sample of open interest at to_ns, and this is the right one; it is taken as a sample now,
+    unless a newer one was taken since. Without, it were prices or trades: the span is a gap. What was taken then stays.
+    """
+
+    instrument_id: str
+    time_ns: int
+    from_ns: int
+    to_ns: int
+    quantity: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TickEnd:
     """Everything up to time_ns (exclusive) has been said: the engine takes one step.
 
@@ -135,4 +151,4 @@ class TickEnd:
     render: bool = True
 
 
-Event = Trade | Candle | MarkPrice | OpenInterest | Funding | Liquidation | Gap | TickEnd
+Event = Trade | Candle | MarkPrice | OpenInterest | Funding | Liquidation | Gap | Correction | TickEnd

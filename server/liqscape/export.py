@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import shutil
 import sys
@@ -28,6 +27,7 @@ from liqscape.clock import SystemClock
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.errors import ConfigError
 from liqscape.events import TickEnd
+from liqscape.export_archive import export_archive, refuse_target
 from liqscape.export_meta import describe
 from liqscape.export_tables import (
     BARS,
@@ -89,7 +89,7 @@ def export(
     if file_format not in FORMATS:
         raise ConfigError(f"format {file_format!r} is unknown; use one of {', '.join(FORMATS)}")
     out = out.resolve()
-    _refuse_target(out)
+    refuse_target(out)
     _refuse_early(manifest, symbol, until_ns)
     source = HistorySource(
         manifest, recordings=recordings, clock=SystemClock(), speed=None, symbols=(symbol,), until_ns=until_ns
@@ -110,9 +110,12 @@ def export(
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `liqscape export`."""
-    parser.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="manifest of the recording")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--manifest", type=Path, metavar="FILE", help="manifest of a recording, to build the book from")
+    source.add_argument("--data", type=Path, metavar="DIR", help="data folder of a server, to read its archive")
     parser.add_argument("--symbol", required=True, help="base coin, for example BTC")
     parser.add_argument("--until", metavar="ISO", help="UTC, exclusive, for example 2025-12-15T14:35 (default: all)")
+    parser.add_argument("--from", dest="begin", metavar="ISO", help="with --data: UTC (default: a day before the end)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make; may exist if empty")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="of the tables (default parquet)")
     parser.add_argument(
@@ -123,6 +126,10 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 def run_export(namespace: argparse.Namespace) -> int:
     """Run `liqscape export`; a mistake is raised as a LiqscapeError."""
     until_ns = None if namespace.until is None else parse_until(namespace.until)
+    if namespace.data is not None:
+        return _run_archive(namespace, until_ns)
+    if namespace.begin is not None:
+        raise ConfigError("from goes with --data; a recording is built from its beginning")
     with _terminal_progress() as progress:
         summary = export(
             namespace.manifest,
@@ -141,7 +148,21 @@ def run_export(namespace: argparse.Namespace) -> int:
     return 0
 
 
-def parse_until(text: str) -> int:
+def _run_archive(namespace: argparse.Namespace, until_ns: int | None) -> int:
+    refuse_target(namespace.out.resolve())
+    begin_ns = None if namespace.begin is None else parse_until(namespace.begin, "from")
+    archive = namespace.data / "archive"
+    symbol = namespace.symbol.upper()
+    found = export_archive(archive, symbol, begin_ns, until_ns, namespace.out, namespace.format)
+    counts = ", ".join(f"{rows:,} rows in {name}" for name, rows in found.rows.items())
+    print(f"wrote {found.folder}: {counts}, grids.npz, meta.json")
+    for name, why in found.left_out.items():
+        print(f"without the grid of {name}: {why}")
+    print(f"the last minute included begins at {stamp_text(found.until_minute * MINUTE_NS)}; all of it is an estimate")
+    return 0
+
+
+def parse_until(text: str, name: str = "until") -> int:
     """Return nanoseconds since 1970 of an ISO date or stamp; one without an offset is UTC.
 
     Raises:
@@ -150,16 +171,7 @@ def parse_until(text: str) -> int:
     try:
         return datetime_ns(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
-        raise ConfigError(f"until is {text!r}; allowed is an ISO stamp in UTC, such as '2025-12-15T14:35'") from None
-
-
-def _refuse_target(out: Path) -> None:
-    if out.is_dir():
-        with os.scandir(out) as entries:
-            if any(entries):
-                raise ConfigError(f"folder {str(out)!r} is not empty; name a new or an empty one")
-    elif os.path.lexists(out):
-        raise ConfigError(f"{str(out)!r} is a file; name a folder")
+        raise ConfigError(f"{name} is {text!r}; allowed is an ISO stamp in UTC, such as '2025-12-15T14:35'") from None
 
 
 def _refuse_early(manifest: Path, symbol: str, until_ns: int | None) -> None:

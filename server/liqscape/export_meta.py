@@ -70,7 +70,7 @@ def describe(
         "symbol": symbol,
         "until_minute": minute,
         "until": stamp_text((minute + 1) * MINUTE_NS),
-        **_scale(engine.scale),
+        **scale_of(engine.scale),
         "mark_price": status.mark_price / 10**engine.scale.price_decimals,
         "weight_one": WEIGHT_ONE,
         "weights": _weights(book, engine),
@@ -92,7 +92,8 @@ def decimal_text(units: int, decimals: int) -> str:
     return f"{text[:-decimals]}.{text[-decimals:]}".rstrip("0").rstrip(".")
 
 
-def _scale(scale: SymbolScale) -> dict[str, Any]:
+def scale_of(scale: SymbolScale) -> dict[str, Any]:
+    """Return what is said of the units of a symbol."""
     return {
         "base_step": scale.base_step / 10**scale.price_decimals,
         "base_step_text": decimal_text(scale.base_step, scale.price_decimals),

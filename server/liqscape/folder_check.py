@@ -92,6 +92,8 @@ def _checked(journal: SqliteJournal, base: int, size: int) -> CheckedJournal:
     if problem is not None:
         wrong.append(problem)
     try:
+        for _ in journal.notes():
+            pass
         oldest, newest = journal.oldest_tick(), journal.newest_tick()
         if oldest is not None and oldest <= base:
             older, problem = _good_from(journal, oldest)

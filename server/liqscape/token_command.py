@@ -16,6 +16,7 @@ from liqscape.api.tokens import SCOPES, Token, TokenList, check_limits, parse_du
 _LIMITS = {
     "streams": "streams open at one time",
     "channels": "channels of one stream",
+    "playbacks": "of these, how many may play the past",
     "queries_per_minute": "queries a minute",
     "cells": "cells of one grid or map",
 }

@@ -3,7 +3,8 @@
     python -m tests.crash.harness --kills 10
 
 A child runs a small shard with journal and snapshots, and says in a pipe what it has committed and, as digests, what it
-sends. It is killed (SIGKILL) after a random number of lines, or at a random moment of its start. The next one must have
+sends. It is killed (SIGKILL) after a random number of lines, or at a random moment of its start. Between two lives
+there may be a compaction of the folder, in a child that is killed at a random moment of it. The next one must have
 every tick that was said to be committed, and must send what the reference does, a shard in this process that nobody
 kills. Now and then the newest snapshot is broken in between. Children are forked: with all modules loaded a process
 starts in milliseconds.
@@ -23,6 +24,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -33,6 +36,7 @@ from liqscape.events import Event
 from liqscape.grid.updates import TickOutput
 from liqscape.journal.data_folder import DataFolder
 from liqscape.journal.snapshot_folder import SnapshotFolder
+from liqscape.journal_command import compact
 from liqscape.keeper import Keeper
 from liqscape.market.closed_tick import ClosedTick
 from tests.crash.small_market import small_market
@@ -55,6 +59,12 @@ START_SHARE: Final = 0.15
 DAMAGED_SHARE: Final = 0.1
 """Of starts that find the newest snapshot broken; the one before and the journal since must do."""
 
+COMPACTED_SHARE: Final = 0.3
+"""Of lives before which the folder is compacted."""
+
+COMPACTION_S: Final = 0.04
+"""Somewhat more than one takes: it is killed within."""
+
 LIMIT_S: Final = 60.0
 
 
@@ -64,9 +74,10 @@ class Lost(Exception):
 
 @dataclass
 class Found:
-    """What was done; kills by what the child was about."""
+    """What was done; kills by what the child was about, and how many came while the journal was maintained."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    maintaining: int = 0
     committed: int = 0
     compared: int = 0
     snapshots: int = 0
@@ -74,9 +85,9 @@ class Found:
 
 
 class Child:
-    """One life of an engine, in a process of its own."""
+    """What is done in a process of its own, and told line by line in a pipe: its number is what it is given."""
 
-    def __init__(self, folder: Path, ticks: list[list[Event]], sync: str, damaged: int) -> None:
+    def __init__(self, do: Callable[[int], None]) -> None:
         self._read, write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -84,7 +95,7 @@ class Child:
             try:
                 os.close(self._read)
                 logging.disable(logging.CRITICAL)
-                _live(folder, ticks, sync, damaged, write)
+                do(write)
                 status = 0
             except BaseException as error:
                 os.write(write, f"failed {error!r} {traceback.format_exc()!r}\n".encode())
@@ -130,9 +141,16 @@ def _live(folder: Path, ticks: list[list[Event]], sync: str, damaged: int, pipe:
         if keeper.committed_tick == tick:
             say(f"committed {tick}")
 
+    def maintain() -> None:
+        say("maintaining")
+        maintain_quietly()
+        say("maintained")
+
     shard = new_shard(record)
     data = DataFolder(folder)
     keeper = Keeper(data, {}, sync, SNAPSHOT_TICKS, MAINTAIN_SECONDS, monotonic=lambda: float(shard.tick))
+    maintain_quietly = keeper.maintain
+    keeper.maintain = maintain  # type: ignore[method-assign]
     output = keeper.restore(shard, lambda text: None)
     if keeper.counters["damaged_files"] != damaged:
         raise Lost(f"{keeper.counters['damaged_files']} files were found damaged, not {damaged}")
@@ -150,6 +168,13 @@ def _live(folder: Path, ticks: list[list[Event]], sync: str, damaged: int, pipe:
         if keeper.is_snapshotting != snapshots % 2:
             snapshots += 1
             say("snapshot" if keeper.is_snapshotting else "kept")
+
+
+def _compact(folder: Path, pipe: int) -> None:
+    os.write(pipe, b"compacting\n")
+    with closing(DataFolder(folder)) as data, open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        compact(data)
+    os.write(pipe, b"compacted\n")
 
 
 def _digest(stream: Stream, output: TickOutput | None) -> str:
@@ -177,7 +202,10 @@ class Folder:
         if random.random() < DAMAGED_SHARE:
             found.damaged += self._break_snapshot(random)
         damaged = sum(path.exists() for path in self._broken)  # until a start has lived to set it aside
-        child = Child(self._path, self._ticks, random.choice(("tick", "second", "off")), damaged)
+        if not damaged and (self._path / "journal.sqlite").exists() and random.random() < COMPACTED_SHARE:
+            self._compact_and_die(random, found)
+        sync = random.choice(("tick", "second", "off"))
+        child = Child(lambda pipe: _live(self._path, self._ticks, sync, damaged, pipe))
         if random.random() < START_SHARE:
             lines = child.lines(1, random.random() * 0.2)
         else:
@@ -185,6 +213,16 @@ class Folder:
             time.sleep(random.random() * 0.005)
         lines += child.kill()
         self._judge([line.split(maxsplit=3) for line in lines], found)
+
+    def _compact_and_die(self, random: Random, found: Found) -> None:
+        child = Child(lambda pipe: _compact(self._path, pipe))
+        lines = child.lines(1)
+        time.sleep(random.random() * COMPACTION_S)
+        lines += child.kill()
+        if lines[-1].startswith("failed"):
+            raise Lost(lines[-1])
+        if lines[-1] == "compacting":
+            found.kills["compaction"] += 1
 
     def _break_snapshot(self, random: Random) -> bool:
         """Break the newest snapshot, if there is a good one before it; return whether one was broken."""
@@ -200,7 +238,7 @@ class Folder:
         return True
 
     def _judge(self, lines: list[list[str]], found: Found) -> None:
-        about, stream = "start", None
+        about, stream, is_maintaining = "start", None, False
         for what, *rest in lines:
             if what == "failed":
                 raise Lost(" ".join(rest))
@@ -215,10 +253,13 @@ class Folder:
                 found.compared += 1
                 if output != rest[1]:
                     raise Lost(f"tick {rest[0]} was sent otherwise than by the reference")
+            elif what in ("maintaining", "maintained"):
+                is_maintaining = what == "maintaining"
             else:
                 about = "snapshot" if what == "snapshot" else "ticks"
                 found.snapshots += what == "kept"
         found.kills[about] += 1
+        found.maintaining += is_maintaining
 
     def _restored(self, tick: int, state: str, sent: str) -> Stream:
         if tick < self._committed:

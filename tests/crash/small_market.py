@@ -9,6 +9,7 @@ from typing import Final
 from liqscape.axes import MINUTE_NS
 from liqscape.events import (
     Candle,
+    Correction,
     Event,
     Funding,
     Gap,
@@ -86,4 +87,8 @@ def _rarely(instrument: Instrument, begin_ns: int, end_ns: int, random: Random) 
         return [Funding(name, begin_ns, 100, 8)]
     if said < 0.05:
         return [Liquidation(name, begin_ns, 1, 1, PositionSide.LONG)]
+    if said < 0.06:
+        return [Correction(name, end_ns - 1, begin_ns, end_ns - 1, 10**10, "made up")]
+    if said < 0.07:
+        return [Correction(name, end_ns - 1, begin_ns - 1, begin_ns, None if said < 0.065 else 1, "made up")]
     return []

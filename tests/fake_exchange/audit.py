@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from liqscape.device.numpy_backend import NumpyBackend
-from liqscape.events import QUANTITY_DECIMALS, Event, Gap, Liquidation, OpenInterest, TickEnd, Trade
+from liqscape.events import QUANTITY_DECIMALS, Event, Gap, Liquidation, OpenInterest, PrintPrice, TickEnd, Trade
 from liqscape.feeds.live.inbox import venue_time_ns
 from liqscape.grid.shard import Shard
 from liqscape.instruments import Instrument
@@ -15,8 +16,12 @@ Flow = Trade | Liquidation
 
 
 def flows(events: Iterable[Event]) -> Counter[Flow]:
-    """Return the events of which each counts."""
-    return Counter(event for event in events if isinstance(event, Flow))
+    """Return the events of which each counts; what a venue's print price is, and whether it prints all, left out."""
+    return Counter(
+        replace(event, price_kind=PrintPrice.FILL, complete=True) if isinstance(event, Liquidation) else event
+        for event in events
+        if isinstance(event, Flow)
+    )
 
 
 def gaps_of(events: Iterable[Event], instrument_id: str) -> list[Gap]:

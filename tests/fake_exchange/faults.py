@@ -11,7 +11,7 @@ class Fault(enum.Enum):
     SILENCE = "connections stay open and say nothing"
     DUPLICATE = "every message is sent twice"
     REORDER = "messages are sent in pairs, the later one first"
-    GAP = "every third message is left out"
+    GAP = "every third trade is left out; of what is not numbered nobody could know"
     MALFORMED = "every third message is cut in half"
     TOO_MANY = "requests and connections are answered with 429"
     LEGAL = "requests and connections are answered with 451"

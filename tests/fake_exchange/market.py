@@ -6,8 +6,9 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
-from liqscape.events import Event, Liquidation, MarkPrice, PositionSide, PrintPrice, TakerSide, Trade
+from liqscape.events import Event, Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, TakerSide, Trade
 from liqscape.feeds.venues.dialect import Listing
 
 COIN = 10**8
@@ -24,7 +25,7 @@ class Market:
         generator: of everything.
         price: quote, of the start.
         remembers: whether there is a truth.
-        truth: every event, in the order in which it happened.
+        truth: every event that the venue streams, in the order in which it happened.
         open_interest: now, in units of events, by instrument id.
     """
 
@@ -44,25 +45,32 @@ class Market:
         happened: list[tuple[Event, int]] = []
         draw = self.generator
         self.price *= 1.0 + draw.gauss(0.0, 0.0002) * seconds**0.5
+        time_ns = now_ns // MS * MS
         for listing in self.listings:
             name, decimals = listing.instrument_id, listing.instrument.price_decimals
             price = max(1, round(self.price * 10**decimals))
+            # Whole units of the venue, so that what it says is exact; every trade another size.
+            one = listing.unit * COIN * (1 if listing.instrument.is_inverse or listing.unit < 1 else Fraction(1, 1000))
             said: list[Event] = []
             for _ in range(draw.randint(1, 2)):
-                # Whole units of the venue, so that what it says is exact; every trade another size.
-                size = draw.randint(1, 10**6) * (COIN if listing.instrument.is_inverse else COIN // 1000)
+                size = int(draw.randint(1, 10**5) * one)
                 side = TakerSide.BUY if draw.random() < 0.5 else TakerSide.SELL
                 self.open_interest[name] += draw.randint(-1, 1) * COIN * draw.randint(0, 20)
-                said.append(Trade(name, now_ns // MS * MS, price + draw.randint(-20, 20), size, side))
-            said.append(MarkPrice(name, now_ns // MS * MS, price))
+                said.append(Trade(name, time_ns, price + draw.randint(-20, 20), size, side))
+            said.append(OpenInterest(name, time_ns, self.open_interest[name]))
+            said.append(MarkPrice(name, time_ns, price))
             if draw.random() < 0.1 * seconds:
-                forced = draw.randint(1, 100) * COIN
+                forced = int(draw.randint(1, 10**5) * one)
                 side_closed = PositionSide(draw.randint(0, 1))
-                time_ns = now_ns // MS * MS
-                said.append(Liquidation(name, time_ns, price, forced, side_closed, PrintPrice.FILL, False))
+                said.append(Liquidation(name, time_ns, price, forced, side_closed))
+            if draw.random() < 0.5 * seconds:
+                said.append(Funding(name, time_ns, 100_000, 8))
             for event in said:
                 self.numbers[name, type(event)] += 1
                 happened.append((event, self.numbers[name, type(event)]))
-        if self.remembers:
-            self.truth += [event for event, _ in happened]
         return happened
+
+    def remember(self, event: Event) -> None:
+        """Note an event that the venue has told, or would have told if it were well."""
+        if self.remembers:
+            self.truth.append(event)

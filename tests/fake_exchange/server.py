@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from liqscape.events import Event, Liquidation, MarkPrice, Trade
+from liqscape.events import Event, Liquidation, OpenInterest, Trade
 from liqscape.feeds.live.transport import through_relay
 from tests.fake_exchange.faults import REFUSALS, SKEW_NS, WRONG_FACTOR, Fault
 from tests.fake_exchange.market import Market
@@ -24,14 +24,20 @@ STEP_S = 0.5
 """Of the venues' time, between two steps of their markets."""
 
 
+PING_S = 5.0
+"""Between two pings of a venue that sends them, and for the answer."""
+
+
 @dataclass(slots=True, eq=False)
 class Listener:
     """One open socket, and what waits to be sent."""
 
     socket: web.WebSocketResponse
     venue: FakeVenue
+    path: str
     queue: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
     is_subscribed: bool = False
+    is_asked: bool = False
     held: str | bytes | None = None
     counted: int = 0
 
@@ -131,9 +137,11 @@ class FakeExchange:
         said = venue.speaker.say(_swollen(event) if Fault.WRONG_SIZE in venue.faults else event, number)
         if said is None:
             return
+        venue.market.remember(event)
         for listener in venue.listeners:
-            if listener.is_subscribed and Fault.SILENCE not in venue.faults:
-                for message in _spoilt(said, listener, venue.faults):
+            is_told = listener.is_subscribed and Fault.SILENCE not in venue.faults
+            if is_told and venue.speaker.is_heard_at(listener.path, event):
+                for message in _spoilt(said, event, listener, venue.faults):
                     listener.queue.put_nowait(message)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -164,21 +172,34 @@ class FakeExchange:
     async def _listen(self, request: web.Request, venue: FakeVenue) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(timeout=0.2)
         await socket.prepare(request)
-        listener = Listener(socket, venue)
+        listener = Listener(socket, venue, request.match_info["path"])
         venue.listeners.add(listener)
-        sending = asyncio.create_task(self._send(listener))
+        sending = asyncio.gather(self._send(listener), self._ping(listener))
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT or Fault.DEAF in venue.faults:
                     continue
+                if venue.speaker.ping is not None and venue.speaker.pong in message.data:
+                    listener.is_asked = False
+                    continue
                 for reply in venue.speaker.reply(message.data) if Fault.UNCONFIRMED not in venue.faults else ():
                     listener.queue.put_nowait(reply)
-                listener.is_subscribed = True
+                listener.is_subscribed |= venue.speaker.begins(message.data)
         finally:
             venue.listeners.discard(listener)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
         return socket
+
+    async def _ping(self, listener: Listener) -> None:
+        """Ask now and then whether the client is there, and cut it off if it has not answered."""
+        while listener.venue.speaker.ping is not None:
+            await self._time.sleep(PING_S)
+            if listener.is_asked:
+                await listener.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                return
+            listener.is_asked = True
+            listener.queue.put_nowait(listener.venue.speaker.ping)
 
     async def _send(self, listener: Listener) -> None:
         while True:
@@ -193,17 +214,16 @@ class FakeExchange:
 
 
 def _swollen(event: Event) -> Event:
-    if isinstance(event, Trade | Liquidation):
+    if isinstance(event, Trade | Liquidation | OpenInterest):
         return replace(event, quantity=event.quantity * WRONG_FACTOR)
-    assert isinstance(event, MarkPrice)
     return event
 
 
-def _spoilt(said: str | bytes, listener: Listener, faults: set[Fault]) -> list[str | bytes]:
+def _spoilt(said: str | bytes, event: Event, listener: Listener, faults: set[Fault]) -> list[str | bytes]:
     """Return what is sent in place of a message."""
     listener.counted += 1
     third = listener.counted % 3 == 0
-    if Fault.GAP in faults and third:
+    if Fault.GAP in faults and isinstance(event, Trade) and third:
         return []
     if Fault.MALFORMED in faults and third:
         return [said[: len(said) // 2]]

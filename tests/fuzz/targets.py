@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import struct
 import subprocess
 import zlib
@@ -18,18 +19,27 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
+import numpy as np
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 
+from liqscape.api.playback_requests import MAX_CHANNELS, control, wish_of
 from liqscape.api.requests import channels_of, grid_of, map_of, parse, rejected_channels_of, resume_points_of
+from liqscape.axes import TIMEFRAMES, RowRange
 from liqscape.broadcast.cadence import CADENCE_CLASSES_MS, cadence_class_ms
+from liqscape.broadcast.credits import Credits
+from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.broadcast.past_encoder import EncodedPicture
+from liqscape.broadcast.playback import Encode, Playback
+from liqscape.broadcast.playback_messages import FASTEST, SLOWEST, PlaybackSource, Span, interval_s
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.errors import InvalidArgument, QueryError
+from liqscape.grid.past import PastPicture
 from liqscape.grid.queries import MAX_QUERY_CELLS, plan_grid
 from liqscape.grid.shard import Shard
-from liqscape.grid.updates import GridQuery, MapQuery
+from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, GridQuery, MapQuery
 from liqscape.live_books import LiveBooks
 from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client import decoding
@@ -318,6 +328,8 @@ class Requests:
     def __init__(self) -> None:
         engine = FakeEngine()
         self._hub = Hub(InProcessFrameSource(engine.shard))
+        self._serving_hub = Hub(InProcessFrameSource(engine.shard))
+        self._serving_hub.append(StreamEncoder(engine.shard).encode(engine.step()))
         shard = Shard([BTC], NumpyBackend(), lambda: 0)
         for event in (
             mark(at(EXAMPLE_MINUTE, -1), 908_000),
@@ -335,6 +347,7 @@ class Requests:
         self._kinds: dict[type[Message], tuple[Callable[[bytes], object], list[bytes]]] = {
             stream_pb2.SubscribeRequest: (self._subscribe, self._subscribe_examples()),
             stream_pb2.SessionRequest: (self._session, self._session_examples()),
+            stream_pb2.PlaybackRequest: (self._playback, self._playback_examples()),
             query_pb2.GetGridRequest: (self._grid, self._grid_examples()),
             query_pb2.GetLiquidationMapRequest: (self._map, self._map_examples()),
             query_pb2.GetStatusRequest: (lambda data: parse(query_pb2.GetStatusRequest, data), [b""]),
@@ -347,7 +360,7 @@ class Requests:
 
     def draw(self, random: Random) -> tuple[type[Message], bytes]:
         """Return a kind of request and bytes that may be one."""
-        kind = random.choice(list(self._kinds)[: None if random.randrange(20) == 0 else 4])
+        kind = random.choice(list(self._kinds)[: None if random.randrange(20) == 0 else 5])
         return kind, message_bytes(random, kind, self._kinds[kind][1])
 
     def ask(self, kind: type[Message], data: bytes) -> str:
@@ -382,6 +395,51 @@ class Requests:
             self._hub.plan(channels_of(asked.change))
         elif kind == "reject":
             rejected_channels_of(asked.reject)
+
+    def _playback(self, data: bytes) -> None:
+        asked = parse(stream_pb2.PlaybackRequest, data)
+        if asked.WhichOneof("request") == "open":
+            wish = wish_of(asked.open, self._serving_hub.plan)
+            assert 1 <= len(wish.channels) == len(wish.queries) <= MAX_CHANNELS
+            assert wish.span.after(wish.span.until_minute - 1) is None
+            assert 0.0 <= interval_s(wish.span.step_minutes, wish.speed) < math.inf
+        elif asked.WhichOneof("request") in ("play", "pause", "seek", "speed"):
+            position = self._controlled(asked)
+            if position.refused:
+                raise InvalidArgument(position.refused)
+            assert position.speed == 0.0 or SLOWEST <= position.speed <= FASTEST
+
+    def _controlled(self, asked: stream_pb2.PlaybackRequest) -> stream_pb2.PlaybackPosition:
+        """Return what a playback that has shown its first picture says to a request."""
+        playback = _result_of(self._begun_playback())
+        while playback.poll() is not None:
+            pass
+        control(playback, asked)
+        answer = playback.poll()
+        assert answer is not None
+        return stream_pb2.Frame.FromString(answer).playback
+
+    async def _begun_playback(self) -> Playback:
+        async def pictures(minute: int) -> list[PastPicture]:
+            ring = np.zeros((720, 4), np.uint8)
+            axes = ChannelAxes(TIMEFRAMES[0], self._view.scale, RowRange(100, 4, 2))
+            return [PastPicture(minute, axes, minute, ring, CandleColumns.none(), 1, 1)]
+
+        async def at_once(encode: Encode, tick: int, found: Sequence[PastPicture]) -> EncodedPicture:
+            return encode(tick, found)
+
+        playback = Playback(
+            self._serving_hub,
+            PlaybackSource("shard-0", 7, True, "fuzz"),
+            [Channel(1, "BTC", TIMEFRAMES[0])],
+            Span(self._minute - 100, self._minute, 2),
+            pictures,
+            credits=Credits(8),
+            paused=True,
+            on_thread=at_once,
+        )
+        await playback.begin()
+        return playback
 
     def _grid(self, data: bytes) -> None:
         query = grid_of(parse(query_pb2.GetGridRequest, data))
@@ -422,6 +480,21 @@ class Requests:
             stream_pb2.SessionRequest(acknowledge=stream_pb2.Acknowledge(frames=3)),
             stream_pb2.SessionRequest(change=stream_pb2.Change(channels=opened.channels, cadence_ms=250)),
             stream_pb2.SessionRequest(reject=stream_pb2.Reject(source_id="shard-0", channel_ids=[1, 2], details="no")),
+        )
+        return [request.SerializeToString() for request in requests]
+
+    def _playback_examples(self) -> list[bytes]:
+        selector = stream_pb2.ChannelSelector(symbol="BTC", timeframe="24h")
+        opened = stream_pb2.PlaybackOpen(
+            channels=[selector], from_minute=self._minute - 60, until_minute=self._minute, step_minutes=2, speed=60.0
+        )
+        requests = (
+            stream_pb2.PlaybackRequest(open=opened),
+            stream_pb2.PlaybackRequest(seek=stream_pb2.PlaybackSeek(minute=self._minute - 9)),
+            stream_pb2.PlaybackRequest(speed=stream_pb2.PlaybackSpeed(speed=60.0)),
+            stream_pb2.PlaybackRequest(play=stream_pb2.PlaybackPlay()),
+            stream_pb2.PlaybackRequest(pause=stream_pb2.PlaybackPause()),
+            stream_pb2.PlaybackRequest(acknowledge=stream_pb2.Acknowledge(frames=3)),
         )
         return [request.SerializeToString() for request in requests]
 

@@ -45,15 +45,23 @@ async def engine() -> AsyncIterator[HostedEngine]:
 async def test_every_method_of_the_port_answers_as_it_does_in_one_process(engine: HostedEngine) -> None:
     async with linked(engine.path) as link:
         grid = await link.get_grid(QUERY)
+        picture = await link.get_picture(QUERY)
         chart = await link.get_liquidation_map(MapQuery("BTC"))
 
         assert_same_grid(grid, grid_answer(40, 30))
+        assert (picture.ring == (await engine.queries.get_picture(QUERY)).ring).all()
         assert (chart.map.cells == map_answer(rows=50).map.cells).all()
         assert chart.map.by_venue.groups == map_answer(rows=50).map.by_venue.groups
         assert await link.status() == engine.queries.state
         assert await link.instruments() == await engine.queries.instruments()
         assert await link.progress() == Progress(3, 7, "bars")
-        assert set(port_methods(engine.queries)) == {"get_grid", "get_liquidation_map", "status", "instruments"}
+        assert set(port_methods(engine.queries)) == {
+            "get_grid",
+            "get_picture",
+            "get_liquidation_map",
+            "status",
+            "instruments",
+        }
         assert set(vars(QueryPort)) & set(vars(EngineLink)) >= set(port_methods(engine.queries))
 
 

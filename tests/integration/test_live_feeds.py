@@ -3,9 +3,9 @@
 One run of a few seconds serves all tests: a venue for each fault, its clock twenty times as fast as ours, all in one
 loop. LIQSCAPE_FEED_SECONDS makes it longer, in seconds of the venues.
 
-Seen to fail when broken on purpose: desk.py, Hole of an ended line not kept (drop); binance.py without numbers (gap,
-duplicate); plausibility.py without crossed units (wrong size), without the future (clock skew); connection.py without
-the silence of the control channel (silence), with hand_over at the newest event instead of a second later (age).
+Seen to fail when broken on purpose: desk.py, the hole of an ended line not kept (silence); numbered.py without numbers
+(gap); plausibility.py without crossed units (wrong size), without the future (clock skew); connection.py without the
+silence of the control channel (silence), without the limit of confirmation (unconfirmed), with tasks left behind.
 """
 
 from __future__ import annotations

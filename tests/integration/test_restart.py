@@ -109,6 +109,30 @@ async def test_folder_of_other_settings_is_refused_and_one_in_use_too(manifest: 
     )
 
 
+async def test_server_that_goes_on_with_another_mix_says_so_and_opens_on_it(manifest: Path, tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "data"))
+    model = tmp_path / "model.toml"
+    shares = {3: 1, 5: 1, 10: 1, 20: 1, 25: 1, 50: 1, 75: 1, 100: 93, 125: 1}
+    model.write_text('[inflow_mix."binance:BTCUSDT"]\n' + "".join(f"{t} = {s}\n" for t, s in shares.items()))
+
+    async def mix_at(address: str, tick: int) -> dict[int, int]:
+        async with Client(address) as client:
+            await tick_of(client, tick)
+            (btc,) = (await client.instruments()).instruments
+        return {tier.leverage: tier.inflow_share_ppm // 10_000 for tier in btc.tiers}
+
+    async with server(manifest, *PACE, *data) as (address, process):
+        assert (await mix_at(address, 5))[100] < 50
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    async with server(manifest, *PACE, *data, "--model", str(model)) as (address, _):
+        assert (await mix_at(address, BARS // 2))[100] > 90
+
+    log = (sys.executable, "-m", "liqscape", "journal", "log", *data)
+    run = await asyncio.to_thread(subprocess.run, log, capture_output=True, text=True, timeout=60)
+    assert run.stdout.count("  terms  binance:BTCUSDT: rules of ") == 1, run.stdout + run.stderr
+
+
 def test_nothing_that_was_committed_is_lost_when_engines_are_killed() -> None:
     run = subprocess.run(
         (sys.executable, "-m", "tests.crash.harness", "--kills", "10", "--seed", "1"),

@@ -20,6 +20,7 @@ const schemas = Object.fromEntries(
     "Chunk",
     "SubscribeRequest",
     "SessionRequest",
+    "PlaybackRequest",
     "GetLiquidationMapRequest",
     "GetLiquidationMapResponse",
   ].map((name) => [name, message(name)]),

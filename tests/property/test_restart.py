@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqscape.device.numpy_backend import NumpyBackend
@@ -35,6 +35,26 @@ def through_a_file(folder: Path, snapshot: ShardSnapshot) -> ShardSnapshot:
     path = folder / "a.snapshot"
     write_snapshot(path, stored_snapshot(snapshot, {}))
     return snapshot_of(read_snapshot(path))
+
+
+@pytest.mark.slow
+@settings(max_examples=settings().max_examples // 5)
+@given(days(symbols=("BTC", "ETH"), min_ticks=10, max_ticks=20))
+def test_journal_says_the_same_tick_by_tick(day: Day) -> None:
+    journal: list[bytes] = []
+    lived = new_shard(day, journal)
+    sent, stream = [], Stream(lived)
+    for tick in day.ticks:
+        output = None
+        for event in tick:
+            output = lived.accept(event)
+        sent.append(stream.send(output))
+
+    again = new_shard(day)
+    stream = Stream(again)
+
+    assert [stream.send(again.replay(decode_tick(body), render=True)) for body in journal] == sent
+    assert differences(lived, again) == []
 
 
 @pytest.mark.slow

@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from benchmarks.gpu.equal_payloads import same
 from liqscape.axes import SymbolScale
 from liqscape.errors import ModelError
+from liqscape.events import Correction
+from liqscape.instruments import shipped_instruments
 from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import ClosedTick, HeldSample, InstrumentCarry
 from liqscape.market.tick_codec import UnreadableTick, decode_tick, encode_tick
+from liqscape.positions.inflow import all_terms
 from tests.fuzz.inputs import mutated, varint
 
 _ANY = st.integers(-(1 << 61), 1 << 61)
@@ -45,7 +48,21 @@ _CARRIES = st.builds(
     watermark_ns=_TIMES,
     rejected=_ANY,
     held=st.none() | st.builds(HeldSample, _TIMES, _TIMES, _ANY),
+    sampled_ns=_TIMES,
+    candle_ns=_TIMES,
+    prices_behind_ns=_TIMES,
+    samples_behind_ns=_TIMES,
 )
+_CORRECTIONS = st.builds(
+    Correction,
+    instrument_id=_NAMES,
+    time_ns=_TIMES,
+    from_ns=_TIMES,
+    to_ns=_TIMES,
+    quantity=st.none() | _ANY,
+    reason=_NAMES,
+)
+_TERMS = st.sampled_from(all_terms(shipped_instruments().values()))
 _TICKS = st.builds(
     ClosedTick,
     end_ns=_TIMES,
@@ -54,6 +71,9 @@ _TICKS = st.builds(
     scales=st.lists(st.builds(SymbolScale, _NAMES, _ANY, _ANY, _ANY), max_size=3).map(tuple),
     carries=st.dictionaries(_NAMES, _CARRIES, max_size=3),
     counters=st.dictionaries(_NAMES, _ANY, max_size=3),
+    corrections=st.lists(_CORRECTIONS, max_size=3).map(tuple),
+    terms=st.lists(_TERMS, max_size=2).map(tuple),
+    held_ns=_TIMES,
 )
 
 
@@ -111,7 +131,45 @@ def test_integer_beyond_64_bits_is_refused_on_both_ends() -> None:
 
 
 def test_later_version_is_refused() -> None:
-    with pytest.raises(UnreadableTick, match="version 2 of a tick is unknown; 1 is read here"):
-        decode_tick(b"\x02")
+    with pytest.raises(UnreadableTick, match="version 3 of a tick is unknown; 1 and 2 are read here"):
+        decode_tick(b"\x03")
     with pytest.raises(UnreadableTick, match="version None"):
         decode_tick(b"")
+
+
+def test_tick_of_the_first_version_is_read() -> None:
+    """As the first version wrote it: no stamps, and nothing behind the counters."""
+    written = bytes.fromhex(
+        "0180a0a6b9fc8cb5813102010d76656e75653a42544355534454010342544301000094c6881c08010eb4896df2019d35e730c445020608"
+        "a09492ce4101000290030a01000e01040680c080a3c1fbb4813180c080a3c1fbb481310a01046761707302"
+    )
+    end_ns = 1_765_809_300_000_000_000
+
+    expected = ClosedTick(
+        end_ns=end_ns,
+        render=True,
+        bars=(
+            Bar(
+                "venue:BTCUSDT",
+                "BTC",
+                29430150,
+                29430154,
+                PriceRange(893530, 893651, 890123, 890406),
+                TradedRows(4450, np.array([3, 4], np.int64)),
+                8806090000,
+                end_ns - 1,
+            ),
+        ),
+        scales=(SymbolScale("BTC", 1, 200, 5),),
+        carries={
+            "venue:BTCUSDT": InstrumentCarry(
+                quantity_left=7,
+                sends_marks=True,
+                watermark_ns=end_ns - 1,
+                rejected=2,
+                held=HeldSample(end_ns - 300 * 10**9, end_ns - 300 * 10**9, 5),
+            )
+        },
+        counters={"gaps": 1},
+    )
+    assert same(decode_tick(written), expected)

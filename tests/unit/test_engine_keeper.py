@@ -133,7 +133,7 @@ def test_folder_that_cannot_be_restored_fails_the_engine_and_says_why(tmp_path: 
 
     assert taken == []
     assert status.state == "failed"
-    assert "unannounced instrument" in status.message or "are not those of" in status.message
+    assert "which is none of the instruments here" in status.message
 
 
 def live_of_another_market(folder: Path, ticks: list[list[Event]]) -> tuple[list[TickRecord], list[int], EngineStatus]:

@@ -7,21 +7,25 @@ the oldest; the failure logged each time.
 
 from __future__ import annotations
 
+import copy
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from liqscape import keeper as keeper_module
 from liqscape.device.runtime import OutOfDeviceMemory
-from liqscape.events import Event
+from liqscape.errors import ConfigError
+from liqscape.events import Correction, Event
 from liqscape.journal.snapshot_folder import KEEP_SNAPSHOTS
-from liqscape.journal.store import JournalStore, Record, StoreUnavailable
+from liqscape.journal.store import JournalStore, Note, Record, StoreDamaged, StoreUnavailable
+from liqscape.recovery import snapshot_of, stored_snapshot
 from tests.crash.small_market import HISTORY_TICKS
 from tests.equal_shards import differences
-from tests.kept_shard import KeptShard, market_ticks, reference, rendered_after, sends_the_same
+from tests.kept_shard import KeptShard, market_ticks, new_shard, reference, rendered_after, sends_the_same
 
 
 class FailingStore:
@@ -30,12 +34,16 @@ class FailingStore:
     def __init__(self, store: JournalStore) -> None:
         self.store = store
         self.is_full = True
+        self.is_broken = False
         self.tries = 0
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record], notes: Sequence[Note] = ()) -> None:
         self.tries += 1
         self._check()
-        self.store.append(records)
+        self.store.append(records, notes)
+
+    def notes(self) -> Iterator[Note]:
+        return self.store.notes()
 
     def read(self, from_tick: int) -> Iterator[Record]:
         return self.store.read(from_tick)
@@ -58,6 +66,8 @@ class FailingStore:
         self.store.close()
 
     def _check(self) -> None:
+        if self.is_broken:
+            raise StoreDamaged("file is broken")
         if self.is_full:
             raise StoreUnavailable("disk is full")
 
@@ -182,6 +192,37 @@ def test_full_disk_is_tried_again_each_second_and_nothing_is_missing_then(
     again.stop()
 
 
+def test_correction_and_terms_of_a_full_disk_are_there_when_there_is_room(
+    tmp_path: Path, ticks: list[list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KeptShard(tmp_path, snapshot_seconds=1)
+    kept.take(ticks, 20)
+    store = fill(kept)
+    now_ns, name = kept.shard.end_ns, kept.shard.instruments[0].instrument_id
+    kept.shard.accept(Correction(name, now_ns, now_ns - 1, now_ns - 1, 5 * 10**8, "a typo"))
+    changed = [replace(terms, size_mix=(500_000, 500_000)) for terms in kept.shard.terms]
+    kept.shard.propose(changed)
+    monkeypatch.setattr(keeper_module, "MAX_WAITING_BYTES", 1)
+
+    kept.take(ticks, 40)
+    assert kept.keeper.counters["journal_ticks_let_go"] > 0
+    kept.let_snapshots_end()
+    store.is_full, kept.now = False, 5
+    kept.take(ticks, 60)
+    kept.let_snapshots_end()
+    kept.take(ticks, rendered_after(ticks, 61))
+
+    kept.stop()
+    again = KeptShard(tmp_path)
+    assert again.shard.terms == tuple(changed)
+    assert differences(again.shard, kept.shard) == []
+    assert again.keeper._journal is not None
+    notes = list(again.keeper._journal.notes())
+    assert [note.tick for note in notes if "a typo" in note.text] == [21]
+    assert [note.tick for note in notes if note.kind == "terms"] == [21] * len(changed)
+    again.stop()
+
+
 def test_ticks_that_are_too_many_to_wait_are_let_go_and_a_snapshot_stands_for_them(
     tmp_path: Path, ticks: list[list[Event]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +318,101 @@ def test_maintenance_that_fails_is_said_once_and_counted(kept: KeptShard, caplog
     ] * 2
 
 
+@pytest.mark.parametrize("found_by", ["ticks", "maintenance"])
+def test_journal_that_breaks_makes_room_for_another_once_a_snapshot_stands_for_it(
+    tmp_path: Path, ticks: list[list[Event]], found_by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = KeptShard(tmp_path / "data")
+    kept.take(ticks, 20)
+    kept.let_snapshots_end()
+    store = fill(kept)
+    store.is_full, store.is_broken = False, True
+    if found_by == "maintenance":
+        kept.keeper.maintain()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept.folder.snapshots, "write", refuse)
+        kept.take(ticks, 30)
+        kept.let_snapshots_end()
+    # What the broken one still has is not given up before a snapshot has it.
+    assert (kept.keeper.committed_tick, kept.keeper.message) == (20, "not durable: file is broken")
+    shutil.copytree(tmp_path / "data", tmp_path / "killed")
+    killed = KeptShard(tmp_path / "killed")
+    assert (killed.shard.tick, killed.keeper.counters["damaged_files"]) == (20, 0)
+    killed.stop()
+
+    kept.now += 2
+    kept.take(ticks, 40)
+    kept.let_snapshots_end()
+    kept.take(ticks, last := rendered_after(ticks, 41))
+
+    assert (kept.keeper.committed_tick, kept.keeper.message) == (last, "")
+    assert kept.keeper.counters["damaged_files"] >= 1
+    assert any("the journal is broken and set aside as" in record.getMessage() for record in caplog.records)
+    kept.keeper.maintain()
+    kept.stop()
+    again = KeptShard(tmp_path / "data")
+    assert again.keeper.counters["damaged_files"] == 0
+    assert differences(again.shard, reference(ticks, last)) == []
+    again.stop()
+
+
+def test_maintenance_goes_on_after_a_failure_that_nobody_foresaw(
+    kept: KeptShard, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = fill(kept)
+    store.is_full = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "maintain", lambda: 1 // 0)
+        kept.keeper.maintain()
+
+    kept.keeper.maintain()
+
+    assert kept.keeper.counters["journal_failures"] == 1
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "a loss of power may take more than it should: integer division or modulo by zero"
+    ]
+
+
+def test_snapshot_that_is_done_at_the_end_lets_the_journal_go_on(
+    tmp_path: Path, ticks: list[list[Event]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = KeptShard(tmp_path, snapshot_seconds=1)
+    kept.take(ticks, 20)
+    kept.let_snapshots_end()
+    store = fill(kept)
+    with monkeypatch.context() as full:
+        full.setattr(keeper_module, "MAX_WAITING_BYTES", 1)
+        kept.take(ticks, 30)
+    kept.let_snapshots_end()
+    store.is_full = False
+    kept.now = 5
+    kept.take(ticks, begun := rendered_after(ticks, 31))
+    assert kept.keeper.is_snapshotting
+    for event in ticks[begun]:
+        kept.shard.accept(event)
+
+    kept.stop()
+
+    assert not any("in no file" in record.getMessage() for record in caplog.records)
+    again = KeptShard(tmp_path)
+    assert differences(again.shard, reference(ticks, begun + 1)) == []
+    again.stop()
+
+
+def test_ticks_that_still_wait_at_the_end_are_told(
+    tmp_path: Path, ticks: list[list[Event]], caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = KeptShard(tmp_path)
+    kept.take(ticks, 20)
+    fill(kept)
+    kept.take(ticks, 25)
+
+    kept.stop()
+
+    assert caplog.records[-1].getMessage() == "5 ticks that waited for the journal are in no file"
+
+
 def test_journal_leads_from_the_oldest_snapshot_kept_to_now(tmp_path: Path, ticks: list[list[Event]]) -> None:
     kept = KeptShard(tmp_path, snapshot_seconds=10)
     for second in range(70):
@@ -320,3 +456,27 @@ def test_restore_that_is_interrupted_lets_go_of_the_folder(tmp_path: Path, ticks
     again = KeptShard(tmp_path)
     assert again.shard.tick == 30
     again.stop()
+
+
+@pytest.mark.parametrize("version", [0, 3])
+def test_snapshot_of_an_unknown_version_is_refused(ticks: list[list[Event]], version: int) -> None:
+    stored = stored_snapshot(reference(ticks, rendered_after(ticks, 20)).snapshot()(), {})
+
+    with pytest.raises(ConfigError, match=f"is of version {version}; 1 and 2 are read here"):
+        snapshot_of(replace(stored, version=version))
+
+
+def test_snapshot_of_the_first_version_is_read(ticks: list[list[Event]]) -> None:
+    """It has no stamps of instruments: nothing is late or said again then but what comes after."""
+    lived = reference(ticks, rendered_after(ticks, 40))
+    tree = copy.deepcopy(stored := stored_snapshot(lived.snapshot()(), {})).tree
+    del tree["market"]["held_ns"]
+    for carry in tree["market"]["carries"].values():
+        for name in ("sampled_ns", "candle_ns", "prices_behind_ns", "samples_behind_ns"):
+            del carry[name]
+
+    again = new_shard()
+    again.restore(snapshot_of(replace(stored, version=1, tree=tree)))
+
+    assert differences(again, lived) == ["market"]
+    assert sends_the_same(again, lived, ticks)

@@ -5,6 +5,7 @@ from liqscape_client.candles import Candles
 from liqscape_client.channel_parts import ChannelPart
 from liqscape_client.channel_selectors import channel_selectors
 from liqscape_client.client import Client
+from liqscape_client.comparison import Comparison
 from liqscape_client.connection import Tls
 from liqscape_client.errors import (
     ChangeRefused,
@@ -24,11 +25,12 @@ from liqscape_client.exact_positions import ExactPositions, ExactRow, ExactTotal
 from liqscape_client.grids import Grid, Heatmap
 from liqscape_client.liquidation_maps import LiquidationMap, MapSeries
 from liqscape_client.market_state import SymbolState
+from liqscape_client.playback import Moment, Playback
 from liqscape_client.replica import Outcome, Replica
 from liqscape_client.replica_set import ReplicaSet
 from liqscape_client.stream import LiveStream
 from liqscape_client.stream_state import Phase, StreamState, StreamUpdate
-from liqscape_client.sync import SyncClient, SyncStream
+from liqscape_client.sync import SyncClient, SyncPlayback, SyncStream
 from liqscape_client.tile_stack import stack_tiles
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "ChannelPart",
     "Client",
     "ClientError",
+    "Comparison",
     "DecodeError",
     "ExactPositions",
     "ExactRow",
@@ -49,6 +52,7 @@ __all__ = [
     "LiveStream",
     "MapSeries",
     "MissingPackage",
+    "Moment",
     "NotAllowed",
     "NotFound",
     "NotInSync",
@@ -56,6 +60,7 @@ __all__ = [
     "NotServed",
     "Outcome",
     "Phase",
+    "Playback",
     "Replica",
     "ReplicaSet",
     "ServerError",
@@ -63,6 +68,7 @@ __all__ = [
     "StreamUpdate",
     "SymbolState",
     "SyncClient",
+    "SyncPlayback",
     "SyncStream",
     "Tls",
     "Unreachable",

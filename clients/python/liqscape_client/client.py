@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import Any, Final, Unpack
+from typing import Any, Final, Unpack, cast
 
 import grpc
 import numpy as np
@@ -14,12 +15,14 @@ from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
 from liqscape_client.channel_selectors import ChannelOptions, wanted_selectors
 from liqscape_client.channel_selectors import channel_selectors as channel_selectors
+from liqscape_client.comparison import Comparison
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls, to_credentials, token_metadata
 from liqscape_client.errors import DecodeError
-from liqscape_client.grid_options import GridOptions, MapOptions, grid_request, map_request, model_name
+from liqscape_client.grid_options import GridOptions, MapOptions, PositionOptions, grid_request, map_request, model_name
 from liqscape_client.grids import Grid
 from liqscape_client.liquidation_maps import LiquidationMap, assemble_map
 from liqscape_client.market_state import state_names
+from liqscape_client.playback import Playback
 from liqscape_client.retry import to_client_error
 from liqscape_client.stream import LiveStream
 
@@ -110,6 +113,44 @@ class Client:
         wanted = wanted_selectors(symbols, timeframes, selectors, options)
         return LiveStream(self.open_channel, wanted, cadence_ms=cadence_ms, credits=credits, metadata=self.metadata)
 
+    def playback(
+        self,
+        symbols: str | Iterable[str] = (),
+        timeframes: str | Iterable[str] = (),
+        *,
+        from_minute: int,
+        until_minute: int,
+        step_minutes: int = 0,
+        speed: float = 0.0,
+        paused: bool = False,
+        credits: int = 2,
+        selectors: Iterable[stream_pb2.ChannelSelector] = (),
+        **options: Unpack[ChannelOptions],
+    ) -> Playback:
+        """Return a past span of up to four channels, not begun yet: enter it with `async with`, then iterate.
+
+        Args:
+            symbols, timeframes: which channels; name both.
+            from_minute: the first picture is as of the end of this minute since 1970 UTC.
+            until_minute: every picture is of a minute before it.
+            step_minutes: from one picture to the next; 0 = the narrowest column of the channels.
+            speed: seconds of the span a second; 0 = as fast as pictures are made and taken.
+            paused: stay at the first picture until told to play.
+            credits: messages of data sent ahead of what has been taken, 1 to 8.
+            selectors: more channels, as channel_selectors() returns them.
+            options: a choice of positions; see ChannelOptions. Rows and prices cannot be chosen.
+        """
+        request = stream_pb2.PlaybackOpen(
+            channels=wanted_selectors(symbols, timeframes, selectors, options),
+            from_minute=from_minute,
+            until_minute=until_minute,
+            step_minutes=step_minutes,
+            speed=speed,
+            max_in_flight=credits,
+            paused=paused,
+        )
+        return Playback(self.open_channel, request, self.metadata, time.monotonic)
+
     async def grid(self, symbol: str, timeframe: str = "", **options: Unpack[GridOptions]) -> Grid:
         """Return an exact grid: with symbol and timeframe alone the one that is streamed, at the server's newest tick.
 
@@ -131,6 +172,33 @@ class Client:
             return await assemble_grid(call(request, timeout=self._timeout_s, metadata=self.metadata))
         except grpc.aio.AioRpcError as error:
             raise to_client_error(error) from error
+
+    async def compare(
+        self,
+        symbol: str,
+        timeframe: str = "",
+        *,
+        earlier_minute: int,
+        later_minute: int | None = None,
+        **options: Unpack[PositionOptions],
+    ) -> Comparison:
+        """Return what is open at two moments by price, on the rows of the later one.
+
+        Args:
+            symbol: base coin.
+            timeframe: one of the nine: how far back positions count, at each moment.
+            earlier_minute: since 1970 UTC; held in memory, or archived.
+            later_minute: the same; None: now.
+            options: filters and rows; see PositionOptions.
+
+        Raises:
+            ClientError: rows of then cannot be those of the later moment. Others: as grid.
+        """
+        moment = {} if later_minute is None else {"as_of_minute": later_minute}
+        later = await self.grid(symbol, timeframe, **cast(GridOptions, {**options, **moment}))
+        middles = later.axes.price_middle()  # not edges: no rounding leads out of the row
+        rows = {"price_low": float(middles[0]), "price_high": float(middles[-1]), "as_of_minute": earlier_minute}
+        return Comparison(await self.grid(symbol, timeframe, **cast(GridOptions, {**options, **rows})), later)
 
     async def liquidation_map(self, symbol: str, **options: Unpack[MapOptions]) -> LiquidationMap:
         """Return the live book by price, captured after the server's newest tick: every open position, however old.

@@ -42,7 +42,7 @@ class GridOptions(PositionOptions, total=False):
     """Options of a grid.
 
     Attributes:
-        as_of_minute: the grid at the end of this minute since 1970 UTC, within the last day.
+        as_of_minute: the grid at the end of this minute since 1970 UTC, of the last day or archived.
         column_minutes, columns: a window of one's own, with an empty timeframe.
     """
 

@@ -164,6 +164,8 @@ def _venue_line(part: stream_pb2.VenueChunk, now_ns: int) -> str:
     live = part.live_long_lots + part.live_short_lots
     total = live + part.uncovered_long_lots + part.uncovered_short_lots
     covered = f"{live / total:.1%} covered" if total else "nothing covered"
+    if not part.watermark_unix_ns:
+        return f"  {part.instrument}  nothing heard yet, {part.rejected_events:,} rejected"
     when = datetime.fromtimestamp(part.watermark_unix_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
     age_s = (now_ns - part.watermark_unix_ns) / 1e9
     return f"  {part.instrument}  {covered}, data to {when} UTC ({age_s:,.1f} s ago), {part.rejected_events:,} rejected"

@@ -14,12 +14,14 @@ from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.channel_parts import ChannelPart
 from liqscape_client.channel_selectors import ChannelOptions
 from liqscape_client.client import DEFAULT_TIMEOUT_S, Client
+from liqscape_client.comparison import Comparison
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls
 from liqscape_client.errors import ClientError
-from liqscape_client.grid_options import GridOptions, MapOptions
+from liqscape_client.grid_options import GridOptions, MapOptions, PositionOptions
 from liqscape_client.grids import Grid, Heatmap
 from liqscape_client.liquidation_maps import LiquidationMap
 from liqscape_client.market_state import SymbolState
+from liqscape_client.playback import Moment, Playback
 from liqscape_client.replica_set import ChannelKey
 from liqscape_client.stream import LiveStream, StreamState, StreamUpdate
 
@@ -106,6 +108,20 @@ class SyncClient:
         """Return the exact grid; see Client.grid."""
         return self._thread.run(self._client.grid(symbol, timeframe, **options))
 
+    def compare(
+        self,
+        symbol: str,
+        timeframe: str = "",
+        *,
+        earlier_minute: int,
+        later_minute: int | None = None,
+        **options: Unpack[PositionOptions],
+    ) -> Comparison:
+        """Return what is open at two moments by price; see Client.compare."""
+        return self._thread.run(
+            self._client.compare(symbol, timeframe, earlier_minute=earlier_minute, later_minute=later_minute, **options)
+        )
+
     def liquidation_map(self, symbol: str, **options: Unpack[MapOptions]) -> LiquidationMap:
         """Return the live book by price. See Client.liquidation_map."""
         return self._thread.run(self._client.liquidation_map(symbol, **options))
@@ -133,6 +149,87 @@ class SyncClient:
             symbols, timeframes, cadence_ms=cadence_ms, credits=credits, selectors=selectors, **options
         )
         return SyncStream(self._thread, stream)
+
+    def playback(
+        self,
+        symbols: str | Iterable[str] = (),
+        timeframes: str | Iterable[str] = (),
+        *,
+        from_minute: int,
+        until_minute: int,
+        step_minutes: int = 0,
+        speed: float = 0.0,
+        paused: bool = False,
+        credits: int = 2,
+        selectors: Iterable[stream_pb2.ChannelSelector] = (),
+        **options: Unpack[ChannelOptions],
+    ) -> SyncPlayback:
+        """Return a past span: enter it with `with`. See Client.playback."""
+        playback = self._client.playback(
+            symbols,
+            timeframes,
+            from_minute=from_minute,
+            until_minute=until_minute,
+            step_minutes=step_minutes,
+            speed=speed,
+            paused=paused,
+            credits=credits,
+            selectors=selectors,
+            **options,
+        )
+        return SyncPlayback(self._thread, playback)
+
+
+class SyncPlayback:
+    """A past span, read picture by picture by `for moment in playback`. See Playback."""
+
+    def __init__(self, thread: _LoopThread, playback: Playback) -> None:
+        self._thread = thread
+        self._playback = playback
+
+    def __enter__(self) -> SyncPlayback:
+        self._thread.run(self._playback.__aenter__())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the playback."""
+        self._thread.run(self._playback.close())
+
+    def play(self) -> None:
+        """Go on from where it stands."""
+        self._thread.run(self._playback.play())
+
+    def pause(self) -> None:
+        """Stay; a picture that is already under way still comes."""
+        self._thread.run(self._playback.pause())
+
+    def seek(self, minute: int) -> None:
+        """Go to a minute of the span, and play or stay as before."""
+        self._thread.run(self._playback.seek(minute))
+
+    def set_speed(self, speed: float) -> None:
+        """Play at so many seconds of the span a second from now on."""
+        self._thread.run(self._playback.set_speed(speed))
+
+    def heatmap(self, symbol: str, timeframe: str, part: ChannelPart | None = None) -> Heatmap:
+        """Return a copy of one channel; see Playback.heatmap."""
+        return self._thread.call(lambda: self._playback.heatmap(symbol, timeframe, part))
+
+    def symbol(self, name: str) -> SymbolState | None:
+        """Return the price of then; None before the first picture."""
+        return self._thread.call(lambda: self._playback.symbol(name))
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Yield moments until one says "stopped"; after a seek, or play, it may be begun again."""
+
+        async def following() -> Moment | None:
+            return await anext(self._playback, None)
+
+        while (moment := self._thread.run(following())) is not None:
+            yield moment
 
 
 class SyncStream:

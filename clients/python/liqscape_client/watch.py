@@ -17,9 +17,10 @@ from liqscape_client.connection import add_connection_arguments, client_options
 from liqscape_client.errors import ClientError, MissingPackage, NotInSync, NotServed
 from liqscape_client.grids import Heatmap
 from liqscape_client.stream import LiveStream, Phase
+from liqscape_client.watch_past import DEFAULT_SPEED, play_past
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from liqscape_client.terminal_frame import WatchState
 
@@ -52,6 +53,18 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
         "--wait", type=float, default=DEFAULT_WAIT_S, help="seconds --once waits to be in sync (default 120)"
     )
     parser.add_argument("--seconds", type=float, help="end by itself after so long")
+    parser.add_argument(
+        "--from",
+        dest="begin",
+        metavar="TIME",
+        help="play the past from 90m, 6h or 1d ago, or from 2026-01-31T12:00 (UTC)",
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=DEFAULT_SPEED,
+        help=f"with --from: seconds of the past a second, 0 = as fast as it comes (default {DEFAULT_SPEED:g})",
+    )
 
 
 def run_watch(namespace: argparse.Namespace) -> int:
@@ -81,6 +94,9 @@ def open_console() -> Console:
 async def show(namespace: argparse.Namespace, console: Console) -> int:
     """Show the heatmap on a console until its time is over; see run_watch."""
     symbol = namespace.symbol.upper()
+    if namespace.begin is not None:
+        await _show_past(namespace, console)
+        return 0
     async with (
         Client(**client_options(namespace)) as client,
         client.stream(symbol, namespace.timeframe, cadence_ms=DEFAULT_CADENCE_MS) as stream,
@@ -123,6 +139,26 @@ async def _show_live(stream: LiveStream, namespace: argparse.Namespace, console:
             await asyncio.sleep(REFRESH_S)
     if stream.failure is not None:
         raise stream.failure
+
+
+async def _show_past(namespace: argparse.Namespace, console: Console) -> None:
+    from rich.live import Live
+
+    from liqscape_client.terminal_frame import render_frame
+
+    symbol, is_once = namespace.symbol.upper(), namespace.once or not console.is_terminal
+
+    def frame(heatmap: Heatmap, state: WatchState) -> RenderableType:
+        width, height = console.size
+        return render_frame(heatmap, state, width, height, namespace.scale, namespace.span)
+
+    async with Client(**client_options(namespace)) as client:
+        what = (client, symbol, namespace.timeframe, namespace.begin, namespace.speed)
+        if is_once:
+            await play_past(*what, lambda *shown: console.print(frame(*shown), soft_wrap=True), seconds=0)
+            return
+        with _core_log_off_the_screen(), Live(console=console, screen=True, auto_refresh=False, transient=True) as live:
+            await play_past(*what, lambda *shown: live.update(frame(*shown), refresh=True), seconds=namespace.seconds)
 
 
 @contextmanager

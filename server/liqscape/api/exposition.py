@@ -45,6 +45,8 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "session_changes": _Counter("session_changes", "Changes of selection that readers of sessions asked for."),
     "sessions_idle": _Counter("sessions_idle", "Sessions ended because nothing was acknowledged."),
     "session_requests_delayed": _Counter("session_requests_delayed", "Requests of sessions that came too fast."),
+    "playbacks_refused": _Counter("playbacks_refused", "Playbacks refused because too many were open."),
+    "playback_pictures": _Counter("playback_pictures", "Pictures of the past sent by playbacks."),
     "worker_restarts": _Counter("worker_restarts", "Edge processes started again."),
     "engine_restarts": _Counter("engine_restarts", "Engine processes started again."),
     # Tiles and custom channels.
@@ -55,6 +57,14 @@ COUNTERS: Final[dict[str, _Counter]] = {
     # Market data and engine.
     "gaps": _Counter("gaps", "Gaps in the input."),
     "rejected_events": _Counter("rejected_events", "Events of the input that broke a rule and were left out."),
+    "late_events": _Counter("late_events", "Events stamped too long before they were heard, and left out."),
+    "repeated_events": _Counter("repeated_events", "Samples and candles said again, and left out."),
+    "disordered_events": _Counter("disordered_events", "Prices older than another of their tick: not its close."),
+    "leapt_events": _Counter("leapt_events", "Late events believed, of venues whose clock was set back."),
+    "stamps_ahead": _Counter("stamps_ahead", "Times at which an instrument's stamps were ahead of the tick's end."),
+    "held_ticks": _Counter("held_ticks", "Ticks that would have gone back in time, and stood still."),
+    "corrections": _Counter("corrections", "Corrections of what was said before."),
+    "terms_changed": _Counter("terms_changed", "Changes of mixes or rules since the start."),
     "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
     "open_interest_interpolated": _Counter(
         "open_interest_interpolated", "Samples of open interest that lay between two of the input."
@@ -73,15 +83,22 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "journal_ticks_replayed": _Counter("journal_ticks_replayed", "Ticks of the journal replayed at the start."),
     "snapshots": _Counter("snapshots", "Snapshots written."),
     "snapshot_failures": _Counter("snapshot_failures", "Snapshots that could not be written."),
-    "damaged_files": _Counter("damaged_files", "Files found damaged at the start and set aside."),
+    "damaged_files": _Counter("damaged_files", "Files found damaged and set aside."),
+    "archive_days_dropped": _Counter("archive_days_dropped", "Sealed days, raw or whole, that retention has dropped."),
+    "archive_failures": _Counter("archive_failures", "Times at which the archive could not be written."),
+    "archive_holes": _Counter("archive_holes", "Stretches of ticks that the archive does not hold."),
+    "archive_damaged_files": _Counter("archive_damaged_files", "Files of the archive found damaged and set aside."),
     "queries_shed": _Counter("queries_shed", "Times at which questions gave their device memory up to ticks."),
 }
 """Counters of GetStatus by name; all of them are shown from the start, as 0."""
 
 GAUGES: Final[dict[str, _Counter]] = {
     "streams_stalled": _Counter("streams_stalled", "Open calls whose reader does not read."),
+    "playbacks_open": _Counter("playbacks_open", "Playbacks open now; they are among the streams."),
     "journal_ticks_waiting": _Counter("journal_ticks_waiting", "Ticks that wait until the journal can be written."),
     "snapshot_bytes": _Counter("snapshot_size_bytes", "Bytes of the newest snapshot."),
+    "archive_days": _Counter("archive_days", "Sealed days in the archive."),
+    "archive_bytes": _Counter("archive_size_bytes", "Bytes of the sealed days."),
     "workers_running": _Counter("workers_running", "Edge processes that serve; 0 where the server is one process."),
     "tiles_open": _Counter("tiles_open", "Tiles open now."),
     "tiles_limit": _Counter("tiles_limit", "Tiles there may be at one time."),
@@ -175,7 +192,7 @@ class ServerMetrics:
             "data_age_seconds",
             "Wall clock less the time of the newest event included; of a replay, how long ago that was.",
             INSTRUMENT_LABELS,
-            {labels: (now_ns - c.watermark_unix_ns) / 1e9 for c, labels in instruments},
+            {labels: (now_ns - c.watermark_unix_ns) / 1e9 for c, labels in instruments if c.watermark_unix_ns},
         )
         yield _counter(
             "instrument_rejected_events",

@@ -48,6 +48,11 @@ def check_channels(count: int) -> None:
         )
 
 
+def current_caller() -> Caller | None:
+    """Return whose call this is; None outside of one that has passed the gate."""
+    return _caller.get()
+
+
 def max_cells() -> int | None:
     """Return how many cells an answer to the caller of this call may have; None = as many as anyone's."""
     caller = _caller.get()

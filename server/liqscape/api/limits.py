@@ -31,6 +31,7 @@ class CallerLimits:
     Attributes:
         streams: open at one time.
         channels: of one stream.
+        playbacks: of the streams, how many may play the past.
         queries_per_minute: of every kind; so many may come at once, then one each 60 s / so many.
         cells: of one grid or map.
     """
@@ -39,13 +40,14 @@ class CallerLimits:
     channels: int
     queries_per_minute: int
     cells: int
+    playbacks: int = 2
 
 
 TOKEN_LIMITS: Final = CallerLimits(streams=64, channels=256, queries_per_minute=600, cells=4 << 20)
 """A token is a desk or a program: 50 screens and some room; 28 symbols with all nine timeframes; nine grids renewed
 every second; and as many cells as the largest grid the engine makes for anyone."""
 
-ADDRESS_LIMITS: Final = CallerLimits(streams=2048, channels=1024, queries_per_minute=6000, cells=4 << 20)
+ADDRESS_LIMITS: Final = CallerLimits(streams=2048, channels=1024, queries_per_minute=6000, cells=4 << 20, playbacks=4)
 """An address is every program of a machine, or an office behind one router: half of the server, and ten times what a
 token may ask."""
 
@@ -83,6 +85,7 @@ class ServiceLimits:
 
     Attributes:
         max_streams: 40 KB each at rest, and at one message a second a third of a core (measured: 80 us a message).
+        max_playbacks: all of them share the thread that answers questions, and each has at most one picture there.
         max_grid_calls: grids and maps; a default one is up to 7 MB until its last fragment has left: together about
             0.1 GB. One of the largest size allowed is 32 MB.
         max_grid_seconds: a recompute takes well under a second; who sets no deadline, or a longer one, gets this one.
@@ -93,6 +96,7 @@ class ServiceLimits:
     """
 
     max_streams: int = 4096
+    max_playbacks: int = 8
     max_grid_calls: int = 16
     max_grid_seconds: float = 30.0
     request_timeout_s: float = REQUEST_TIMEOUT_S

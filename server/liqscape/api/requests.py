@@ -65,7 +65,7 @@ def parse(kind: type[_M], request: bytes) -> _M:
         raise InvalidArgument(f"request of {len(request)} bytes is not a {kind.DESCRIPTOR.name}") from None
 
 
-def channels_of(request: stream_pb2.SubscribeRequest | stream_pb2.Change) -> list[Wanted]:
+def channels_of(request: stream_pb2.SubscribeRequest | stream_pb2.Change | stream_pb2.PlaybackOpen) -> list[Wanted]:
     """Return the channels a request wants.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 from liqscape.api.limits import SessionLimits
 from liqscape.api.requests import channels_of, parse, rejected_channels_of
@@ -17,6 +18,8 @@ from liqscape.errors import InvalidArgument, QueryError
 from liqscape.v1 import stream_pb2
 
 _LOG = logging.getLogger(__name__)
+
+_M = TypeVar("_M", stream_pb2.SessionRequest, stream_pb2.PlaybackRequest)
 
 Select = Callable[[list[Wanted]], Awaitable[Selection]]
 """Resolves selectors and opens their channels; raises QueryError where they cannot be served, or not to this caller."""
@@ -39,22 +42,34 @@ class Pace:
         return wait_s
 
 
-class SessionRequests:
-    """The requests of one session.
+class PacedReader(Generic[_M]):
+    """The messages of one peer, at a bounded pace.
 
     A peer that sends more than it may is not refused but read more slowly: what it sends beyond waits in its own
     transport, and an honest burst costs nobody a stream.
+
+    Args:
+        kind: of the messages; each has the oneof "request", and the first must be "open".
+        what: it opens, in words.
     """
 
     def __init__(
-        self, context: Context, counters: StreamCounters, limits: SessionLimits, monotonic: Callable[[], float]
+        self,
+        kind: type[_M],
+        what: str,
+        context: Context,
+        counters: StreamCounters,
+        limits: SessionLimits,
+        monotonic: Callable[[], float],
     ) -> None:
+        self._kind: type[_M] = kind
+        self._what = what
         self._context = context
         self._counters = counters
         self._limits = limits
         self._pace = Pace(limits.requests_per_second, limits.request_burst, monotonic)
 
-    async def opening(self) -> stream_pb2.SubscribeRequest | None:
+    async def opening(self) -> _M | None:
         """Return the first message; None where the peer has left without one.
 
         Raises:
@@ -62,18 +77,41 @@ class SessionRequests:
         """
         try:
             async with asyncio.timeout(self._limits.open_within_s):
-                first = await self._next()
+                first = await self.next()
         except TimeoutError:
             raise InvalidArgument(
-                f"nothing came for {self._limits.open_within_s:g} s; open must be the first message of a session"
+                f"nothing came for {self._limits.open_within_s:g} s; open must be the first message of a {self._what}"
             ) from None
-        if first is None:
-            return None
-        if first.WhichOneof("request") != "open":
+        if first is not None and first.WhichOneof("request") != "open":
             raise InvalidArgument(
-                f"the first message of a session is {first.WhichOneof('request') or 'empty'}; it must be open"
+                f"the first message of a {self._what} is {first.WhichOneof('request') or 'empty'}; it must be open"
             )
-        return first.open
+        return first
+
+    async def next(self) -> _M | None:
+        """Return the next message; None where no more comes."""
+        wait_s = self._pace.wait_s()
+        if wait_s > 0:
+            self._counters.session_requests_delayed += 1
+            await asyncio.sleep(wait_s)
+        # grpc.aio's EOF is a value of its own; whatever is no message means that none will come.
+        message: object = await self._context.read()
+        return parse(self._kind, message) if isinstance(message, bytes) else None
+
+
+class SessionRequests:
+    """The requests of one session."""
+
+    def __init__(
+        self, context: Context, counters: StreamCounters, limits: SessionLimits, monotonic: Callable[[], float]
+    ) -> None:
+        self._context = context
+        self._reader = PacedReader(stream_pb2.SessionRequest, "session", context, counters, limits, monotonic)
+
+    async def opening(self) -> stream_pb2.SubscribeRequest | None:
+        """Return what the first message opens; see PacedReader."""
+        first = await self._reader.opening()
+        return None if first is None else first.open
 
     async def pass_on(self, cursor: Cursor, select: Select) -> None:
         """Pass everything on to a cursor until the peer closes its side.
@@ -81,7 +119,7 @@ class SessionRequests:
         Raises:
             InvalidArgument: names what is wrong.
         """
-        while (request := await self._next()) is not None:
+        while (request := await self._reader.next()) is not None:
             kind = request.WhichOneof("request")
             if kind == "acknowledge":
                 cursor.acknowledge(request.acknowledge.frames)
@@ -106,15 +144,6 @@ class SessionRequests:
         channel_ids = rejected_channels_of(reject)
         cursor.reject(reject.source_id, channel_ids, reject.reason)
         _LOG.debug("%s rejects channels %s: %r", self._context.peer(), channel_ids, reject.details)
-
-    async def _next(self) -> stream_pb2.SessionRequest | None:
-        wait_s = self._pace.wait_s()
-        if wait_s > 0:
-            self._counters.session_requests_delayed += 1
-            await asyncio.sleep(wait_s)
-        # grpc.aio's EOF is a value of its own; whatever is no message means that none will come.
-        message: object = await self._context.read()
-        return parse(stream_pb2.SessionRequest, message) if isinstance(message, bytes) else None
 
 
 def end_with(context: Context, error: QueryError) -> None:

@@ -10,6 +10,7 @@ import grpc
 
 from liqscape.api.status_details import STATUS_DETAILS_KEY, retry_details
 from liqscape.errors import (
+    DataLoss,
     InvalidArgument,
     LimitExceeded,
     NotFound,
@@ -30,6 +31,7 @@ STATUS_CODES: Final[dict[type[QueryError], grpc.StatusCode]] = {
     InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,
     OutOfRange: grpc.StatusCode.OUT_OF_RANGE,
+    DataLoss: grpc.StatusCode.DATA_LOSS,
     NotReady: grpc.StatusCode.FAILED_PRECONDITION,
     LimitExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,

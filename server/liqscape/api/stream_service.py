@@ -12,6 +12,8 @@ import grpc
 
 from liqscape.api.gate import check_channels
 from liqscape.api.limits import FULL_RETRY_AFTER_MS, ServiceLimits
+from liqscape.api.playback_requests import PlaybackRequests
+from liqscape.api.playbacks import Playbacks
 from liqscape.api.requests import channels_of, parse, resume_points_of
 from liqscape.api.session_requests import SessionRequests, end_with
 from liqscape.api.stalls import StallWatch
@@ -88,12 +90,14 @@ class StreamService:
         self._stalls = stalls
         self._max_streams = limits.max_streams
         self._sessions = limits.sessions
+        self._playbacks = Playbacks(hubs.counters, queries, stalls, limits)
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return what a server adds. No serializer: frames are bytes already."""
         methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             "Subscribe": grpc.unary_stream_rpc_method_handler(guarded(self.subscribe)),
             "Session": grpc.stream_stream_rpc_method_handler(guarded(self.session)),
+            "Playback": grpc.stream_stream_rpc_method_handler(guarded(self.playback)),
         }
         return grpc.method_handlers_generic_handler(STREAM_SERVICE, methods)
 
@@ -103,7 +107,7 @@ class StreamService:
         if asked.max_in_flight:
             raise InvalidArgument("max_in_flight belongs to Session; Subscribe has no acknowledgements, leave it out")
         wish = _Wish.of(asked)
-        hub = await self._serving_hub(wish)
+        hub = await self._serving_hub(wish.resume)
         async with Holding(hub) as holding:
             cursor = await self._cursor(hub, holding, wish)
             with self._open():
@@ -116,11 +120,21 @@ class StreamService:
         if asked is None:
             return
         wish, credits = _Wish.of(asked), Credits(max_in_flight(asked.max_in_flight))
-        hub = await self._serving_hub(wish)
+        hub = await self._serving_hub(wish.resume)
         async with Holding(hub) as holding:
             cursor = await self._cursor(hub, holding, wish, credits)
             with self._open():
                 await self._converse(hub, cursor, requests, holding, context)
+
+    async def playback(self, _requests: object, context: Context) -> None:
+        """Play the past under the peer's acknowledgements until either side ends it; see proto/README.md."""
+        requests = PlaybackRequests(context, self._hubs.counters, self._sessions, self._hubs.monotonic)
+        asked = await requests.opening()
+        if asked is None:
+            return
+        hub = await self._serving_hub([])
+        with self._open():
+            await self._playbacks.play(hub, asked, requests, context)
 
     async def _converse(
         self, hub: Hub, cursor: Cursor, requests: SessionRequests, holding: Holding, context: Context
@@ -170,11 +184,11 @@ class StreamService:
                 writer.writing_since = None
                 cursor.sent(len(message))
 
-    async def _serving_hub(self, wish: _Wish) -> Hub:
+    async def _serving_hub(self, resume: list[stream_pb2.ResumePoint]) -> Hub:
         hub = self._hubs.current
         if hub.goodbye is not None:
             raise Unavailable(hub.goodbye.reason)
         if not hub.is_ready:
             raise refusal_while_not_serving(await self._queries.status())
-        await self._hubs.caught_up(hub, wish.resume)
+        await self._hubs.caught_up(hub, resume)
         return hub

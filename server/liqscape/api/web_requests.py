@@ -128,7 +128,7 @@ GRID_PARAMETERS: Final = _POSITIONS | {
     "timeframe": Parameter(
         _text, "12h, 24h, 3d, 1w, 2w, 1m, 3m, 6m or 1y; none only with column_minutes and columns", _TEXT
     ),
-    "as_of_minute": Parameter(_minute, "the grid at the end of this minute since 1970, of the last day", _MINUTE),
+    "as_of_minute": Parameter(_minute, "the grid at the end of this minute since 1970, if it is kept", _MINUTE),
     "column_minutes": Parameter(_whole, "minutes of a column of a window of one's own", _WHOLE),
     "columns": Parameter(_whole, "columns of a window of one's own", _WHOLE),
 }

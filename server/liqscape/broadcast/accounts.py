@@ -77,7 +77,7 @@ class Ledger:
         self._ended.add(life)
         account = self._living.pop(life, None)
         if account is not None:
-            account.counters.streams_open = account.counters.streams_stalled = 0
+            account.counters.streams_open = account.counters.streams_stalled = account.counters.playbacks_open = 0
             self._past = added_up((self._past, account))
 
     def whole(self) -> Account:

@@ -66,10 +66,11 @@ def selection_changed(
 
 def describe_channels(hub: Hub, channel_ids: Collection[int]) -> list[stream_pb2.ChannelDescription]:
     """Return channels in words: default ones in the order of the shard, then the others."""
-    return [_description(hub.shard.source_id, channel) for channel in hub.describe(channel_ids)]
+    return [describe_channel(hub.shard.source_id, channel) for channel in hub.describe(channel_ids)]
 
 
-def _description(source_id: str, channel: Channel) -> stream_pb2.ChannelDescription:
+def describe_channel(source_id: str, channel: Channel) -> stream_pb2.ChannelDescription:
+    """Return a channel in words."""
     description = stream_pb2.ChannelDescription(
         channel_id=channel.channel_id,
         source_id=source_id,

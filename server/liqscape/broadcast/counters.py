@@ -9,7 +9,7 @@ from liqscape.v1 import stream_pb2
 
 @dataclass(slots=True)
 class StreamCounters:
-    """Counts over all streams. Only streams_open and streams_stalled ever fall."""
+    """Counts over all streams. Only streams_open, streams_stalled and playbacks_open ever fall."""
 
     streams_open: int = 0
     streams_stalled: int = 0
@@ -28,6 +28,9 @@ class StreamCounters:
     sessions_idle: int = 0
     session_requests_delayed: int = 0
     channels_refused: int = 0
+    playbacks_open: int = 0
+    playbacks_refused: int = 0
+    playback_pictures: int = 0
     rejected: dict[stream_pb2.Reject.Reason, int] = field(default_factory=dict)
     lagged: dict[stream_pb2.Lagged.Reason, int] = field(default_factory=dict)
 
@@ -69,6 +72,9 @@ class StreamCounters:
             "sessions_idle": self.sessions_idle,
             "session_requests_delayed": self.session_requests_delayed,
             "channels_refused": self.channels_refused,
+            "playbacks_open": self.playbacks_open,
+            "playbacks_refused": self.playbacks_refused,
+            "playback_pictures": self.playback_pictures,
         }
         for rejected, count in self.rejected.items():
             name = stream_pb2.Reject.Reason.Name(rejected).removeprefix("REASON_").lower()

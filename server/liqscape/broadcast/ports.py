@@ -13,6 +13,7 @@ from typing import Protocol
 
 from liqscape.grid.channel_specs import ChannelSpec
 from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
 
 
@@ -130,6 +131,10 @@ class QueryPort(Protocol):
             InvalidArgument: names the field and what is allowed. NotFound: unknown symbol or venue. OutOfRange: a
                 minute that is not held. NotReady: history is still being built.
         """
+        ...
+
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Return the levels of what get_grid returns, for a default window as of a minute; raises what that raises."""
         ...
 
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:

@@ -90,7 +90,7 @@ def plan_grid(
         InvalidArgument: names the field and what is allowed. NotFound: an unknown venue. OutOfRange: a minute not held.
     """
     minute = _minute(query, now_minute, view)
-    frame = _frame(query)
+    frame = frame_of(query)
     known = [entry for entry in history if entry.from_minute <= minute] or list(history[:1])
     generation, rows = (known[-1].generation, known[-1].axes.rows) if known else (0, scale.row_range(frame, mark_price))
     rows = rows_of(query, scale, rows)
@@ -108,7 +108,12 @@ def _minute(query: GridQuery, now_minute: int, view: LedgerView) -> int:
     return query.as_of_minute
 
 
-def _frame(query: GridQuery) -> Timeframe:
+def frame_of(query: GridQuery) -> Timeframe:
+    """Return the window asked for; one of a caller's own has no name.
+
+    Raises:
+        InvalidArgument: names the field and what is allowed.
+    """
     if query.column_minutes is None and query.columns is None:
         return find_timeframe(query.timeframe)
     if query.timeframe:
@@ -174,6 +179,15 @@ def _check_window(query: GridQuery, frame: Timeframe, rows: RowRange, minute: in
         )
     if rows.multiple % unit:
         raise InvalidArgument(f"base_steps_per_row {rows.multiple} is too fine here; use a multiple of {unit}")
+    check_size(query, frame, rows)
+
+
+def check_size(query: GridQuery, frame: Timeframe, rows: RowRange) -> None:
+    """Refuse an answer that is larger than any may be, or than whoever asks may have.
+
+    Raises:
+        InvalidArgument: names what is allowed. LimitExceeded: see check_cells.
+    """
     cells = frame.columns * rows.count
     own_rows = query.row_multiple is not None or query.price_low is not None or query.price_high is not None
     if cells > MAX_QUERY_CELLS or (not own_rows and rows.count > MAX_GRID_ROWS):

@@ -5,13 +5,13 @@ Everything that decides state is in the events; the wall clock is asked only for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Final
 
-from liqscape.axes import TIMEFRAMES, last_minute_before
-from liqscape.device.backend import Backend, CompactedPast
+from liqscape.axes import TIMEFRAMES, SymbolScale, last_minute_before
+from liqscape.device.backend import Backend, CompactedPast, LedgerView
 from liqscape.errors import ModelError
 from liqscape.events import Event, TickEnd
 from liqscape.grid.book_steps import steps_by_symbol
@@ -20,16 +20,17 @@ from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
 from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS, OpenChannels
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK, RollQueue, RollsSnapshot
-from liqscape.grid.symbol_model import SymbolModel, SymbolSnapshot, SymbolView
+from liqscape.grid.symbol_model import ServedState, SymbolModel, SymbolSnapshot, SymbolView
 from liqscape.grid.updates import Channel, ChannelUpdate, PositionModel, SymbolStatus, TickOutput
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.market.closed_tick import ClosedTick, MarketSnapshot
 from liqscape.market.state import MarketState
+from liqscape.market.terms import Terms
 from liqscape.positions.book import BookStep, PositionBook
 from liqscape.positions.cohort_book import CohortBook
+from liqscape.positions.inflow import all_terms
 from liqscape.positions.lockstep import run_together
-from liqscape.positions.mix import prior_inflow_mix
 
 MAX_RAW_EVENTS_WHILE_BUILDING: Final = 7 << 20
 """Raw events of a log before they are merged while history is built: 170 MB. Somewhat below a power of two, to which a
@@ -100,8 +101,8 @@ class Shard:
         self._backend = backend
         self._now_ns = now_ns
         self._observe = observe
-        self._mixes = mixes
-        self._size_mixes = size_mixes
+        self._terms = {t.instrument_id: t for t in all_terms(self.instruments, mixes, size_mixes)}
+        self._proposed: tuple[Terms, ...] = ()
         self._with_open_only = with_open_only
         self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, SymbolModel] = {}
@@ -124,6 +125,8 @@ class Shard:
             self.market.apply(event)
             return None
         closed = self.market.close(event)
+        if self._proposed:
+            closed, self._proposed = replace(closed, terms=self._proposed), ()
         if self._on_closed is not None:
             self._on_closed(self.tick + 1, closed)
         self._take(closed)
@@ -132,19 +135,49 @@ class Shard:
         self._bound_history()
         return None
 
-    def replay(self, tick: ClosedTick) -> None:
-        """Take a tick that was closed before, as accept did then, but leave the grids to restate.
+    @property
+    def terms(self) -> tuple[Terms, ...]:
+        """Return the terms in force, by instrument id."""
+        return tuple(self._terms.values())
+
+    def begin_with(self, terms: Iterable[Terms]) -> None:
+        """Have other terms in force from the beginning. Before any event, replay or restore.
+
+        Raises:
+            ModelError: they are of other instruments.
+        """
+        self._adopt(terms)
+
+    def propose(self, terms: Iterable[Terms]) -> list[str]:
+        """Have terms in force from the next tick on, which tells so; return in words what they change.
+
+        Raises:
+            ConfigError: a change would not be exact.
+        """
+        changes = [(t, t.changed_from(self._terms[t.instrument_id])) for t in terms]
+        self._proposed = tuple(changed for changed, what in changes if what)
+        return [f"{what} of {changed.instrument_id}" for changed, what in changes if what]
+
+    def replay(self, tick: ClosedTick, *, render: bool = False) -> TickOutput | None:
+        """Take a tick that was closed before, as accept did then; return what changed if it ends a rendered tick.
+
+        Args:
+            tick: the one that follows.
+            render: as accept does; else the grids are left to restate, and nothing is returned.
 
         Raises:
             ModelError: it does not follow the last one, or names what is not here.
         """
         self.market.follow(tick)
         self._take(tick)
+        if tick.render and render:
+            return self.render()
         if tick.render and self._models:
             minute, rolls = self._turn()
             for model in self._models.values():
                 model.engine.follow(minute, model.mark_price, rolls)
         self._bound_history()
+        return None
 
     def restate(self) -> TickOutput | None:
         """Return everything as of the last rendered tick, for a stream that begins anew; None before there was one.
@@ -224,6 +257,14 @@ class Shard:
         minute = last_minute_before(self.end_ns)
         return {symbol: model.view(self.tick, minute, self.market) for symbol, model in self._models.items()}
 
+    def served(self) -> tuple[ServedState, ...]:
+        """Return what is said of each symbol seen so far, beside its grids; call it between ticks."""
+        return tuple(model.served(self.tick, self.market) for model in self._models.values())
+
+    def ledgers(self) -> dict[str, tuple[SymbolScale, LedgerView]]:
+        """Return the events of each symbol seen so far, and the units of their rows; call it between ticks."""
+        return {symbol: (model.engine.scale, model.engine.capture()) for symbol, model in self._models.items()}
+
     def compactions(self) -> list[tuple[EventLog, Callable[[], CompactedPast]]]:
         """Return the merges that are due, and the log that adopts each; see EventLog. Call it between ticks."""
         minute = last_minute_before(self.end_ns)
@@ -241,8 +282,7 @@ class Shard:
 
     def mix(self, instrument: Instrument) -> tuple[int, ...]:
         """Return the inflow mix in force of an instrument, millionths by leverage tier."""
-        mix = (self._mixes or {}).get(instrument.instrument_id)
-        return tuple(mix) if mix is not None else prior_inflow_mix(instrument.leverage_tiers)
+        return self._terms[instrument.instrument_id].inflow_mix
 
     def status(self) -> tuple[SymbolStatus, ...]:
         """Return size and coverage of each symbol seen so far; call it between ticks.
@@ -266,7 +306,18 @@ class Shard:
     def _take(self, tick: ClosedTick) -> None:
         self.tick += 1
         self.end_ns = tick.end_ns
+        self._adopt(tick.terms)
         self._step(tick.bars)
+
+    def _adopt(self, changed: Iterable[Terms]) -> None:
+        for terms in changed:
+            name = terms.instrument_id
+            if name not in self._terms:
+                raise ModelError(f"terms of {name!r}, which is none of the instruments here")
+            self.instruments = tuple(terms.instrument if i.instrument_id == name else i for i in self.instruments)
+            self._terms[name] = terms
+            if terms.instrument.symbol in self._models:
+                self._models[terms.instrument.symbol].change_terms(terms)
 
     def _turn(self) -> tuple[int, frozenset[int]]:
         """Return the minute of a tick that is rendered, and which channels roll in it."""
@@ -331,8 +382,8 @@ class Shard:
                 channels,
                 scale,
                 self._backend,
-                self._mixes,
-                self._size_mixes,
+                {name: terms.inflow_mix for name, terms in self._terms.items()},
+                {name: terms.size_mix for name, terms in self._terms.items()},
                 self._with_open_only,
             )
         return model

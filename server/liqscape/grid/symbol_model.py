@@ -25,6 +25,7 @@ from liqscape.grid.updates import (
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.market.state import MarketState
+from liqscape.market.terms import Terms
 from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.book import BookStep, Cause, PositionBook, batches_of
 from liqscape.positions.cohort_book import CohortBook
@@ -96,6 +97,23 @@ class SymbolView:
             InvalidArgument: it is not kept.
         """
         return self.ledger if model is PositionModel.NET_OF_CLOSES else _kept(self.open_only)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedState:
+    """A symbol between two ticks, beside its grids: what an archive keeps of the end of a minute.
+
+    axes are generation and axes of the default channels by timeframe, of those that were served; mixes the inflow
+    shares in force by instrument id, millionths by leverage tier.
+    """
+
+    symbol: str
+    scale: SymbolScale
+    mark_price: int
+    source_watermark_ns: int
+    coverage: tuple[Coverage, ...]
+    axes: dict[str, tuple[int, ChannelAxes]]
+    mixes: dict[str, tuple[int, ...]]
 
 
 def _kept(found: _T | None) -> _T:
@@ -201,6 +219,12 @@ class SymbolModel:
             log.record(BookStep(batches_of(minute, causes), ()))
         self._too_fine_since = None
 
+    def change_terms(self, terms: Terms) -> None:
+        """Let what opens at an instrument from now on open on other terms, in every book."""
+        self.book.change_terms(terms)
+        if self._open_only is not None:
+            self._open_only[0].change_terms(terms)
+
     def snapshot(self) -> Callable[[], SymbolSnapshot]:
         """Return the work of copying everything as it is now but the grids, for any thread."""
         book, engine = self.book.snapshot(), self.engine.snapshot()
@@ -257,6 +281,19 @@ class SymbolModel:
             model_error_lots=lots(account.model_error_lots),
             rejected_events=market.rejected_events(account.instrument.instrument_id),
             lot_decimals=self.book.scale.lot_decimals,
+        )
+
+    def served(self, tick: int, market: MarketState) -> ServedState:
+        """Return what is said of the symbol as of the end of a tick."""
+        axes = ((c.timeframe.name, self.engine.axes(c.channel_id)) for c in self._channels)
+        return ServedState(
+            symbol=self.symbol,
+            scale=self.book.scale,
+            mark_price=self.mark_price,
+            source_watermark_ns=self.watermark_ns,
+            coverage=self.coverage(market, tick),
+            axes={name: found for name, found in axes if found is not None},
+            mixes={i.instrument_id: tuple(self.book.account(i.instrument_id).mix) for i in self.book.instruments},
         )
 
     def view(self, tick: int, minute: int, market: MarketState) -> SymbolView:

@@ -3,6 +3,8 @@
 settings.json        what decides the state beside the ticks; other settings would make other books of them
 journal.sqlite       ticks since the oldest snapshot (and journal.sqlite-wal, -shm); journal.head is their witness
 snapshots/           see snapshot_folder
+rebuilt.sqlite       the good ticks of a damaged journal, whole, until they have taken its place
+archive/             sealed days, see archive.day_files
 lock                 held while a server or a command uses the folder
 """
 
@@ -18,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from liqscape.errors import ConfigError
-from liqscape.journal.snapshot_file import read_snapshot, sync_folder
+from liqscape.journal.disk import make_folder, sync_file, sync_folder
+from liqscape.journal.snapshot_file import read_snapshot
 from liqscape.journal.snapshot_folder import SnapshotFolder, aside_of
-from liqscape.journal.sqlite_store import SqliteJournal
+from liqscape.journal.sqlite_store import Connect, SqliteJournal, connect_plainly
 from liqscape.journal.store import StoreDamaged, StoreUnavailable
 
 
@@ -30,23 +33,31 @@ class DataFolder:
     Args:
         folder: made where it is missing, unless it is only read.
         read_only: for who looks at it beside a server that may be running.
+        connect: how the journal reaches its file.
 
     Raises:
         ConfigError: it cannot be used, or somebody uses it.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False, connect: Connect = connect_plainly) -> None:
         self.folder = folder
         self.journal_path = folder / "journal.sqlite"
         self.settings_path = folder / "settings.json"
+        self.archive_path = folder / "archive"
         self.snapshots = SnapshotFolder(folder / "snapshots")
         self.read_only = read_only
+        self._connect = connect
         self._lock: int | None = None
         if read_only:
             if not folder.is_dir():
                 raise ConfigError(f"data folder {folder} does not exist")
         else:
             self._take()
+            try:
+                self._finish_rebuilding()
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Let others use the folder."""
@@ -56,7 +67,7 @@ class DataFolder:
 
     def open_journal(self, sync: str = "second") -> SqliteJournal:
         """Return the journal, a new one where there is none. See SqliteJournal."""
-        return SqliteJournal(self.journal_path, sync, read_only=self.read_only)
+        return SqliteJournal(self.journal_path, sync, read_only=self.read_only, connect=self._connect)
 
     def try_journal(self) -> SqliteJournal | None:
         """Return the journal, None where it cannot be opened."""
@@ -67,7 +78,7 @@ class DataFolder:
 
     def beside_journal(self) -> list[Path]:
         """Return the files in which SQLite keeps what is not in the journal's own yet, whether they exist or not."""
-        return [self.journal_path.with_name(self.journal_path.name + ending) for ending in ("-wal", "-shm")]
+        return _beside(self.journal_path)
 
     @property
     def is_new(self) -> bool:
@@ -119,9 +130,11 @@ class DataFolder:
     def set_journal_aside(self, journal: SqliteJournal | None, good: range) -> list[Path]:
         """Keep copies of a damaged journal under other names, and go on with its good ticks alone.
 
+        Whoever is killed on the way leaves the damaged journal, or the good ticks whole, which the next one takes.
+
         Args:
             journal: the open one, if it could be opened. It is closed.
-            good: the ticks to go on with.
+            good: the ticks to go on with; where there are none, it says by its end what the next one is.
 
         Returns:
             The files set aside.
@@ -130,30 +143,58 @@ class DataFolder:
             OSError: there is no room, say. StoreUnavailable: the same.
             StoreDamaged: the good ticks are not good.
         """
-        rebuilt = self.journal_path.with_name("rebuilt.sqlite")
-        rebuilt.unlink(missing_ok=True)
+        unfinished = self._rebuilt.with_suffix(".tmp")
+        for path in (unfinished, *_beside(unfinished)):
+            path.unlink(missing_ok=True)
         aside: list[Path] = []
         for path in (self.journal_path, *self.beside_journal()):
             if path.exists():
                 aside.append(aside_of(path))
                 shutil.copyfile(path, aside[-1])
+                sync_file(aside[-1])
         if journal is not None:
             if good:
-                journal.copy_to(rebuilt, good[0], good[-1])
+                journal.copy_to(unfinished, good[0], good[-1])
+            else:
+                journal.copy_notes(unfinished, good.stop - 1)
             journal.close()
-        for path in self.beside_journal():
-            path.unlink(missing_ok=True)  # it would be taken for the log of the file that comes in place of this one
-        if rebuilt.exists():
-            rebuilt.replace(self.journal_path)
+        if unfinished.exists():
+            unfinished.replace(self._rebuilt)
+            sync_folder(self.folder)
+            self._take_rebuilt()
         else:
+            self._forget_journal()
             self.journal_path.unlink(missing_ok=True)
-        self.journal_path.with_suffix(".head").unlink(missing_ok=True)
-        sync_folder(self.folder)
+            sync_folder(self.folder)
         return aside
+
+    @property
+    def _rebuilt(self) -> Path:
+        return self.journal_path.with_name("rebuilt.sqlite")
+
+    def _finish_rebuilding(self) -> None:
+        """Let good ticks take the place of a damaged journal where a process was killed before it had done so."""
+        if not self._rebuilt.exists():
+            return
+        try:
+            self._take_rebuilt()
+        except OSError as error:
+            raise ConfigError(f"data folder {self.folder} cannot be written: {error.strerror}") from error
+
+    def _take_rebuilt(self) -> None:
+        self._forget_journal()
+        sync_folder(self.folder)
+        self._rebuilt.replace(self.journal_path)
+        sync_folder(self.folder)
+
+    def _forget_journal(self) -> None:
+        """Remove what would be taken for the log and the witness of the file that comes in place of this one."""
+        for path in (*self.beside_journal(), self.journal_path.with_suffix(".head")):
+            path.unlink(missing_ok=True)
 
     def _take(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.folder, 0o700)
             self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(f"data folder {self.folder} cannot be used: {error.strerror}") from error
@@ -162,6 +203,10 @@ class DataFolder:
         except OSError:
             self.close()
             raise ConfigError(f"data folder {self.folder} is in use by another process") from None
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
 
 
 def _checksum(settings: Mapping[str, Any]) -> int:

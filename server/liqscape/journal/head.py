@@ -1,8 +1,9 @@
 """The newest tick that was committed, in a file of its own: what shows that the end of a journal is missing.
 
 A write-ahead log that is cut off, or whose last frames are broken, looks like a shorter one. This file is written after
-each commit, in place, so a killed process leaves it whole; after a loss of power it may be ahead of the journal by what
-the policy allows to be lost, and that is told as well.
+each commit, in place, so a killed process leaves it whole. It waits for the disk when it is made, so that a loss of
+power leaves no empty one, and never again: then it may be behind the journal, which is no harm, or ahead of it by what
+the policy allows to be lost, and that is told.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from liqscape.journal.disk import sync_folder
 from liqscape.journal.store import StoreDamaged, StoreUnavailable
 
 _FORM: Final = struct.Struct("<4sqI")
@@ -50,9 +52,13 @@ class Head:
         """
         body = _FORM.pack(_MAGIC, tick, 0)[:-4]
         try:
+            is_new = self._file is None and not self.path.exists()
             if self._file is None:
                 self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.pwrite(self._file, body + struct.pack("<I", zlib.crc32(body)), 0)
+            if is_new:
+                os.fsync(self._file)
+                sync_folder(self.path.parent)
         except OSError as error:
             raise StoreUnavailable(f"{self.path} cannot be written: {error.strerror}") from error
 

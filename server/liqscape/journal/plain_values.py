@@ -1,13 +1,14 @@
 """Frozen dataclasses of integers, texts, tuples, mappings and arrays as a tree for JSON and a list of arrays, and back.
 
-The type decides how a tree is read, so nothing in a file can name what is to be made of it.
+The type decides how a tree is read, so nothing in a file can name what is to be made of it. A field with a default may
+be missing: a later version has added it.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Final, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -80,8 +81,8 @@ def _build(wanted: Any, tree: Tree, arrays: Sequence[NDArray[Any]], where: str) 
         return {name: _build(arguments[1], item, arrays, f"{where}.{name}") for name, item in tree.items()}
     if is_dataclass(wanted):
         hints = _hints(cast(type, wanted))
-        _check(isinstance(tree, dict) and set(tree) == set(hints), where, tree)
-        values = {name: _build(hint, tree[name], arrays, f"{where}.{name}") for name, hint in hints.items()}
+        _check(isinstance(tree, dict) and _needed(cast(type, wanted)) <= set(tree) <= set(hints), where, tree)
+        values = {name: _build(hints[name], item, arrays, f"{where}.{name}") for name, item in tree.items()}
         return cast(Callable[..., object], wanted)(**values)
     raise TypeError(f"{wanted} at {where} is no type of plain values")
 
@@ -96,6 +97,12 @@ def _tuple(arguments: tuple[Any, ...], tree: Tree, arrays: Sequence[NDArray[Any]
 @cache
 def _hints(wanted: type) -> dict[str, Any]:
     return get_type_hints(wanted)
+
+
+@cache
+def _needed(wanted: type) -> frozenset[str]:
+    """Return the fields without a default. One with it was added later: what was written before lacks it."""
+    return frozenset(f.name for f in fields(wanted) if f.default is MISSING and f.default_factory is MISSING)
 
 
 def _text(name: object) -> str:

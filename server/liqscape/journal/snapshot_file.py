@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from liqscape.journal.disk import sync_folder as sync_folder
 from liqscape.journal.plain_values import Tree
 from liqscape.journal.store import StoreDamaged, StoreUnavailable
 
@@ -88,19 +89,6 @@ def read_snapshot(path: Path) -> StoredSnapshot:
             return _read(file, path)
     except OSError as error:
         raise StoreDamaged(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk.
-
-    Raises:
-        OSError: it cannot be done.
-    """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write(file: BinaryIO, snapshot: StoredSnapshot) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from liqscape.journal.disk import make_folder
 from liqscape.journal.snapshot_file import StoredSnapshot, write_snapshot
 from liqscape.journal.store import StoreUnavailable
 
@@ -47,7 +48,7 @@ class SnapshotFolder:
             StoreUnavailable: it cannot be written.
         """
         try:
-            self.folder.mkdir(exist_ok=True)
+            make_folder(self.folder)
         except OSError as error:
             raise StoreUnavailable(f"{self.folder} cannot be made: {error.strerror}") from error
         size = write_snapshot(self.path(snapshot.tick), snapshot)

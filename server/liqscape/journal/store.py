@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from liqscape.errors import LiqscapeError
 
 Record: TypeAlias = tuple[int, bytes]
 """Number of a tick, and what is kept of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to be found again long after its tick is gone: kind and text are whoever's wrote it."""
+
+    tick: int
+    kind: str
+    text: str
 
 
 class StoreUnavailable(LiqscapeError):
@@ -21,13 +31,16 @@ class StoreDamaged(LiqscapeError):
 
 
 class JournalStore(Protocol):
-    """Records by tick, ascending. Of another thread than that of append only maintain, and read of a reader."""
+    """Records by tick, ascending, and notes. Of other threads than that of append only maintain, and what is read."""
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Keep records, all or none; they have been committed when this returns. A tick again takes its place.
+    def append(self, records: Sequence[Record], notes: Sequence[Note] = ()) -> None:
+        """Keep records and notes, all or none; they have been committed when this returns.
+
+        A tick again takes its place, and so do the notes of a tick. Notes stay when ticks are dropped.
 
         Raises:
             StoreUnavailable: they are not kept.
+            StoreDamaged: they are not, and never will be: what is there is broken.
         """
         ...
 
@@ -36,6 +49,14 @@ class JournalStore(Protocol):
 
         Raises:
             StoreDamaged: at the first record that is missing or not what was written.
+        """
+        ...
+
+    def notes(self) -> Iterator[Note]:
+        """Yield all notes by tick, in the order of their tick.
+
+        Raises:
+            StoreDamaged: at the first that is not what was written.
         """
         ...
 
@@ -56,6 +77,7 @@ class JournalStore(Protocol):
 
         Raises:
             StoreUnavailable: not now.
+            StoreDamaged: never.
         """
         ...
 
@@ -64,6 +86,7 @@ class JournalStore(Protocol):
 
         Raises:
             StoreUnavailable: not now.
+            StoreDamaged: never.
         """
         ...
 

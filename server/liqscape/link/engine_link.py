@@ -17,6 +17,7 @@ from liqscape.broadcast.ring import Ring
 from liqscape.errors import NotReady, Unavailable
 from liqscape.feeds.source import Progress
 from liqscape.grid.liquidation_map import MapAnswer
+from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
 from liqscape.link.asker import RETRY_AFTER_MS, Asker, Late, RecordsCall
 from liqscape.link.leases import LinkedChannels
@@ -107,6 +108,11 @@ class EngineLink:
     async def get_grid(self, query: GridQuery) -> GridAnswer:
         """Return an exact grid; see QueryPort. Unavailable: the engine is being started again."""
         answer: GridAnswer = await self._ask("get_grid", query)
+        return answer
+
+    async def get_picture(self, query: GridQuery) -> PastPicture:
+        """Return the levels of a grid; see QueryPort. Unavailable: the engine is being started again."""
+        answer: PastPicture = await self._ask("get_picture", query)
         return answer
 
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from liqscape.axes import SymbolScale, last_minute_before, minute_of
 from liqscape.errors import ModelError
-from liqscape.events import QUANTITY_DECIMALS, Candle, MarkPrice, OpenInterest, Trade
+from liqscape.events import QUANTITY_DECIMALS, Candle, Correction, Gap, MarkPrice, OpenInterest, Trade
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import HeldSample, InstrumentCarry
+from liqscape.market.stamps import MAX_AHEAD_NS, Stamps
 
 
 class BarBuilder:
-    """What one instrument has said in the present tick."""
+    """What one instrument has said in the present tick.
+
+    Attributes:
+        stamps: which of it is believed; to be asked before it is added.
+    """
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -24,6 +29,7 @@ class BarBuilder:
         self._sends_marks = False
         self._quantity_left = 0  # of trades, below a lot
         self._watermark_ns = 0
+        self.stamps = Stamps()
         self._reset()
 
     @property
@@ -35,6 +41,10 @@ class BarBuilder:
             watermark_ns=self._watermark_ns,
             rejected=self.rejected,
             held=self._held,
+            sampled_ns=self.stamps.sampled_ns,
+            candle_ns=self.stamps.candle_ns,
+            prices_behind_ns=self.stamps.prices_behind_ns,
+            samples_behind_ns=self.stamps.samples_behind_ns,
         )
 
     @carry.setter
@@ -44,6 +54,9 @@ class BarBuilder:
         self._watermark_ns = carry.watermark_ns
         self.rejected = carry.rejected
         self._held = carry.held
+        self.stamps.sampled_ns, self.stamps.candle_ns = carry.sampled_ns, carry.candle_ns
+        self.stamps.prices_behind_ns = carry.prices_behind_ns
+        self.stamps.samples_behind_ns = carry.samples_behind_ns
 
     @property
     def scale(self) -> SymbolScale | None:
@@ -70,12 +83,36 @@ class BarBuilder:
         self._traded: TradedRows | None = None
         self._traded_by_row: dict[int, int] = {}
         self._sample: int | None = None
+        self._silent_until_ns = 0  # end of a gap
+        self._newest_trade_ns = self._newest_mark_ns = 0
         self._touched = False
 
-    def see_time(self, time_ns: int) -> None:
+    def touch(self) -> None:
         """Note that the instrument has said something."""
         self._touched = True
+
+    def see_time(self, time_ns: int) -> None:
+        """Note that the instrument has said something of an instant."""
+        self._touched = True
         self._watermark_ns = max(self._watermark_ns, time_ns)
+
+    def add_gap(self, gap: Gap) -> None:
+        self.rejected += gap.rejected
+        self._silent_until_ns = max(self._silent_until_ns, gap.to_ns)
+
+    def correct(self, correction: Correction) -> None:
+        """Take what it says in place of what was said, as far as it is still of use."""
+        self.see_time(correction.time_ns)
+        if correction.quantity is not None and correction.to_ns >= self.stamps.sampled_ns:
+            self.stamps.sampled_ns = correction.to_ns
+            self._sample = correction.quantity
+
+    def bound_stamps(self, end_ns: int) -> bool:
+        """Believe no stamp that is far after the end of the tick; return whether there was one."""
+        is_ahead = self._watermark_ns > end_ns + MAX_AHEAD_NS
+        if is_ahead:
+            self._watermark_ns = end_ns
+        return self.stamps.bound(end_ns) or is_ahead
 
     def add_candle(self, candle: Candle) -> None:
         self.see_time(candle.close_time_ns)
@@ -87,13 +124,19 @@ class BarBuilder:
         rows = TradedRows.evenly(self._lots(candle.quantity), scale.base_row(low), scale.base_row(high))
         self._traded = rows if self._traded is None else self._traded.plus(rows)
 
-    def add_trade(self, trade: Trade) -> None:
-        """Take a trade. Most of what is heard are trades, so everything is at hand here."""
+    def add_trade(self, trade: Trade) -> bool:
+        """Take a trade; return whether it is older than another of this tick.
+
+        Most of what is heard are trades, so everything is at hand here.
+        """
         self._touched = True
-        if trade.time_ns > self._watermark_ns:
-            self._watermark_ns = trade.time_ns
+        time_ns = trade.time_ns
+        if time_ns > self._watermark_ns:
+            self._watermark_ns = time_ns
         price = trade.price * self._price_factor or self._units(trade.price)
-        self._last_price = price
+        is_older = time_ns < self._newest_trade_ns
+        if not is_older:
+            self._newest_trade_ns, self._last_price = time_ns, price
         if not self._has_traded:
             self._has_traded = True
             self._first_price = self._lowest_price = self._highest_price = price
@@ -104,12 +147,17 @@ class BarBuilder:
         lots, self._quantity_left = divmod(self._quantity_left + trade.quantity, self._units_of_one)
         row = price // self._base_step
         self._traded_by_row[row] = self._traded_by_row.get(row, 0) + lots
+        return is_older
 
-    def add_mark(self, mark: MarkPrice) -> None:
+    def add_mark(self, mark: MarkPrice) -> bool:
+        """Take a mark price; return whether it is older than another of this tick."""
         self.see_time(mark.time_ns)
-        price = self._units(mark.price)
-        self._mark = _extended(self._mark, price, price, price, price)
+        price, is_older = self._units(mark.price), mark.time_ns < self._newest_mark_ns
+        self._mark = _extended(self._mark, price, price, price, price, is_older)
+        if not is_older:
+            self._newest_mark_ns = mark.time_ns
         self._sends_marks = True
+        return is_older
 
     def add_open_interest(self, sample: OpenInterest) -> None:
         self.see_time(sample.time_ns)
@@ -133,7 +181,9 @@ class BarBuilder:
         if self._traded_by_row:
             rows = TradedRows.from_mapping(self._traded_by_row)
             self._traded = rows if self._traded is None else self._traded.plus(rows)
-        first = self._first_minute if self._first_minute is not None else minute_of(begin_ns)
+        first = self._first_minute
+        if first is None:  # nothing is known of the minutes of a gap
+            first = minute_of(min(max(begin_ns, self._silent_until_ns), end_ns - 1))
         bars.append(self._bar(first, end_ns, self._watermark_ns, self._sample, self._trigger(), self._traded))
         self._reset()
         return bars
@@ -190,7 +240,9 @@ class BarBuilder:
         return self.scale
 
 
-def _extended(known: PriceRange | None, opened: int, high: int, low: int, close: int) -> PriceRange:
+def _extended(
+    known: PriceRange | None, opened: int, high: int, low: int, close: int, is_older: bool = False
+) -> PriceRange:
     if known is None:
         return PriceRange(opened, high, low, close)
-    return PriceRange(known.open, max(known.high, high), min(known.low, low), close)
+    return PriceRange(known.open, max(known.high, high), min(known.low, low), known.close if is_older else close)

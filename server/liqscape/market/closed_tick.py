@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from liqscape.axes import SymbolScale
+from liqscape.events import Correction
 from liqscape.market.bars import Bar
+from liqscape.market.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class InstrumentCarry:
         watermark_ns: newest event heard.
         rejected: inputs thrown away since the first tick.
         held: the newest sample before any price.
+        sampled_ns, candle_ns, prices_behind_ns, samples_behind_ns: see Stamps.
     """
 
     quantity_left: int
@@ -39,6 +42,10 @@ class InstrumentCarry:
     watermark_ns: int
     rejected: int
     held: HeldSample | None
+    sampled_ns: int = 0
+    candle_ns: int = 0
+    prices_behind_ns: int = 0
+    samples_behind_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,9 @@ class ClosedTick:
         scales: units of the symbols whose first price has come, as they were fixed then.
         carries: by instrument id, of those for which something has changed.
         counters: what was added to each.
+        corrections: heard in this tick; what they do is in the bars.
+        terms: those that are others from this tick on, before its bars.
+        held_ns: by which its end is after what the clock of the source said, which was set back; else 0.
     """
 
     end_ns: int
@@ -60,6 +70,9 @@ class ClosedTick:
     scales: tuple[SymbolScale, ...]
     carries: Mapping[str, InstrumentCarry]
     counters: Mapping[str, int]
+    corrections: tuple[Correction, ...] = ()
+    terms: tuple[Terms, ...] = ()
+    held_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +84,11 @@ class MarketSnapshot:
         scales: units now.
         carries: by instrument id, of those that have said something.
         counters: since the first tick.
+        held_ns: of the last tick.
     """
 
     last_end_ns: int | None
     scales: tuple[SymbolScale, ...]
     carries: Mapping[str, InstrumentCarry]
     counters: Mapping[str, int]
+    held_ns: int = 0

@@ -3,6 +3,9 @@
 Quantities become whole lots, or whole contracts of an inverse instrument; what is left over of a trade is carried into
 the next one. The units of a symbol are fixed by the first price seen. A sample of open interest that arrives before it
 is held back and becomes a bar of its own as soon as the units are known.
+
+Time never goes back: a tick that would end before the last one ends a nanosecond after it. What is late, said again or
+stamped by a clock that leapt is told apart in stamps.py.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from liqscape.axes import SymbolScale
 from liqscape.errors import ModelError
 from liqscape.events import (
     Candle,
+    Correction,
     Event,
     Funding,
     Gap,
@@ -27,6 +31,7 @@ from liqscape.instruments import Instrument
 from liqscape.market.bar_builder import BarBuilder
 from liqscape.market.bars import Bar
 from liqscape.market.closed_tick import ClosedTick, InstrumentCarry, MarketSnapshot
+from liqscape.market.stamps import Verdict
 
 
 class MarketState:
@@ -44,7 +49,10 @@ class MarketState:
             symbol, decimals = builder.instrument.symbol, builder.instrument.price_decimals
             self._tick_decimals[symbol] = max(decimals, self._tick_decimals.get(symbol, 0))
         self._last_end_ns: int | None = None
+        self._held_ns = 0  # by which the end of the last tick is after the source's clock
+        self._clock_ns: int | None = None  # what that said then
         self.counters: Counter[str] = Counter()
+        self._corrections: list[Correction] = []
         self._told = self.snapshot()  # as of the last close: what a tick changes is told beside it
 
     def scale(self, symbol: str) -> SymbolScale | None:
@@ -60,7 +68,7 @@ class MarketState:
         return scale
 
     def rejected_events(self, instrument_id: str) -> int:
-        """Return how many inputs of an instrument its feed has thrown away since the start."""
+        """Return how many inputs of an instrument were thrown away since the start: by its feed, and as too late."""
         return self._builders[instrument_id].rejected
 
     def apply(self, event: Event) -> None:
@@ -74,44 +82,60 @@ class MarketState:
         builder = self._builders.get(event.instrument_id)
         if builder is None:
             raise ModelError(f"event of unannounced instrument {event.instrument_id!r}")
-        if type(event) is Trade and builder.scale is not None:  # the usual event, and units that are known
-            builder.add_trade(event)
-            return
         match event:
-            case Candle():
-                self._see_price(builder, event.open)
-                builder.add_candle(event)
             case Trade():
-                self._see_price(builder, event.price)
-                builder.add_trade(event)
+                if self._counts(builder.stamps.price(event.time_ns, self._clock_ns), builder):
+                    self._see_price(builder, event.price)
+                    if builder.add_trade(event):
+                        self.counters["disordered_events"] += 1
             case MarkPrice():
-                self._see_price(builder, event.price)
-                builder.add_mark(event)
+                if self._counts(builder.stamps.price(event.time_ns, self._clock_ns), builder):
+                    self._see_price(builder, event.price)
+                    if builder.add_mark(event):
+                        self.counters["disordered_events"] += 1
+            case Candle():
+                if self._counts(builder.stamps.candle(event.open_time_ns, event.close_time_ns), builder):
+                    self._see_price(builder, event.open)
+                    builder.add_candle(event)
             case OpenInterest():
-                builder.add_open_interest(event)
-                self.counters["open_interest_interpolated"] += event.interpolated
+                if self._counts(builder.stamps.sample(event.time_ns, self._clock_ns), builder):
+                    builder.add_open_interest(event)
+                    self.counters["open_interest_interpolated"] += event.interpolated
             case Gap():
-                builder.rejected += event.rejected
+                builder.add_gap(event)
                 self.counters["gaps"] += 1
                 self.counters["rejected_events"] += event.rejected
             case Liquidation():
                 self.counters["liquidations_printed"] += 1
                 builder.see_time(event.time_ns)
             case Funding():
-                builder.see_time(event.time_ns)
+                builder.touch()  # its stamp is that of an interval, which may be to come
+            case Correction():
+                builder.correct(event)
+                self._corrections.append(event)
+                self.counters["corrections"] += 1
+                self.counters["gaps"] += event.quantity is None
 
     def close(self, end: TickEnd) -> ClosedTick:
         """End a tick and return all that decides the state after it; see close_tick."""
-        bars = self.close_tick(end.time_ns)
+        end_ns, held_ns = end.time_ns, 0
+        if self._last_end_ns is not None and end_ns <= self._last_end_ns:
+            end_ns = self._last_end_ns + 1
+            held_ns = end_ns - end.time_ns
+            self.counters["held_ticks"] += 1
+        bars = self.close_tick(end_ns, held_ns)
+        corrections, self._corrections = tuple(self._corrections), []
         told, self._told = self._told, self.snapshot()
         added = {name: count - told.counters.get(name, 0) for name, count in self._told.counters.items()}
         return ClosedTick(
-            end_ns=end.time_ns,
+            end_ns=end_ns,
             render=end.render,
             bars=tuple(bars),
             scales=self._told.scales[len(told.scales) :],
             carries={n: carry for n, carry in self._told.carries.items() if carry != told.carries[n]},
             counters={name: count for name, count in added.items() if count},
+            corrections=corrections,
+            held_ns=self._held_ns,
         )
 
     def follow(self, tick: ClosedTick) -> None:
@@ -120,7 +144,7 @@ class MarketState:
         Raises:
             ModelError: time does not move forward, or the tick is of instruments or units other than these.
         """
-        self._move_to(tick.end_ns)
+        self._move_to(tick.end_ns, tick.held_ns)
         for scale in tick.scales:
             if scale.symbol not in self._tick_decimals or self._scales.setdefault(scale.symbol, scale) != scale:
                 raise ModelError(f"units {scale} do not fit those in force, {self._scales.get(scale.symbol)}")
@@ -135,6 +159,7 @@ class MarketState:
             scales=tuple(self._scales.values()),
             carries={name: builder.carry for name, builder in self._builders.items()},
             counters={name: count for name, count in self.counters.items() if count},
+            held_ns=self._held_ns,
         )
 
     def restore(self, snapshot: MarketSnapshot) -> None:
@@ -143,29 +168,46 @@ class MarketState:
         Raises:
             ModelError: it is of instruments other than these.
         """
-        self._last_end_ns = snapshot.last_end_ns
+        self._last_end_ns, self._held_ns = snapshot.last_end_ns, snapshot.held_ns
+        self._clock_ns = None if self._last_end_ns is None else self._last_end_ns - self._held_ns
         self._scales = {scale.symbol: scale for scale in snapshot.scales}
         self._carry(snapshot.carries)
         self.counters = Counter(snapshot.counters)
         self._told = self.snapshot()
 
-    def close_tick(self, time_ns: int) -> list[Bar]:
+    def close_tick(self, time_ns: int, held_ns: int = 0) -> list[Bar]:
         """End the tick at time_ns (exclusive) and return its bars, earlier held ones first, then by instrument id.
+
+        Args:
+            time_ns: the end.
+            held_ns: see ClosedTick.
 
         Raises:
             ModelError: time does not move forward.
         """
         begin_ns = self._last_end_ns if self._last_end_ns is not None else time_ns - 1
-        self._move_to(time_ns)
+        self._move_to(time_ns, held_ns)
         bars: list[Bar] = []
         for builder in self._builders.values():
+            self.counters["stamps_ahead"] += builder.bound_stamps(time_ns)
             bars.extend(builder.close(begin_ns, time_ns, self._scales.get(builder.instrument.symbol)))
         return sorted(bars, key=lambda bar: (bar.minute, bar.instrument_id))
 
-    def _move_to(self, end_ns: int) -> None:
+    def _counts(self, verdict: Verdict, builder: BarBuilder) -> bool:
+        """Return whether an event is taken; count it where there is something about it."""
+        if verdict is Verdict.TAKEN:
+            return True
+        self.counters[verdict.value] += 1
+        if verdict is Verdict.LATE:
+            builder.rejected += 1
+            self.counters["rejected_events"] += 1
+        return verdict is Verdict.LEAPT
+
+    def _move_to(self, end_ns: int, held_ns: int) -> None:
         if self._last_end_ns is not None and end_ns <= self._last_end_ns:
             raise ModelError(f"tick end {end_ns} is not after the one before, {self._last_end_ns}")
-        self._last_end_ns = end_ns
+        self._last_end_ns, self._held_ns = end_ns, held_ns
+        self._clock_ns = end_ns - held_ns
 
     def _carry(self, carries: Mapping[str, InstrumentCarry]) -> None:
         for name, carry in carries.items():

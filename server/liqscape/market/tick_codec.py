@@ -1,6 +1,6 @@
 """A closed tick as bytes, and back: what a journal keeps.
 
-    version     1 byte, 1
+    version     1 byte, 2
     end_ns      integer
     render      integer, 0 or 1
     names       count, texts: instrument ids; then count, texts: symbols. Below they are numbers in these lists
@@ -9,16 +9,22 @@
                 count, lots by row; open interest
     scales      count, scales: symbol, price decimals, base step, lot decimals
     carries     count, carries: instrument, quantity left, watermark - end_ns, rejected, parts (1 sends marks, 2 holds a
-                sample); then, where there: end, watermark, quantity
+                sample, 4 to 32 stamps); then, where there: end, watermark, quantity of the sample; and of what is
+                sampled, candle, prices behind, samples behind: stamp - end_ns
     counters    count, counters: text, added
+    corrections count, corrections: instrument, time - end_ns, from - end_ns, to - end_ns, 1 where there is a quantity,
+                quantity or 0, reason
+    terms       count, terms: text, JSON as of terms_text
+    held        integer, nanoseconds
 
 Integers are signed, zigzag, in groups of seven bits, lowest first; counts are unsigned. A text is its count of bytes,
 then UTF-8. Nothing follows the end. Every element takes a byte or more, so what is decoded is never much larger than
-its bytes, whatever they say.
+its bytes, whatever they say. Version 1, which is read too, has no stamps and ends after the counters.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
@@ -26,16 +32,22 @@ import numpy as np
 
 from liqscape.axes import SymbolScale
 from liqscape.errors import LiqscapeError, ModelError
+from liqscape.events import Correction
 from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import ClosedTick, HeldSample, InstrumentCarry
+from liqscape.market.terms import Terms, UnreadableTerms, terms_of_plain, terms_text
 
-VERSION: Final = 1
+VERSION: Final = 2
+READABLE: Final = (1, 2)
 
 MAX_INTEGER_BITS: Final = 63
 """Of a magnitude: all that the model computes with fits 64 bits."""
 
 _TRIGGER, _TRADED, _SAMPLE = 1, 2, 4
 _SENDS_MARKS, _HOLDS = 1, 2
+_STAMPS: Final = ("sampled_ns", "candle_ns", "prices_behind_ns", "samples_behind_ns")
+_FIRST_STAMP: Final = 4
+"""Part of the first of the stamps; each other one is the next bit."""
 
 _T = TypeVar("_T")
 
@@ -51,7 +63,9 @@ def encode_tick(tick: ClosedTick) -> bytes:
         ModelError: an integer does not fit 64 bits.
     """
     out = _Writer()
-    ids = {name: n for n, name in enumerate(dict.fromkeys([*(b.instrument_id for b in tick.bars), *tick.carries]))}
+    corrected = (correction.instrument_id for correction in tick.corrections)
+    said = (*(bar.instrument_id for bar in tick.bars), *tick.carries, *corrected)
+    ids = {name: n for n, name in enumerate(dict.fromkeys(said))}
     named = (*(bar.symbol for bar in tick.bars), *(scale.symbol for scale in tick.scales))
     symbols = {name: n for n, name in enumerate(dict.fromkeys(named))}
     out.integer(tick.end_ns)
@@ -65,6 +79,9 @@ def encode_tick(tick: ClosedTick) -> bytes:
     )
     out.each(tick.carries.items(), lambda named: _write_carry(out, ids[named[0]], named[1], tick.end_ns))
     out.each(tick.counters.items(), lambda counted: _write_counter(out, *counted))
+    out.each(tick.corrections, lambda c: _write_correction(out, ids[c.instrument_id], c, tick.end_ns))
+    out.each(tick.terms, lambda terms: out.text(terms_text(terms)))
+    out.integer(tick.held_ns)
     return bytes(out.data)
 
 
@@ -74,8 +91,9 @@ def decode_tick(data: bytes) -> ClosedTick:
     Raises:
         UnreadableTick: they stand for none.
     """
-    if not data or data[0] != VERSION:
-        raise UnreadableTick(f"version {data[0] if data else None} of a tick is unknown; {VERSION} is read here")
+    if not data or data[0] not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise UnreadableTick(f"version {data[0] if data else None} of a tick is unknown; {known} are read here")
     read = _Reader(data)
     end_ns, render = read.integer(), read.integer()
     ids, symbols = read.each(read.text), read.each(read.text)
@@ -83,6 +101,13 @@ def decode_tick(data: bytes) -> ClosedTick:
     scales = read.each(lambda: SymbolScale(read.item(symbols), read.integer(), read.integer(), read.integer()))
     carries = read.each(lambda: (read.item(ids), _read_carry(read, end_ns)))
     counters = read.each(lambda: (read.text(), read.integer()))
+    corrections: list[Correction] = []
+    terms: list[Terms] = []
+    held_ns = 0
+    if data[0] > 1:
+        corrections = read.each(lambda: _read_correction(read, ids, end_ns))
+        terms = read.each(lambda: _read_terms(read))
+        held_ns = read.integer()
     if read.at != len(data):
         raise UnreadableTick(f"{len(data) - read.at} bytes follow the end of a tick")
     return ClosedTick(
@@ -92,6 +117,9 @@ def decode_tick(data: bytes) -> ClosedTick:
         scales=tuple(scales),
         carries=dict(carries),
         counters=dict(counters),
+        corrections=tuple(corrections),
+        terms=tuple(terms),
+        held_ns=held_ns,
     )
 
 
@@ -137,9 +165,12 @@ def _write_counter(out: _Writer, name: str, added: int) -> None:
 
 def _write_carry(out: _Writer, instrument: int, carry: InstrumentCarry, end_ns: int) -> None:
     out.integers(instrument, carry.quantity_left, carry.watermark_ns - end_ns, carry.rejected)
-    out.integer((_SENDS_MARKS if carry.sends_marks else 0) | (_HOLDS if carry.held is not None else 0))
+    stamps = [getattr(carry, name) for name in _STAMPS]
+    parts = (_SENDS_MARKS if carry.sends_marks else 0) | (_HOLDS if carry.held is not None else 0)
+    out.integer(parts | sum(_FIRST_STAMP << number for number, stamp in enumerate(stamps) if stamp))
     if carry.held is not None:
         out.integers(carry.held.end_ns, carry.held.watermark_ns, carry.held.quantity)
+    out.integers(*(stamp - end_ns for stamp in stamps if stamp))
 
 
 def _read_carry(read: _Reader, end_ns: int) -> InstrumentCarry:
@@ -150,7 +181,32 @@ def _read_carry(read: _Reader, end_ns: int) -> InstrumentCarry:
         watermark_ns=end_ns + watermark,
         rejected=rejected,
         held=HeldSample(read.integer(), read.integer(), read.integer()) if parts & _HOLDS else None,
+        **{
+            name: end_ns + read.integer() if parts & _FIRST_STAMP << number else 0
+            for number, name in enumerate(_STAMPS)
+        },
     )
+
+
+def _write_correction(out: _Writer, instrument: int, correction: Correction, end_ns: int) -> None:
+    out.integers(instrument, *(t - end_ns for t in (correction.time_ns, correction.from_ns, correction.to_ns)))
+    out.integers(int(correction.quantity is not None), correction.quantity or 0)
+    out.text(correction.reason)
+
+
+def _read_correction(read: _Reader, ids: list[str], end_ns: int) -> Correction:
+    instrument_id = read.item(ids)
+    time_ns, from_ns, to_ns = (end_ns + read.integer() for _ in range(3))
+    has_quantity, quantity = read.integer(), read.integer()
+    return Correction(instrument_id, time_ns, from_ns, to_ns, quantity if has_quantity else None, read.text())
+
+
+def _read_terms(read: _Reader) -> Terms:
+    try:
+        (terms,) = terms_of_plain({"": json.loads(read.text())}).values()
+    except (ValueError, RecursionError, UnreadableTerms) as error:
+        raise UnreadableTick(f"terms of a tick cannot be read: {error}") from None
+    return terms
 
 
 class _Writer:

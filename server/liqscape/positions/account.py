@@ -18,6 +18,7 @@ from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.market.bars import Bar
+from liqscape.market.terms import Terms
 from liqscape.positions import hazard
 from liqscape.positions.contracts import contracts_in_lots
 from liqscape.positions.flow import Flow
@@ -59,8 +60,7 @@ class InstrumentAccount:
         self._inflow = Inflow(number, instrument, self.row_map, splits)
         self._seed = hazard.text_seed(f"{instrument.symbol}/{instrument.instrument_id}")
         self._turnover_reciprocal = np.zeros(16, np.int64)
-        for tier in self.row_map.tier_indices.tolist():
-            self._turnover_reciprocal[tier] = hazard.turnover_reciprocal(LEVERAGE_TIERS[tier])
+        self._know_turnovers()
 
     @property
     def last_sample(self) -> int | None:
@@ -104,6 +104,15 @@ class InstrumentAccount:
         self.model_error_lots = snapshot.model_error_lots
         self.watermark_ns = snapshot.watermark_ns
         self._inflow.restore(snapshot.inflow)
+
+    def change_terms(self, terms: Terms) -> None:
+        """Let what opens from now on open on other terms; see Inflow.change."""
+        of_tiers = ladders(terms.instrument, terms.size_mix)
+        self.instrument = terms.instrument
+        self.mix = inflow_mix(terms.instrument, terms.inflow_mix)
+        self.row_map = RowMap.of(terms.instrument, of_tiers)
+        self._inflow.change(terms.instrument, self.row_map, [LadderSplit(self.mix, of_tiers) for _ in PositionSide])
+        self._know_turnovers()
 
     def add_traded(self, bar: Bar) -> None:
         """Take the trades of a bar; those before the first sample belong to no interval and are left out."""
@@ -163,6 +172,10 @@ class InstrumentAccount:
                 )
         self._inflow.finish_sample(sample)
         self._swept = [0, 0]
+
+    def _know_turnovers(self) -> None:
+        for tier in self.row_map.tier_indices.tolist():
+            self._turnover_reciprocal[tier] = hazard.turnover_reciprocal(LEVERAGE_TIERS[tier])
 
     def _clocks(
         self, minute: int, rows: NDArray[np.int32], keys: NDArray[np.uint16], hazards: NDArray[np.int64]

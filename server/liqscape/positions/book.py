@@ -20,6 +20,7 @@ from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
+from liqscape.market.terms import Terms
 from liqscape.positions.account import InstrumentAccount
 from liqscape.positions.cohort_book import CohortBook, nothing
 from liqscape.positions.contracts import Restatement
@@ -111,6 +112,10 @@ class PositionBook(CohortBook):
         for account in self._accounts:
             account.coarsen_rows(multiple)
         return super().coarsen_rows(scale, multiple)
+
+    def change_terms(self, terms: Terms) -> None:
+        super().change_terms(terms)
+        self._accounts[self._numbers[terms.instrument_id]].change_terms(terms)
 
     def account(self, instrument_id: str) -> InstrumentAccount:
         """Return the account of an instrument; to be read, not changed."""

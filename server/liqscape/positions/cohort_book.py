@@ -14,6 +14,7 @@ from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
+from liqscape.market.terms import Terms
 from liqscape.positions.contracts import ContractLots, Restatement
 from liqscape.positions.inflow import Opening
 from liqscape.positions.lockstep import Stages, appended, swept
@@ -83,6 +84,11 @@ class CohortBook:
             self._last_row_of_any //= multiple
         before = replace(before, row=before.row // np.int32(multiple))
         return Restatement.between(before, self.cohorts_in_lots())
+
+    def change_terms(self, terms: Terms) -> None:
+        """Let what opens at an instrument from now on open on other terms. What is open stays as it is."""
+        changed = terms.instrument
+        self.instruments = tuple(changed if i.instrument_id == changed.instrument_id else i for i in self.instruments)
 
     def _cohorts_snapshot(self) -> CohortsSnapshot:
         return CohortsSnapshot(

@@ -5,7 +5,7 @@ Of an inverse instrument, what is called lots here are its contracts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -16,6 +16,8 @@ from liqscape.errors import ConfigError, ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar, TradedRows
+from liqscape.market.terms import Terms
+from liqscape.positions.ladder import size_mix_of
 from liqscape.positions.margin import MAX_BASE_ROW, RowMap
 from liqscape.positions.mix import prior_inflow_mix, spread_over_rows
 from liqscape.positions.snapshots import InflowSnapshot
@@ -66,13 +68,9 @@ class Inflow:
 
     def __init__(self, number: int, instrument: Instrument, row_map: RowMap, splits: Sequence[Split]) -> None:
         self.last_sample: int | None = None
-        self._instrument = instrument
-        self._row_map = row_map
-        self._splits = tuple(splits)
+        self._number = number
         self._traded: TradedRows | None = None
-        self._keys = np.array(
-            [[make_key(number, int(tier), side) for tier in row_map.tier_indices] for side in PositionSide], np.int64
-        )
+        self._open_on(instrument, row_map, splits)
 
     @property
     def traded_lots(self) -> int:
@@ -135,6 +133,26 @@ class Inflow:
         if self._traded is not None:
             self._traded = self._traded.on_coarser_rows(multiple)
 
+    def change(self, instrument: Instrument, row_map: RowMap, splits: Sequence[Split]) -> None:
+        """Let what opens from now on open on other terms; what was traded since the last sample opens on them too.
+
+        What tiers are owed is still owed where they are the same; what steps of ladders are owed is forgotten.
+        """
+        tiers = len(instrument.leverage_tiers)
+        if instrument.leverage_tiers == self._instrument.leverage_tiers:
+            for split, before in zip(splits, self._splits, strict=True):
+                split.credits = (*before.credits[:tiers], *split.credits[tiers:])
+        self._open_on(instrument, row_map, splits)
+
+    def _open_on(self, instrument: Instrument, row_map: RowMap, splits: Sequence[Split]) -> None:
+        self._instrument = instrument
+        self._row_map = row_map
+        self._splits = tuple(splits)
+        self._keys = np.array(
+            [[make_key(self._number, int(tier), side) for tier in row_map.tier_indices] for side in PositionSide],
+            np.int64,
+        )
+
     def finish_sample(self, sample: int) -> None:
         """End the interval at a sample."""
         self.last_sample = sample
@@ -155,6 +173,31 @@ def inflow_mix(instrument: Instrument, mix: Sequence[int] | None) -> tuple[int, 
             f" give one for each of {', '.join(map(str, instrument.leverage_tiers))}"
         )
     return tuple(mix)
+
+
+def all_terms(
+    instruments: Iterable[Instrument],
+    mixes: Mapping[str, Sequence[int]] | None = None,
+    size_mixes: Mapping[str, Sequence[int]] | None = None,
+) -> tuple[Terms, ...]:
+    """Return the terms of instruments, the shipped priors written out.
+
+    Args:
+        instruments: with the rules of their venues.
+        mixes: inflow shares by instrument id, millionths by leverage tier; the shipped prior where absent.
+        size_mixes: shares by instrument id, millionths by maintenance tier; all in the first where absent.
+
+    Raises:
+        ConfigError: a mix has another number of shares.
+    """
+    return tuple(
+        Terms(
+            instrument=instrument,
+            inflow_mix=inflow_mix(instrument, (mixes or {}).get(instrument.instrument_id)),
+            size_mix=size_mix_of(instrument, (size_mixes or {}).get(instrument.instrument_id)),
+        )
+        for instrument in instruments
+    )
 
 
 def _merged(rows: NDArray[np.int64], keys: NDArray[np.int64], lots: NDArray[np.int64]) -> Placed:

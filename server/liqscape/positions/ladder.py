@@ -47,14 +47,18 @@ def ladders(instrument: Instrument, size_mix: Sequence[int] | None = None) -> tu
     Raises:
         ConfigError: the mix does not fit the venue's table.
     """
-    tiers = len(instrument.maintenance_tiers)
-    mix = tuple(size_mix) if size_mix is not None else (SHARE_ONE, *[0] * (tiers - 1))
+    tiers, mix = len(instrument.maintenance_tiers), size_mix_of(instrument, size_mix)
     if len(mix) != tiers or sum(mix) != SHARE_ONE or min(mix) < 0:
         raise ConfigError(
             f"size mix {mix} of {instrument.instrument_id} is invalid; it needs {tiers} shares, one a maintenance tier,"
             f" of 0 or more millionths that sum to {SHARE_ONE}"
         )
     return tuple(_ladder(instrument, leverage, mix) for leverage in instrument.leverage_tiers)
+
+
+def size_mix_of(instrument: Instrument, size_mix: Sequence[int] | None) -> tuple[int, ...]:
+    """Return a mix as shares in millionths, one for each maintenance tier; all in the first for None."""
+    return tuple(size_mix) if size_mix is not None else (SHARE_ONE, *[0] * (len(instrument.maintenance_tiers) - 1))
 
 
 class LadderSplit:

@@ -18,6 +18,7 @@ from liqscape.errors import ModelError
 from liqscape.events import PositionSide
 from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
+from liqscape.market.terms import Terms
 from liqscape.positions.book import BookStep, Cause, batches_of
 from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.contracts import Restatement
@@ -59,6 +60,13 @@ class OpenOnlyBook(CohortBook):
         for inflow in self._inflows:
             inflow.coarsen_rows(multiple)
         return super().coarsen_rows(scale, multiple)
+
+    def change_terms(self, terms: Terms) -> None:
+        super().change_terms(terms)
+        shares = inflow_mix(terms.instrument, terms.inflow_mix)
+        self._inflows[self._numbers[terms.instrument_id]].change(
+            terms.instrument, RowMap.bankruptcy(terms.instrument), [TierSplit(shares) for _ in PositionSide]
+        )
 
     def snapshot(self) -> OpenOnlySnapshot:
         """Return everything that outlives a tick."""

@@ -101,6 +101,60 @@ class Reject(_message.Message):
     source_id: str
     def __init__(self, channel_ids: _Optional[_Iterable[int]] = ..., reason: _Optional[_Union[Reject.Reason, str]] = ..., details: _Optional[str] = ..., source_id: _Optional[str] = ...) -> None: ...
 
+class PlaybackRequest(_message.Message):
+    __slots__ = ("open", "acknowledge", "play", "pause", "seek", "speed")
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGE_FIELD_NUMBER: _ClassVar[int]
+    PLAY_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_FIELD_NUMBER: _ClassVar[int]
+    SEEK_FIELD_NUMBER: _ClassVar[int]
+    SPEED_FIELD_NUMBER: _ClassVar[int]
+    open: PlaybackOpen
+    acknowledge: Acknowledge
+    play: PlaybackPlay
+    pause: PlaybackPause
+    seek: PlaybackSeek
+    speed: PlaybackSpeed
+    def __init__(self, open: _Optional[_Union[PlaybackOpen, _Mapping]] = ..., acknowledge: _Optional[_Union[Acknowledge, _Mapping]] = ..., play: _Optional[_Union[PlaybackPlay, _Mapping]] = ..., pause: _Optional[_Union[PlaybackPause, _Mapping]] = ..., seek: _Optional[_Union[PlaybackSeek, _Mapping]] = ..., speed: _Optional[_Union[PlaybackSpeed, _Mapping]] = ...) -> None: ...
+
+class PlaybackOpen(_message.Message):
+    __slots__ = ("channels", "from_minute", "until_minute", "step_minutes", "speed", "max_in_flight", "paused")
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    FROM_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    STEP_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    SPEED_FIELD_NUMBER: _ClassVar[int]
+    MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    channels: _containers.RepeatedCompositeFieldContainer[ChannelSelector]
+    from_minute: int
+    until_minute: int
+    step_minutes: int
+    speed: float
+    max_in_flight: int
+    paused: bool
+    def __init__(self, channels: _Optional[_Iterable[_Union[ChannelSelector, _Mapping]]] = ..., from_minute: _Optional[int] = ..., until_minute: _Optional[int] = ..., step_minutes: _Optional[int] = ..., speed: _Optional[float] = ..., max_in_flight: _Optional[int] = ..., paused: bool = ...) -> None: ...
+
+class PlaybackPlay(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PlaybackPause(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PlaybackSeek(_message.Message):
+    __slots__ = ("minute",)
+    MINUTE_FIELD_NUMBER: _ClassVar[int]
+    minute: int
+    def __init__(self, minute: _Optional[int] = ...) -> None: ...
+
+class PlaybackSpeed(_message.Message):
+    __slots__ = ("speed",)
+    SPEED_FIELD_NUMBER: _ClassVar[int]
+    speed: float
+    def __init__(self, speed: _Optional[float] = ...) -> None: ...
+
 class ChannelSelector(_message.Message):
     __slots__ = ("symbol", "timeframe", "rows", "prices", "positions", "row_fold")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
@@ -171,7 +225,7 @@ class ResumePoint(_message.Message):
     def __init__(self, source_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("sections", "ticks_conflated", "sent_unix_ns", "hello", "snapshot_end", "heartbeat", "lagged", "going_away", "selection_changed")
+    __slots__ = ("sections", "ticks_conflated", "sent_unix_ns", "hello", "snapshot_end", "heartbeat", "lagged", "going_away", "selection_changed", "playback")
     SECTIONS_FIELD_NUMBER: _ClassVar[int]
     TICKS_CONFLATED_FIELD_NUMBER: _ClassVar[int]
     SENT_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -181,6 +235,7 @@ class Frame(_message.Message):
     LAGGED_FIELD_NUMBER: _ClassVar[int]
     GOING_AWAY_FIELD_NUMBER: _ClassVar[int]
     SELECTION_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    PLAYBACK_FIELD_NUMBER: _ClassVar[int]
     sections: _containers.RepeatedCompositeFieldContainer[Section]
     ticks_conflated: int
     sent_unix_ns: int
@@ -190,7 +245,8 @@ class Frame(_message.Message):
     lagged: Lagged
     going_away: GoingAway
     selection_changed: SelectionChanged
-    def __init__(self, sections: _Optional[_Iterable[_Union[Section, _Mapping]]] = ..., ticks_conflated: _Optional[int] = ..., sent_unix_ns: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., snapshot_end: _Optional[_Union[SnapshotEnd, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., lagged: _Optional[_Union[Lagged, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ..., selection_changed: _Optional[_Union[SelectionChanged, _Mapping]] = ...) -> None: ...
+    playback: PlaybackPosition
+    def __init__(self, sections: _Optional[_Iterable[_Union[Section, _Mapping]]] = ..., ticks_conflated: _Optional[int] = ..., sent_unix_ns: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., snapshot_end: _Optional[_Union[SnapshotEnd, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., lagged: _Optional[_Union[Lagged, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ..., selection_changed: _Optional[_Union[SelectionChanged, _Mapping]] = ..., playback: _Optional[_Union[PlaybackPosition, _Mapping]] = ...) -> None: ...
 
 class Section(_message.Message):
     __slots__ = ("source_id", "epoch", "tick", "complete", "chunks")
@@ -387,6 +443,44 @@ class ChannelDescription(_message.Message):
     positions: PositionFilter
     row_fold: int
     def __init__(self, channel_id: _Optional[int] = ..., source_id: _Optional[str] = ..., symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[_Union[RowSpan, _Mapping]] = ..., positions: _Optional[_Union[PositionFilter, _Mapping]] = ..., row_fold: _Optional[int] = ...) -> None: ...
+
+class PlaybackPosition(_message.Message):
+    __slots__ = ("minute", "state", "stopped", "details", "speed", "step_minutes", "requests", "refused")
+    class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATE_UNSPECIFIED: _ClassVar[PlaybackPosition.State]
+        STATE_PLAYING: _ClassVar[PlaybackPosition.State]
+        STATE_PAUSED: _ClassVar[PlaybackPosition.State]
+        STATE_STOPPED: _ClassVar[PlaybackPosition.State]
+    STATE_UNSPECIFIED: PlaybackPosition.State
+    STATE_PLAYING: PlaybackPosition.State
+    STATE_PAUSED: PlaybackPosition.State
+    STATE_STOPPED: PlaybackPosition.State
+    class Stop(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STOP_UNSPECIFIED: _ClassVar[PlaybackPosition.Stop]
+        STOP_END_OF_SPAN: _ClassVar[PlaybackPosition.Stop]
+        STOP_NOT_HELD: _ClassVar[PlaybackPosition.Stop]
+    STOP_UNSPECIFIED: PlaybackPosition.Stop
+    STOP_END_OF_SPAN: PlaybackPosition.Stop
+    STOP_NOT_HELD: PlaybackPosition.Stop
+    MINUTE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    SPEED_FIELD_NUMBER: _ClassVar[int]
+    STEP_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    minute: int
+    state: PlaybackPosition.State
+    stopped: PlaybackPosition.Stop
+    details: str
+    speed: float
+    step_minutes: int
+    requests: int
+    refused: str
+    def __init__(self, minute: _Optional[int] = ..., state: _Optional[_Union[PlaybackPosition.State, str]] = ..., stopped: _Optional[_Union[PlaybackPosition.Stop, str]] = ..., details: _Optional[str] = ..., speed: _Optional[float] = ..., step_minutes: _Optional[int] = ..., requests: _Optional[int] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class SnapshotEnd(_message.Message):
     __slots__ = ("keyframes",)

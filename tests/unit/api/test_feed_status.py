@@ -158,3 +158,16 @@ def test_accounts_that_wait_for_their_first_answer_have_no_age() -> None:
     told = answer(replace(VENUE, accounts=AccountsStatus(named=0, found=0)))
 
     assert [line for line in lines(told) if "accounts:" in line] == ["    accounts: none yet, 0 positions"]
+
+
+def test_an_instrument_never_heard_has_no_age() -> None:
+    told = answer()
+    told.symbols.add(symbol="BTC").coverage.add(symbol="BTC", venue="okx", instrument="okx:BTC-USD-SWAP")
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics(told, Timings()))
+
+    metrics = generate_latest(registry).decode()
+
+    assert "  okx:BTC-USD-SWAP  nothing heard yet, 0 rejected" in lines(told)
+    assert "liqscape_covered_share_ratio{" in metrics
+    assert "liqscape_data_age_seconds{" not in metrics

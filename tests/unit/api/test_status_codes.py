@@ -60,6 +60,7 @@ def test_every_kind_of_query_error_has_a_code_of_its_own() -> None:
         (errors.InvalidArgument("a"), grpc.StatusCode.INVALID_ARGUMENT),
         (errors.NotFound("a"), grpc.StatusCode.NOT_FOUND),
         (errors.OutOfRange("a"), grpc.StatusCode.OUT_OF_RANGE),
+        (errors.DataLoss("a"), grpc.StatusCode.DATA_LOSS),
         (errors.NotReady("a"), grpc.StatusCode.FAILED_PRECONDITION),
         (errors.Unavailable("a"), grpc.StatusCode.UNAVAILABLE),
         (errors.Unauthenticated("a"), grpc.StatusCode.UNAUTHENTICATED),

@@ -51,6 +51,18 @@ def test_request_is_what_a_client_sends() -> None:
     assert [(channel.symbol, channel.timeframe) for channel in request.channels] == [("BTC", "24h")]
 
 
+def test_requests_of_a_playback_are_what_a_client_sends() -> None:
+    play, seek = (stream_pb2.PlaybackRequest.FromString(BYTES[name]) for name in ("play", "seek"))
+
+    assert play.open == stream_pb2.PlaybackOpen(
+        channels=[stream_pb2.ChannelSelector(symbol="BTC", timeframe="24h")],
+        from_minute=29_904_000,
+        until_minute=29_904_060,
+        speed=600.0,
+    )
+    assert seek.seek.minute == 29_904_030
+
+
 def test_requests_of_a_session_are_what_a_client_sends() -> None:
     said = {name: stream_pb2.SessionRequest.FromString(BYTES[name]) for name in ("open", "acknowledge", "reject")}
 
@@ -141,4 +153,4 @@ async def test_program_that_asks_for_a_map_and_compares_models_runs(capsys: pyte
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "(4, 3) 89000.0 49152"
     assert said[1] == "14.0 USD of longs are gone once the price has fallen to 89000.0"
-    assert said[-1] == "0 False False"
+    assert said[-2:] == ["0 False False", "0 0.0 80400.0"]

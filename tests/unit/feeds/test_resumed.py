@@ -54,17 +54,39 @@ async def test_new_source_is_as_it_is() -> None:
     assert await said(LiveSource(seconds(1, 3)), None) == seconds(1, 3)
 
 
-async def test_ticks_taken_before_are_left_out() -> None:
-    assert await said(LiveSource(seconds(1, 5)), at(MINUTE, 3)) == seconds(4, 5)
+async def test_ticks_of_the_past_taken_before_are_left_out() -> None:
+    assert await said(LiveSource(seconds(1, 5), replay=True), at(MINUTE, 3)) == seconds(4, 5)
+
+
+async def test_live_ticks_are_taken_though_the_clock_was_set_back_meanwhile() -> None:
+    assert await said(LiveSource(seconds(1, 5)), at(MINUTE, 3)) == seconds(1, 5)
 
 
 async def test_hole_is_a_gap_of_every_instrument() -> None:
     events = await said(LiveSource(seconds(30, 31)), at(MINUTE, 3))
 
+    heard, *rest = seconds(30, 31)
     assert events == [
+        heard,
         Gap(BTC.instrument_id, at(MINUTE, 3), at(MINUTE, 29), "the server was not running"),
-        *seconds(30, 31),
+        *rest,
     ]
+
+
+async def test_sleep_of_hours_is_a_gap_and_a_busy_machine_is_none() -> None:
+    awake, late, asleep = seconds(1, 2), seconds(11, 11), seconds(9000, 9001)
+
+    events = await said(LiveSource([*awake, *late, *asleep]), None)
+
+    reason = "no tick came: the machine slept, or its clock was set forward"
+    gap = Gap(BTC.instrument_id, at(MINUTE, 11), at(MINUTE, 8999), reason)
+    assert events == [*awake, *late, asleep[0], gap, *asleep[1:]]
+
+
+async def test_clock_set_back_and_forward_again_is_no_hole() -> None:
+    steps = [*seconds(100, 100), *seconds(40, 41), *seconds(101, 101)]
+
+    assert await said(LiveSource(steps), at(MINUTE, 99)) == steps
 
 
 async def test_hole_in_a_recording_is_its_own_affair() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,3 +85,33 @@ def test_broken_settings_are_those_of_a_snapshot(tmp_path: Path, text: str | Non
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(ConfigError, match=r"settings\.json .*, and no snapshot tells the settings"):
             folder.settings()
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2, 3])
+def test_good_ticks_of_a_damaged_journal_outlive_a_kill_while_they_take_its_place(tmp_path: Path, gone: int) -> None:
+    folder = DataFolder(tmp_path)
+    journal = folder.open_journal()
+    journal.append([(tick, b"body") for tick in range(1, 10)])
+    done: list[str] = []
+
+    def until_killed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **more: Any) -> Any:
+            if (tmp_path / "rebuilt.sqlite").exists():
+                if len(done) == gone:
+                    raise KeyboardInterrupt
+                done.append(name)
+            return function(*arguments, **more)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("unlink", "replace"):
+            patch.setattr(os, name, until_killed(name, getattr(os, name)))
+        with pytest.raises(KeyboardInterrupt):
+            folder.set_journal_aside(journal, range(4, 8))
+    folder.close()
+
+    with closing(DataFolder(tmp_path)) as again, closing(again.open_journal()) as rebuilt:
+        assert [tick for tick, _ in rebuilt.read(4)] == [4, 5, 6, 7]
+        assert not (tmp_path / "rebuilt.sqlite").exists()
+    assert (tmp_path / "journal.sqlite.bad").exists()

@@ -16,7 +16,7 @@ import pytest
 from liqscape.errors import ConfigError
 from liqscape.journal import sqlite_store
 from liqscape.journal.sqlite_store import MIGRATIONS, SYNC_POLICIES, TRUNCATED_AT_ONCE, SqliteJournal
-from liqscape.journal.store import StoreDamaged, StoreUnavailable, checksum
+from liqscape.journal.store import Note, StoreDamaged, StoreUnavailable, checksum
 
 
 def body(tick: int) -> bytes:
@@ -187,7 +187,7 @@ def test_file_of_a_later_version_is_refused_and_not_touched(path: Path, monkeypa
         patch.setattr(sqlite_store, "MIGRATIONS", (*MIGRATIONS, "ALTER TABLE ticks ADD COLUMN more;"))
         SqliteJournal(path).close()
 
-    with pytest.raises(ConfigError, match=r"journal\.sqlite is of version 2; 1 is the newest known here"):
+    with pytest.raises(ConfigError, match=r"journal\.sqlite is of version 3; 2 is the newest known here"):
         SqliteJournal(path)
 
 
@@ -199,7 +199,47 @@ def test_file_of_an_earlier_version_is_migrated(path: Path, monkeypatch: pytest.
     with closing(SqliteJournal(path)) as journal:
         assert list(journal.read(1)) == records(1, 2)
         assert journal._writer.execute("SELECT count(*) FROM more").fetchone() == (0,)
-        assert journal._writer.execute("PRAGMA user_version").fetchone() == (2,)
+        assert journal._writer.execute("PRAGMA user_version").fetchone() == (3,)
+
+
+def test_journal_of_the_first_version_is_read_and_takes_notes_from_now_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_store, "MIGRATIONS", MIGRATIONS[:1])
+        with closing(SqliteJournal(path)) as old:
+            old.append(records(1, 2))
+    with closing(SqliteJournal(path, read_only=True)) as looked_at:
+        assert (list(looked_at.read(1)), list(looked_at.notes())) == (records(1, 2), [])
+
+    note = Note(3, "correction", "words")
+    with closing(SqliteJournal(path)) as journal:
+        journal.append(records(3, 3), [note, note])
+        assert (list(journal.read(1)), list(journal.notes())) == (records(1, 3), [note, note])
+
+
+def test_notes_outlive_their_ticks_and_are_copied(tmp_path: Path, path: Path, journal: SqliteJournal) -> None:
+    journal.append(records(1, 5), [Note(2, "a", "one"), Note(4, "b", "two")])
+    journal.truncate_before(5)
+    journal.copy_to(tmp_path / "some.sqlite", 5, 5)
+    journal.copy_notes(tmp_path / "none.sqlite", 3)
+
+    for name, texts in (("some", ["one", "two"]), ("none", ["one"])):
+        with closing(SqliteJournal(tmp_path / f"{name}.sqlite")) as copied:
+            assert [note.text for note in copied.notes()] == texts
+    change(path, "UPDATE notes SET text = 'other' WHERE tick = 4")
+    with pytest.raises(StoreDamaged, match=r"journal\.sqlite: a note of tick 4 fails its checksum"):
+        list(journal.notes())
+
+
+def test_rows_of_any_kind_are_damage(path: Path, journal: SqliteJournal) -> None:
+    journal.append(records(1, 3))
+    change(path, "UPDATE ticks SET body = 'text' WHERE tick = 3")
+
+    with pytest.raises(StoreDamaged, match="tick 3 fails its checksum"):
+        list(journal.read(1))
+    with pytest.raises(StoreDamaged, match="tick 3 fails its checksum"):
+        journal.newest_good_tick()
 
 
 def test_folder_that_is_missing_is_unavailable(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_fraction_of_a_lot_is_carried_into_the_next_trade() -> None:
     totals = []
 
     for tick in range(1, 5):
-        (bar,) = bars_of(market, MINUTE + tick, trade(at(MINUTE), 908_000, "0.000014"))
+        (bar,) = bars_of(market, MINUTE + tick, trade(at(MINUTE + tick - 1), 908_000, "0.000014"))
         assert bar.traded is not None
         totals.append(bar.traded.total)
 

@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 
 from liqscape.feeds.live.backoff import Backoff
 from liqscape.feeds.live.budgets import Pacer
-from liqscape.feeds.live.desk import CUT_NS, Line, VenueDesk
+from liqscape.feeds.live.desk import CUT_NS, VenueDesk
+from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.timing import Timing
 from liqscape.feeds.live.transport import ConnectFailed, Socket, Transport
 from liqscape.feeds.status import FeedState
@@ -267,6 +268,12 @@ class Keeper:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for life in self._lives:
+                if life.line.is_waiting:
+                    self._desk.give_up(life.line)
+                else:
+                    self._desk.end(life.line, self._timing.now_ns(), "disconnected")
+            self._lives.clear()
 
     def refresh(self) -> None:
         """Bring the state up to date with what the lives have heard."""

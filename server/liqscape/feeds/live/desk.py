@@ -13,11 +13,11 @@ from typing import Final
 from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, Trade
 from liqscape.feeds.live.clock_offset import ClockOffset
 from liqscape.feeds.live.holes import MARGIN_NS, Hole, Rejections
+from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.mirrors import MirrorWatch, is_sampled
-from liqscape.feeds.live.plausibility import SUPERSEDED, Plausibility, PriceBoard
+from liqscape.feeds.live.plausibility import FUTURE_NS, SUPERSEDED, Plausibility, PriceBoard
 from liqscape.feeds.venues.dialect import (
     Channel,
-    Dialect,
     Endpoint,
     Listing,
     Poll,
@@ -25,7 +25,6 @@ from liqscape.feeds.venues.dialect import (
     Venue,
     VenueListing,
     read_answer,
-    read_message,
 )
 
 CUT_NS: Final = 1_000_000_000
@@ -39,9 +38,6 @@ CHANNEL_OF: Final[dict[type[object], Channel]] = {
     Liquidation: Channel.LIQUIDATIONS,
 }
 
-_FLOWS: Final = (Trade, Liquidation)
-"""Events that count by themselves: none may be missed or taken twice. Of the others the newest counts."""
-
 Emit = Callable[[Sequence[Event]], None]
 
 
@@ -53,79 +49,6 @@ class Tally:
     def __init__(self) -> None:
         self.heard_ns = 0
         self.events = 0
-
-
-class Line:
-    """One life of a connection. Made by VenueDesk.open.
-
-    Attributes:
-        endpoint: what it was opened for.
-        is_subscribed: everything asked for was confirmed, or refused.
-        control_heard: messages with something of the control channel.
-        newest_ns: newest venue time.
-        refused: what the venue has said against a subscription.
-    """
-
-    def __init__(self, desk: VenueDesk, endpoint: Endpoint, dialect: Dialect, instruments: tuple[str, ...]) -> None:
-        self.endpoint = endpoint
-        self.is_subscribed = not endpoint.acknowledgements
-        self.control_heard = 0
-        self.newest_ns = 0
-        self.newest_of: dict[str, int] = {}
-        self.refused: list[str] = []
-        self.instruments = instruments
-        self.hole: Hole | None = None
-        self.takes_from_ns: int | None = None
-        self.takes_until_ns: int | None = None
-        self.is_waiting = False
-        self._desk = desk
-        self._dialect = dialect
-        self._reading = Reading()
-        self._unconfirmed = set(endpoint.acknowledgements)
-
-    def hear(self, message: bytes, receive_ns: int) -> list[str | bytes]:
-        """Take a message; return what is to be answered at once."""
-        reading = self._reading
-        read_message(self._dialect, message, receive_ns, reading)
-        if reading.acknowledged and not self.is_subscribed:
-            self._unconfirmed.difference_update(reading.acknowledged)
-            self.is_subscribed = not self._unconfirmed
-        if reading.refused:
-            self.refused += reading.refused
-            del self.refused[:-10]
-        replies = list(reading.replies) if reading.replies else _NONE
-        self._desk.take(reading, receive_ns, self)
-        if self._desk.overhear is not None:
-            self._desk.overhear(message)
-        return replies
-
-    def is_heard_with(self, event: Event, time_ns: int, instrument_id: str, channel: Channel) -> bool:
-        """Note an event; return whether it counts on this line, and not on the one it takes over from or gives way to.
-
-        Args:
-            event, time_ns, instrument_id, channel: the event, and what is known of it.
-        """
-        if channel is not Channel.FUNDING:  # whose time is that of an interval
-            if time_ns > self.newest_ns:
-                self.newest_ns = time_ns
-            self.newest_of[instrument_id] = time_ns
-        if channel is self.endpoint.control:
-            self.control_heard += 1
-        from_ns, until_ns = self.takes_from_ns, self.takes_until_ns
-        if from_ns is None and until_ns is None and not self.is_waiting:
-            return True
-        if not isinstance(event, _FLOWS):
-            return not self.is_waiting
-        return (until_ns is None or time_ns < until_ns) and (
-            from_ns <= time_ns if from_ns is not None else not self.is_waiting
-        )
-
-    def give_up_unconfirmed(self) -> None:
-        """Go on with what was confirmed, the venue having refused the rest."""
-        self.is_subscribed = True
-
-
-_NONE: list[str | bytes] = []
 
 
 class VenueDesk:
@@ -175,10 +98,12 @@ class VenueDesk:
         self._emit = emit
         self._rejections = Rejections()
         self._reading = Reading()
+        self._listings: dict[str, tuple[Poll, bytes]] = {}  # the newest answers, by name of the poll
         self._lines: list[Line] = []
         self._holes: dict[str, Hole] = {}  # of polls
         self._quarantines: dict[str, Hole] = {}
         self._ended: dict[str, Hole] = {}  # of endpoints that have no line
+        self._heard_until: dict[str, int] = {}  # newest venue time of the lines before, by name of the endpoint
 
     def begin(self, at_ns: int) -> None:
         """Say that nothing was heard yet: what comes before the first message is a hole."""
@@ -193,9 +118,12 @@ class VenueDesk:
         dialect = self.venue.dialect(self.listings)  # a new connection says everything anew
         endpoint = next(e for e in dialect.endpoints if e.name == name)
         line = Line(self, endpoint, dialect, self._about(endpoint))
+        for poll, body in self._listings.values():
+            line.learn(poll, body, 0)
         line.is_waiting = takes_over
         if not takes_over:
             line.hole = self._ended.pop(name, None)
+            line.takes_from_ns = self._heard_until.get(name)
         self._lines.append(line)
         return line
 
@@ -224,22 +152,21 @@ class VenueDesk:
         """
         self._lines.remove(line)
         if successor is not None and line.takes_until_ns is not None:
-            successor.is_waiting = False
-            if line.newest_ns < line.takes_until_ns:
-                gaps = [g for hole in self._holes_of(line, at_ns, reason) for g in hole.end(line.takes_until_ns)]
-                self._emit(gaps)
+            self._end_at_cut(line, at_ns, reason, successor)
             return
-        holes = self._holes_of(line, at_ns, reason)
-        hole = line.hole or _Holes(holes)
+        hole = line.hole or self._hole_of(line, at_ns, reason)
+        name = line.endpoint.name
+        if line.newest_ns:  # venues begin with what was traded before, which was heard then
+            self._heard_until[name] = max(self._heard_until.get(name, 0), line.newest_ns + 1)
         if successor is not None:
-            successor.is_waiting, successor.takes_from_ns, successor.hole = False, None, hole
+            successor.is_waiting, successor.takes_from_ns, successor.hole = False, self._heard_until.get(name), hole
         else:
-            self._ended[line.endpoint.name] = hole
+            self._ended[name] = hole
 
     def retire(self, line: Line, successor: Line) -> None:
         """Say that a line was closed after its successor has taken over."""
         self._lines.remove(line)
-        successor.is_waiting = False
+        self._end_at_cut(line, line.newest_ns, "disconnected", successor)
 
     def give_up(self, line: Line) -> None:
         """Say that a line that was to take over was closed before it did."""
@@ -249,6 +176,10 @@ class VenueDesk:
         """Take an answer to a poll; return what the venue has said against the request."""
         reading = self._reading
         read_answer(self._dialect, poll, body, receive_ns, reading)
+        if not poll.channels:
+            self._listings[poll.name] = (poll, body)
+            for line in self._lines:
+                line.learn(poll, body, receive_ns)
         refused = list(reading.refused)
         said = bool(reading.events)
         self.take(reading, receive_ns, None, poll.about or self._ids)
@@ -306,6 +237,7 @@ class VenueDesk:
     def _take_events(self, events: list[Event], receive_ns: int, line: Line | None) -> None:
         checks, offset = self.plausibility.checks, self.offset
         lag_ns = offset.median_ns or 0
+        latest_ns = receive_ns + FUTURE_NS + max(0, -lag_ns)
         believed: list[Event] = []
         for event in events:
             channel = CHANNEL_OF.get(type(event))
@@ -314,7 +246,7 @@ class VenueDesk:
                 continue
             time_ns: int = event.time_ns  # type: ignore[union-attr]
             name: str = event.instrument_id  # type: ignore[union-attr]
-            if line is not None and not line.is_heard_with(event, time_ns, name, channel):
+            if line is not None and not line.is_heard_with(event, time_ns, channel, latest_ns):
                 self.overlapping += 1
                 continue
             tally = self.tallies[channel]
@@ -339,10 +271,17 @@ class VenueDesk:
             tally.events += 1
             believed.append(event)
         if line is not None and line.hole is not None and line.is_subscribed:
-            self._emit(line.hole.end((line.newest_ns or receive_ns) + MARGIN_NS))
+            self._emit(line.hole.end(max(line.newest_ns or receive_ns, line.takes_from_ns or 0) + MARGIN_NS))
             line.hole = None
         if believed:
             self._emit(believed)
+
+    def _end_at_cut(self, line: Line, at_ns: int, reason: str, successor: Line) -> None:
+        """Let a successor be heard alone; what the line has not heard up to the instant of taking over is missed."""
+        successor.is_waiting = False
+        until_ns = line.takes_until_ns
+        if until_ns is not None and line.newest_ns < until_ns:
+            self._emit(self._hole_of(line, at_ns, reason).end(until_ns))
 
     def _compare(self, said: Sequence[VenueListing], receive_ns: int) -> None:
         """Hold what the venue says of its instruments against what the model takes them for."""
@@ -385,23 +324,6 @@ class VenueDesk:
     def _about(self, endpoint: Endpoint) -> tuple[str, ...]:
         return endpoint.about or self._ids
 
-    def _holes_of(self, line: Line, at_ns: int, reason: str) -> list[Hole]:
-        """Return the holes that begin with the end of a line, one an instrument: each has its own newest event."""
-        heard_ns = line.newest_ns or at_ns
-        return [
-            Hole((name,), max(line.newest_of.get(name, 0), heard_ns - MARGIN_NS), reason) for name in line.instruments
-        ]
-
-
-class _Holes(Hole):
-    """Several holes that end together."""
-
-    def __init__(self, holes: Sequence[Hole]) -> None:
-        super().__init__((), 0, holes[0].reason if holes else "")
-        self._holes_together = tuple(holes)
-
-    def go_on(self, now_ns: int) -> list[Gap]:
-        return [gap for hole in self._holes_together for gap in hole.go_on(now_ns)]
-
-    def end(self, at_ns: int) -> list[Gap]:
-        return [gap for hole in self._holes_together for gap in hole.end(at_ns)]
+    def _hole_of(self, line: Line, at_ns: int, reason: str) -> Hole:
+        """Return the hole that begins with the end of a line."""
+        return Hole(line.instruments, (line.newest_ns or at_ns) - MARGIN_NS, reason)

@@ -54,6 +54,9 @@ LATE_NS: Final = 120 * SECOND_NS
 BACKWARDS_NS: Final = 10 * SECOND_NS
 """A trade older than the newest of its instrument by more is out of order; less is the usual disorder of servers."""
 
+LATE: Final = "late"
+"""Of what comes too late to count. Who repeats old trades has not failed."""
+
 SUPERSEDED: Final = "superseded"
 """Of a mark or a sample that comes after a newer one: nothing is missed, and nobody has failed."""
 
@@ -201,7 +204,7 @@ class InstrumentCheck:
         if reason is None:
             self._accepted += 1
             self._clean += 1
-        else:
+        elif reason != LATE:
             self.fail(reason, receive_ns)
         return reason
 
@@ -216,7 +219,6 @@ class InstrumentCheck:
             and known.low <= price <= known.high
             and receive_ns < self._board_due_ns
             and receive_ns < known.until_ns
-            and receive_ns < self._window_until_ns
             and time_ns >= self._newest.get(Trade, MOST)
             and -FUTURE_NS <= receive_ns - time_ns <= LATE_NS
             and 0 < trade.quantity <= (self.open_interest or MOST - 1)
@@ -282,7 +284,7 @@ class InstrumentCheck:
     def _age(self, time_ns: int, receive_ns: int, lag_ns: int) -> str | None:
         ahead = time_ns - receive_ns
         if ahead > FUTURE_NS or -ahead > LATE_NS:
-            return self._future(time_ns, receive_ns, lag_ns) or ("late" if -ahead - lag_ns > LATE_NS else None)
+            return self._future(time_ns, receive_ns, lag_ns) or (LATE if -ahead - lag_ns > LATE_NS else None)
         return None
 
     def _future(self, time_ns: int, receive_ns: int, lag_ns: int) -> str | None:
@@ -353,7 +355,7 @@ class InstrumentCheck:
                 return "price is far from its range"
         # A slow order is printed when it is filled: only its age is judged.
         return self._future(event.time_ns, receive_ns, lag_ns) or (
-            "late" if receive_ns - event.time_ns - max(0, lag_ns) > LATE_NS else None
+            LATE if receive_ns - event.time_ns - max(0, lag_ns) > LATE_NS else None
         )
 
     def _open_interest(self, quantity: int, receive_ns: int) -> str | None:

@@ -14,8 +14,9 @@ from typing import Final
 from liqscape.clock import Clock
 from liqscape.events import Event, TickEnd
 from liqscape.feeds.live.capture_file import Capture, Entry
-from liqscape.feeds.live.desk import Line, VenueDesk
+from liqscape.feeds.live.desk import VenueDesk
 from liqscape.feeds.live.inbox import Inbox
+from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PriceBoard
 from liqscape.feeds.source import Progress, SourceDescription

@@ -92,7 +92,7 @@ class LiveSource:
     def progress(self) -> Progress:
         """Return how many instruments have a price: before the first one there is nothing to show."""
         checks = [check for desk in self._feeds.desks for check in desk.plausibility.checks.values()]
-        return Progress(sum(check.price > 0 for check in checks), len(checks), "instruments are heard")
+        return Progress(sum(check.price > 0 for check in checks), len(checks), "instruments heard")
 
     def feeds(self) -> tuple[VenueStatus, ...]:
         """See ReportsFeeds."""

@@ -17,7 +17,6 @@ import orjson
 
 from liqscape.events import (
     Funding,
-    Gap,
     Liquidation,
     MarkPrice,
     OpenInterest,
@@ -43,6 +42,7 @@ from liqscape.feeds.venues.dialect import (
     read_rows,
     to_json,
 )
+from liqscape.feeds.venues.numbered import Numbered
 from liqscape.feeds.venues.numbers import as_fraction, exact, exact_quantity, floored, floored_quantity
 
 MS: Final = 1_000_000
@@ -77,7 +77,7 @@ class BinanceDialect:
         self._socket = socket
         self._rest = rest
         self._hears_aggregates = False
-        self._newest: dict[str, tuple[int, int]] = {}  # number and time of the newest aggregated trade, by name
+        self._numbered = Numbered()
         self._newest_forced: dict[str, tuple[Any, ...]] = {}  # by name
         self._kinds: Mapping[str, Callable[[Any, Reading], None]] = {
             "aggTrade": self._agg_trade,
@@ -167,15 +167,8 @@ class BinanceDialect:
         listing = self._listing(said["s"], into)
         if listing is None:
             return
-        number, time_ns = said["a"], said["T"] * MS
-        newest = self._newest.get(listing.name)
-        if newest is not None and number != newest[0] + 1:
-            if number <= newest[0]:
-                into.ignored["trade again"] += 1
-                return
-            into.events.append(Gap(listing.instrument_id, newest[1], time_ns + MS, "trades are missing"))
-        self._trade(said, listing, into)
-        self._newest[listing.name] = (number, time_ns)
+        if self._numbered.takes(into, listing.instrument_id, said["a"], said["T"] * MS):
+            self._trade(said, listing, into)
 
     def _single_trade(self, said: dict[str, Any], into: Reading) -> None:
         if self._hears_aggregates:  # the same trades again

@@ -15,7 +15,15 @@ from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Req
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.scale import Scale, funding_ppb
-from liqscape.feeds.venues.wanted import MINUTE_NS, from_ms, note_both_sides, note_paid, put_ascending
+from liqscape.feeds.venues.wanted import (
+    HOUR_NS,
+    MINUTE_NS,
+    from_ms,
+    most_rows,
+    note_both_sides,
+    note_paid,
+    put_ascending,
+)
 
 REST: Final = "https://api.bybit.com/v5/market"
 
@@ -43,7 +51,7 @@ class BybitHistory:
         return Request(
             f"{REST}/{path}",
             {**self._asked, **period, _FIRST.get(path, "start"): first, _LAST.get(path, "end"): last}
-            | {"limit": str(series.page)},
+            | {"limit": str(most_rows(series))},
         )
 
     def read_page(self, series: PastSeries, body: bytes, into: Reading) -> None:
@@ -91,7 +99,7 @@ SERIES: Final = (
     PastSeries(name="candles 1m", channel=Channel.TRADES, step_ns=MINUTE_NS, page=1000),
     PastSeries(name="mark 1m", channel=Channel.MARK, step_ns=MINUTE_NS, page=1000),
     PastSeries(name="open interest 5m", channel=Channel.OPEN_INTEREST, step_ns=5 * MINUTE_NS, page=200),
-    PastSeries(name="funding", channel=Channel.FUNDING, step_ns=FUNDING_HOURS * 60 * MINUTE_NS, page=200),
+    PastSeries(name="funding", channel=Channel.FUNDING, step_ns=FUNDING_HOURS * HOUR_NS, page=25),
 )
 
 _PATHS: Final = {

@@ -22,6 +22,7 @@ from liqscape.feeds.venues.wanted import (
     MINUTE_NS,
     SECOND_NS,
     from_seconds,
+    most_rows,
     note_paid,
     put_ascending,
 )
@@ -56,7 +57,8 @@ class GateHistory:
             span = {"from": str(first), "limit": str(min(rows, series.page)), "interval": "5m"}
             return Request(f"{self._base}/contract_stats", {"contract": self._name} | span)
         if series.channel is Channel.FUNDING:
-            return Request(f"{self._base}/funding_rate", {"contract": self._name} | span | {"limit": str(series.page)})
+            limit = {"limit": str(most_rows(series))}
+            return Request(f"{self._base}/funding_rate", {"contract": self._name} | span | limit)
         name = f"mark_{self._name}" if series.channel is Channel.MARK else self._name
         return Request(f"{self._base}/candlesticks", {"contract": name, "interval": "1m"} | span)
 
@@ -97,7 +99,7 @@ SERIES: Final = (
         name="funding",
         channel=Channel.FUNDING,
         step_ns=FUNDING_HOURS * HOUR_NS,
-        page=1000,
+        page=125,
         depth_ns=180 * DAY_NS,
     ),
 )

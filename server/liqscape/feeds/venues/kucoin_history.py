@@ -81,7 +81,7 @@ def _paid(row: dict[str, Any]) -> tuple[int, int]:
 SERIES: Final = (
     PastSeries(name="candles 1m", channel=Channel.TRADES, step_ns=MINUTE_NS, page=500, weight=3),
     PastSeries(name="open interest 5m", channel=Channel.OPEN_INTEREST, step_ns=5 * MINUTE_NS, page=200, weight=20),
-    PastSeries(name="funding", channel=Channel.FUNDING, step_ns=FUNDING_HOURS * HOUR_NS, page=100, weight=5),
+    PastSeries(name="funding", channel=Channel.FUNDING, step_ns=FUNDING_HOURS * HOUR_NS, page=12, weight=5),
 )
 
 _FIELDS: Final = 6

@@ -17,7 +17,15 @@ from liqscape.feeds.venues.dialect import Budget, Channel, Listing, Reading, Req
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import refuse
 from liqscape.feeds.venues.scale import Scale, funding_ppb
-from liqscape.feeds.venues.wanted import HOUR_NS, MINUTE_NS, from_ms, note_paid, note_told_twice, put_ascending
+from liqscape.feeds.venues.wanted import (
+    HOUR_NS,
+    MINUTE_NS,
+    from_ms,
+    most_rows,
+    note_paid,
+    note_told_twice,
+    put_ascending,
+)
 
 REST: Final = "https://www.okx.com/api/v5"
 
@@ -40,7 +48,7 @@ class OkxHistory:
     def request(self, series: PastSeries, from_ns: int, until_ns: int) -> Request:
         """Return the request for a page: `before` and `after` are what the rows are newer and older than."""
         first, last = from_ns // 1_000_000, until_ns // 1_000_000
-        page = {"instId": self._name, "limit": str(series.page)}
+        page = {"instId": self._name, "limit": str(most_rows(series))}
         if series.channel is Channel.OPEN_INTEREST:
             span = {"period": "5m", "begin": str(first), "end": str(last - 1)}
         else:
@@ -88,7 +96,7 @@ SERIES: Final = (
     PastSeries(
         name="open interest 5m", channel=Channel.OPEN_INTEREST, step_ns=5 * MINUTE_NS, page=100, budget="statistics"
     ),
-    PastSeries(name="funding", channel=Channel.FUNDING, step_ns=FUNDING_HOURS * HOUR_NS, page=100, budget="mark"),
+    PastSeries(name="funding", channel=Channel.FUNDING, step_ns=FUNDING_HOURS * HOUR_NS, page=12, budget="mark"),
 )
 
 BUDGETS: Final = (Budget("candles", 10, 2.0), Budget("mark", 5, 2.0), Budget("statistics", 2, 2.0))

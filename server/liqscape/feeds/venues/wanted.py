@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from liqscape.events import Candle, Event, Funding
-from liqscape.feeds.venues.dialect import Listing, Reading, Unreadable, read_rows
+from liqscape.feeds.venues.dialect import Channel, Listing, Reading, Unreadable, read_rows
+from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.numbers import QUANTITY_UNIT, as_fraction, floored_quantity
 from liqscape.feeds.venues.scale import MAX_COUNT, Scale
 
@@ -137,6 +138,11 @@ def note_paid(
         Funding(scale.instrument_id, time_ns - length * HOUR_NS, rate, length)
         for (time_ns, rate), length in zip(paid, hours, strict=False)
     ]
+
+
+def most_rows(series: PastSeries) -> int:
+    """Return the rows that a span of a page may hold: of funding, one each hour, if the instrument pays as often."""
+    return series.page * (series.step_ns // HOUR_NS) if series.channel is Channel.FUNDING else series.page
 
 
 def put_ascending(into: Reading, first: int) -> None:

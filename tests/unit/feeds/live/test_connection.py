@@ -12,7 +12,7 @@ import pytest
 
 from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.connection import EndpointState, Life, Surroundings
-from liqscape.feeds.live.desk import Line
+from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.transport import Answer, Socket
 from liqscape.feeds.venues.dialect import Endpoint, Request
 from liqscape.feeds.venues.gate import GATE_USDT

@@ -1,7 +1,8 @@
 """Lines of a desk: what is heard, missed and heard twice, from raw messages and times alone.
 
-Seen to fail when broken on purpose, one at a time: desk.py, hand_over at the newest event; `ours` without from_ns or
-until_ns; end without the hole of a cut not reached; open without the hole before it; hear without acknowledgements.
+Seen to fail when broken on purpose, one at a time: desk.py, hand_over at the newest event; end and retire without the
+hole of a cut not reached; open without the hole before it, and without what was heard before; listings not learnt.
+line.py, is_heard_with without from_ns, until_ns or latest_ns; hear without confirmations; funding as of now.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from fractions import Fraction
 
 import orjson
 
-from liqscape.events import Event, Gap, MarkPrice, Trade
+from liqscape.events import Event, Funding, Gap, MarkPrice, Trade
 from liqscape.feeds.live.desk import CUT_NS, VenueDesk
 from liqscape.feeds.live.holes import MARGIN_NS
 from liqscape.feeds.live.mirrors import MirrorWatch
@@ -89,7 +90,7 @@ def test_a_line_is_subscribed_when_its_last_subscription_is_confirmed() -> None:
     assert line.is_subscribed
 
 
-def test_an_ended_line_leaves_a_hole_from_what_each_instrument_said_last() -> None:
+def test_an_ended_line_leaves_a_hole_of_each_instrument_from_what_was_heard_last() -> None:
     made = Desk()
     line = made.desk.open(ENDPOINT)
     line.hear(ACKNOWLEDGED, ns(0))
@@ -101,11 +102,38 @@ def test_an_ended_line_leaves_a_hole_from_what_each_instrument_said_last() -> No
     again.hear(ACKNOWLEDGED, ns(20_000))
     again.hear(trade(20_100, 9), ns(20_100))
 
-    end_ns = ns(20_100) + MARGIN_NS
-    assert made.gaps() == [
-        Gap(BTC, ns(9_000) - MARGIN_NS, end_ns, "disconnected"),
-        Gap(ETH, ns(9_000), end_ns, "disconnected"),
-    ]
+    span = (ns(9_000) - MARGIN_NS, ns(20_100) + MARGIN_NS)
+    assert made.gaps() == [Gap(name, *span, "disconnected") for name in (BTC, ETH)]
+
+
+def test_what_a_new_line_repeats_of_before_is_left_out_and_what_it_fills_of_the_hole_is_not() -> None:
+    made = Desk()
+    line = made.desk.open(ENDPOINT)
+    line.hear(ACKNOWLEDGED, ns(0))
+    line.hear(trade(1_000, 1), ns(1_000))
+    made.desk.end(line, ns(1_500), "disconnected")
+
+    again = made.desk.open(ENDPOINT)
+    again.hear(ACKNOWLEDGED, ns(9_000))
+    for ms in (900, 1_000, 5_000, 9_100):
+        again.hear(trade(ms, ms), ns(9_200))
+
+    assert made.trades() == [1_000, 5_000, 9_100]
+    assert made.desk.overlapping == 2
+
+
+def test_a_venue_whose_clock_goes_back_between_two_lines_has_a_gap_until_it_has_caught_up() -> None:
+    made = Desk()
+    line = made.desk.open(ENDPOINT)
+    line.hear(ACKNOWLEDGED, ns(0))
+    line.hear(trade(30_000, 1), ns(30_000))
+    made.desk.end(line, ns(30_100), "disconnected")
+
+    again = made.desk.open(ENDPOINT)
+    again.hear(ACKNOWLEDGED, ns(31_000))
+    again.hear(trade(5_000, 2), ns(31_000))
+
+    assert {gap.to_ns for gap in made.gaps()} == {ns(30_000) + 1 + MARGIN_NS}
 
 
 def test_taking_over_hears_every_trade_once_whichever_line_is_ahead() -> None:
@@ -157,7 +185,32 @@ def test_an_old_line_that_ends_before_the_cut_leaves_a_gap_up_to_the_cut() -> No
 
     made.desk.end(old, ns(5_100), "disconnected", new)
 
-    assert {(g.from_ns, g.to_ns) for g in made.gaps()} == {(ns(5_000), cut_ns), (ns(4_000), cut_ns)}
+    assert {(g.from_ns, g.to_ns) for g in made.gaps()} == {(ns(5_000) - MARGIN_NS, cut_ns)}
+
+
+def test_an_old_line_that_is_closed_before_it_reaches_the_cut_leaves_a_gap_up_to_it() -> None:
+    made = Desk()
+    old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
+    for line in (old, new):
+        line.hear(ACKNOWLEDGED, ns(0))
+        line.hear(trade(5_000, 1), ns(5_000))
+    cut_ns = made.desk.hand_over(old, new)
+
+    made.desk.retire(old, new)
+
+    assert {g.to_ns for g in made.gaps()} == {cut_ns}
+
+
+def test_a_time_that_cannot_be_moves_neither_a_cut_nor_a_gap() -> None:
+    made = Desk()
+    old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
+    for line in (old, new):
+        line.hear(ACKNOWLEDGED, ns(0))
+        line.hear(trade(5_000, 1), ns(5_000))
+        line.hear(trade(500_000_000, 2), ns(5_010))
+
+    assert made.desk.hand_over(old, new) == ns(5_000) + CUT_NS
+    assert made.trades() == [5_000]
 
 
 def test_an_old_line_that_ends_before_its_successor_was_heard_leaves_a_gap_until_it_is() -> None:
@@ -240,6 +293,32 @@ def test_an_instrument_whose_contract_is_another_size_at_the_venue_is_not_believ
     checks = desk.plausibility.checks
     assert checks[BTC].quarantine_reason.startswith("its contract is 1/10 at the venue, 1 in the tables of ")
     assert checks[ETH].quarantined_since_ns is None
+
+
+def test_every_line_learns_the_list_of_instruments_those_open_and_those_to_come() -> None:
+    learnt: list[Dialect] = []
+
+    class Learns(SaysAnotherSize):
+        def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
+            learnt.append(self)
+
+    venue = replace(BINANCE_USDM, dialect=lambda listings: Learns(BINANCE_USDM.dialect(listings)))
+    desk = VenueDesk(venue, LISTINGS, PriceBoard(), MirrorWatch(), lambda events: None)
+    desk.open(ENDPOINT)
+    desk.answer(desk.polls[0], b"", ns(0))
+    desk.open(ENDPOINT)
+
+    assert len({id(each) for each in learnt}) == 3
+
+
+def test_funding_of_an_interval_to_come_says_nothing_of_the_time_now() -> None:
+    line = Desk().desk.open(ENDPOINT)
+    line.hear(trade(100, 1), ns(100))
+
+    due_ns = ns(8 * 3_600_000)
+    line.is_heard_with(Funding(BTC, due_ns, 1, 8), due_ns, Channel.FUNDING, 2 * due_ns)
+
+    assert line.newest_ns == ns(100)
 
 
 def test_a_poll_that_is_not_answered_is_a_hole_until_it_is() -> None:

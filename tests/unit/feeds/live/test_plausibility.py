@@ -1,7 +1,7 @@
 """What is believed of a venue and what is not, by its own past and the other venues.
 
-Seen to fail when broken on purpose, one at a time: each reason of _reason, _price, _open_interest left out; the jump of
-a range without the others; release without PROBATION_NS; fail without FAILED_PERCENT.
+Seen to fail when broken on purpose, one at a time: each reason to throw away left out; a
+range that moves without the others; release without PROBATION_NS; fail without FAILED_PERCENT; late as a failure.
 """
 
 from __future__ import annotations
@@ -108,6 +108,12 @@ def test_what_comes_after_a_newer_one_is_superseded_without_being_a_failure(make
     assert made.quarantined_since_ns is None
     assert made.judge(make(T0), T0, 0) is None
     assert made.judge(make(T0 - BACKWARDS_NS - 1), T0, 0) == "time goes backwards"
+
+
+def test_a_liquidation_without_a_price_is_thrown_away_even_before_any_other() -> None:
+    made = InstrumentCheck(BTC, PriceBoard())
+
+    assert made.judge(Liquidation(NAME, T0, 0, COIN, PositionSide.LONG), T0, 0) == "price is not positive"
 
 
 def test_a_venue_whose_clock_is_ahead_is_read_by_its_own_clock() -> None:
@@ -235,6 +241,15 @@ def test_failures_are_held_against_what_was_heard_in_the_same_minute() -> None:
         made.fail("malformed", later_ns)
 
     assert made.quarantined_since_ns == later_ns
+
+
+def test_old_trades_told_again_are_thrown_away_without_being_failures() -> None:
+    made = check()
+
+    reasons = {made.judge(trade(at_ns=T0 - LATE_NS - n), T0, 0) for n in range(1, 10 * FAILURES)}
+
+    assert reasons == {"late"}
+    assert made.quarantined_since_ns is None
 
 
 def test_quarantine_ends_after_a_time_without_a_failure_in_which_something_was_heard() -> None:

@@ -155,3 +155,14 @@ def test_trades_of_every_instrument_are_heard_on_a_connection_that_says_so(venue
 def _asks(text: str, name: str) -> bool:
     """Return whether a subscription names an instrument, and not one whose name only begins alike."""
     return re.search(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9-])", text) is not None
+
+
+@pytest.mark.parametrize(("venue", "limit"), [(BYBIT_LINEAR, 200), (OKX, 100), (GATE_USDT, 1000)])
+def test_page_of_funding_holds_payments_of_every_hour_within_the_limit_of_an_answer(venue: Venue, limit: int) -> None:
+    assert venue.history is not None
+    past = venue.history(listing(venue.instruments_of, "A"))
+    (funding,) = [series for series in past.series if series.channel is Channel.FUNDING]
+
+    asked = past.request(funding, START_NS, START_NS + funding.page * funding.step_ns)
+
+    assert funding.page * funding.step_ns // HOUR_NS <= int(asked.query["limit"]) <= limit

@@ -241,6 +241,204 @@ export enum Reject_Reason {
 export declare const Reject_ReasonSchema: GenEnum<Reject_Reason>;
 
 /**
+ * What the reader of a playback says. Each but an acknowledgement is answered by a PlaybackPosition.
+ *
+ * @generated from message liqscape.v1.PlaybackRequest
+ */
+export declare type PlaybackRequest = Message<"liqscape.v1.PlaybackRequest"> & {
+  /**
+   * Exactly one.
+   *
+   * @generated from oneof liqscape.v1.PlaybackRequest.request
+   */
+  request: {
+    /**
+     * The first message, and never again.
+     *
+     * @generated from field: liqscape.v1.PlaybackOpen open = 1;
+     */
+    value: PlaybackOpen;
+    case: "open";
+  } | {
+    /**
+     * Messages have been applied; more may follow.
+     *
+     * @generated from field: liqscape.v1.Acknowledge acknowledge = 2;
+     */
+    value: Acknowledge;
+    case: "acknowledge";
+  } | {
+    /**
+     * Go on from where it stands.
+     *
+     * @generated from field: liqscape.v1.PlaybackPlay play = 3;
+     */
+    value: PlaybackPlay;
+    case: "play";
+  } | {
+    /**
+     * Stay where it stands.
+     *
+     * @generated from field: liqscape.v1.PlaybackPause pause = 4;
+     */
+    value: PlaybackPause;
+    case: "pause";
+  } | {
+    /**
+     * Go to another minute, and then play or stay as before.
+     *
+     * @generated from field: liqscape.v1.PlaybackSeek seek = 5;
+     */
+    value: PlaybackSeek;
+    case: "seek";
+  } | {
+    /**
+     * Another speed from now on.
+     *
+     * @generated from field: liqscape.v1.PlaybackSpeed speed = 6;
+     */
+    value: PlaybackSpeed;
+    case: "speed";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message liqscape.v1.PlaybackRequest.
+ * Use `create(PlaybackRequestSchema)` to create a new message.
+ */
+export declare const PlaybackRequestSchema: GenMessage<PlaybackRequest>;
+
+/**
+ * What to play.
+ *
+ * @generated from message liqscape.v1.PlaybackOpen
+ */
+export declare type PlaybackOpen = Message<"liqscape.v1.PlaybackOpen"> & {
+  /**
+   * Channels wanted, 1 to 4, each with symbol and timeframe; positions may be chosen, rows and prices may not.
+   *
+   * @generated from field: repeated liqscape.v1.ChannelSelector channels = 1;
+   */
+  channels: ChannelSelector[];
+
+  /**
+   * The first picture is as of the end of this minute since 1970 UTC.
+   *
+   * @generated from field: int64 from_minute = 2;
+   */
+  fromMinute: bigint;
+
+  /**
+   * Minute before which the span ends: every picture is of a minute before it.
+   *
+   * @generated from field: int64 until_minute = 3;
+   */
+  untilMinute: bigint;
+
+  /**
+   * Minutes from one picture to the next; 0 = the narrowest column of the channels.
+   *
+   * @generated from field: uint32 step_minutes = 4;
+   */
+  stepMinutes: number;
+
+  /**
+   * Seconds of the span played in one second; 0 = as fast as pictures are made and acknowledged.
+   *
+   * @generated from field: double speed = 5;
+   */
+  speed: number;
+
+  /**
+   * Data messages sent ahead of acknowledgements, 1 to 8; 0 = the default, 2.
+   *
+   * @generated from field: uint32 max_in_flight = 6;
+   */
+  maxInFlight: number;
+
+  /**
+   * Stay at the first picture until told to play.
+   *
+   * @generated from field: bool paused = 7;
+   */
+  paused: boolean;
+};
+
+/**
+ * Describes the message liqscape.v1.PlaybackOpen.
+ * Use `create(PlaybackOpenSchema)` to create a new message.
+ */
+export declare const PlaybackOpenSchema: GenMessage<PlaybackOpen>;
+
+/**
+ * Go on from where it stands.
+ *
+ * @generated from message liqscape.v1.PlaybackPlay
+ */
+export declare type PlaybackPlay = Message<"liqscape.v1.PlaybackPlay"> & {
+};
+
+/**
+ * Describes the message liqscape.v1.PlaybackPlay.
+ * Use `create(PlaybackPlaySchema)` to create a new message.
+ */
+export declare const PlaybackPlaySchema: GenMessage<PlaybackPlay>;
+
+/**
+ * Stay where it stands. A picture that is already under way still comes.
+ *
+ * @generated from message liqscape.v1.PlaybackPause
+ */
+export declare type PlaybackPause = Message<"liqscape.v1.PlaybackPause"> & {
+};
+
+/**
+ * Describes the message liqscape.v1.PlaybackPause.
+ * Use `create(PlaybackPauseSchema)` to create a new message.
+ */
+export declare const PlaybackPauseSchema: GenMessage<PlaybackPause>;
+
+/**
+ * Go to another minute of the span.
+ *
+ * @generated from message liqscape.v1.PlaybackSeek
+ */
+export declare type PlaybackSeek = Message<"liqscape.v1.PlaybackSeek"> & {
+  /**
+   * The next picture is as of the end of this minute since 1970 UTC, with a keyframe of each channel.
+   *
+   * @generated from field: int64 minute = 1;
+   */
+  minute: bigint;
+};
+
+/**
+ * Describes the message liqscape.v1.PlaybackSeek.
+ * Use `create(PlaybackSeekSchema)` to create a new message.
+ */
+export declare const PlaybackSeekSchema: GenMessage<PlaybackSeek>;
+
+/**
+ * Another speed from now on.
+ *
+ * @generated from message liqscape.v1.PlaybackSpeed
+ */
+export declare type PlaybackSpeed = Message<"liqscape.v1.PlaybackSpeed"> & {
+  /**
+   * As PlaybackOpen.speed.
+   *
+   * @generated from field: double speed = 1;
+   */
+  speed: number;
+};
+
+/**
+ * Describes the message liqscape.v1.PlaybackSpeed.
+ * Use `create(PlaybackSpeedSchema)` to create a new message.
+ */
+export declare const PlaybackSpeedSchema: GenMessage<PlaybackSpeed>;
+
+/**
  * Names a channel without knowing its id.
  *
  * @generated from message liqscape.v1.ChannelSelector
@@ -577,6 +775,14 @@ export declare type Frame = Message<"liqscape.v1.Frame"> & {
      */
     value: SelectionChanged;
     case: "selectionChanged";
+  } | {
+    /**
+     * Playback only: where it stands. With the last message of each picture, and alone where something else has changed.
+     *
+     * @generated from field: liqscape.v1.PlaybackPosition playback = 10;
+     */
+    value: PlaybackPosition;
+    case: "playback";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1275,6 +1481,150 @@ export declare type ChannelDescription = Message<"liqscape.v1.ChannelDescription
 export declare const ChannelDescriptionSchema: GenMessage<ChannelDescription>;
 
 /**
+ * Where a playback stands.
+ *
+ * @generated from message liqscape.v1.PlaybackPosition
+ */
+export declare type PlaybackPosition = Message<"liqscape.v1.PlaybackPosition"> & {
+  /**
+   * The newest picture that has been sent to its end, this message included, is as of the end of this minute since 1970
+   * UTC.
+   *
+   * @generated from field: int64 minute = 1;
+   */
+  minute: bigint;
+
+  /**
+   * Whether pictures follow.
+   *
+   * @generated from field: liqscape.v1.PlaybackPosition.State state = 2;
+   */
+  state: PlaybackPosition_State;
+
+  /**
+   * Why not.
+   *
+   * @generated from field: liqscape.v1.PlaybackPosition.Stop stopped = 3;
+   */
+  stopped: PlaybackPosition_Stop;
+
+  /**
+   * The same in words, where there is more to say.
+   *
+   * @generated from field: string details = 4;
+   */
+  details: string;
+
+  /**
+   * Speed in force, seconds of the span a second; 0 = as fast as pictures are made and acknowledged.
+   *
+   * @generated from field: double speed = 5;
+   */
+  speed: number;
+
+  /**
+   * Minutes from one picture to the next.
+   *
+   * @generated from field: uint32 step_minutes = 6;
+   */
+  stepMinutes: number;
+
+  /**
+   * Requests of the reader that are in force or refused, acknowledgements and the opening not counted: a running total.
+   *
+   * @generated from field: uint64 requests = 7;
+   */
+  requests: bigint;
+
+  /**
+   * Why the newest request was refused, in words; it has changed nothing. Empty = it was not refused.
+   *
+   * @generated from field: string refused = 8;
+   */
+  refused: string;
+};
+
+/**
+ * Describes the message liqscape.v1.PlaybackPosition.
+ * Use `create(PlaybackPositionSchema)` to create a new message.
+ */
+export declare const PlaybackPositionSchema: GenMessage<PlaybackPosition>;
+
+/**
+ * Whether pictures follow.
+ *
+ * @generated from enum liqscape.v1.PlaybackPosition.State
+ */
+export enum PlaybackPosition_State {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They follow.
+   *
+   * @generated from enum value: STATE_PLAYING = 1;
+   */
+  PLAYING = 1,
+
+  /**
+   * The reader has it paused.
+   *
+   * @generated from enum value: STATE_PAUSED = 2;
+   */
+  PAUSED = 2,
+
+  /**
+   * There is no next picture; stopped says why. A seek leads out of it, and it is then paused.
+   *
+   * @generated from enum value: STATE_STOPPED = 3;
+   */
+  STOPPED = 3,
+}
+
+/**
+ * Describes the enum liqscape.v1.PlaybackPosition.State.
+ */
+export declare const PlaybackPosition_StateSchema: GenEnum<PlaybackPosition_State>;
+
+/**
+ * Why there is no next picture.
+ *
+ * @generated from enum liqscape.v1.PlaybackPosition.Stop
+ */
+export enum PlaybackPosition_Stop {
+  /**
+   * It has not stopped.
+   *
+   * @generated from enum value: STOP_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The next step would leave the span.
+   *
+   * @generated from enum value: STOP_END_OF_SPAN = 1;
+   */
+  END_OF_SPAN = 1,
+
+  /**
+   * The server does not hold the next minute: it has left what is retained, or lies ahead of now. details names what is
+   * held.
+   *
+   * @generated from enum value: STOP_NOT_HELD = 2;
+   */
+  NOT_HELD = 2,
+}
+
+/**
+ * Describes the enum liqscape.v1.PlaybackPosition.Stop.
+ */
+export declare const PlaybackPosition_StopSchema: GenEnum<PlaybackPosition_Stop>;
+
+/**
  * End of the join, or of a change: the client holds every channel at this tick.
  *
  * @generated from message liqscape.v1.SnapshotEnd
@@ -1583,6 +1933,18 @@ export declare const StreamService: GenService<{
   session: {
     methodKind: "bidi_streaming";
     input: typeof SessionRequestSchema;
+    output: typeof FrameSchema;
+  },
+  /**
+   * A past span, played at a speed of the reader's choice: the same messages in an epoch of their own, one picture each
+   * step, under credits as in Session. The reader may pause, seek and change the speed on the way, and ends it by closing
+   * its side.
+   *
+   * @generated from rpc liqscape.v1.StreamService.Playback
+   */
+  playback: {
+    methodKind: "bidi_streaming";
+    input: typeof PlaybackRequestSchema;
     output: typeof FrameSchema;
   },
 }>;

@@ -8,7 +8,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "../../../n
  * Describes the file liqscape/v1/stream.proto.
  */
 export const file_liqscape_v1_stream = /*@__PURE__*/
-  fileDesc("ChhsaXFzY2FwZS92MS9zdHJlYW0ucHJvdG8SC2xpcXNjYXBlLnYxIpcBChBTdWJzY3JpYmVSZXF1ZXN0Ei4KCGNoYW5uZWxzGAEgAygLMhwubGlxc2NhcGUudjEuQ2hhbm5lbFNlbGVjdG9yEhIKCmNhZGVuY2VfbXMYAiABKA0SKAoGcmVzdW1lGAMgAygLMhgubGlxc2NhcGUudjEuUmVzdW1lUG9pbnQSFQoNbWF4X2luX2ZsaWdodBgEIAEoDSLJAQoOU2Vzc2lvblJlcXVlc3QSLQoEb3BlbhgBIAEoCzIdLmxpcXNjYXBlLnYxLlN1YnNjcmliZVJlcXVlc3RIABIvCgthY2tub3dsZWRnZRgCIAEoCzIYLmxpcXNjYXBlLnYxLkFja25vd2xlZGdlSAASJQoGY2hhbmdlGAMgASgLMhMubGlxc2NhcGUudjEuQ2hhbmdlSAASJQoGcmVqZWN0GAQgASgLMhMubGlxc2NhcGUudjEuUmVqZWN0SABCCQoHcmVxdWVzdCIdCgtBY2tub3dsZWRnZRIOCgZmcmFtZXMYASABKAQiTAoGQ2hhbmdlEi4KCGNoYW5uZWxzGAEgAygLMhwubGlxc2NhcGUudjEuQ2hhbm5lbFNlbGVjdG9yEhIKCmNhZGVuY2VfbXMYAiABKA0i5gEKBlJlamVjdBITCgtjaGFubmVsX2lkcxgBIAMoDRIqCgZyZWFzb24YAiABKA4yGi5saXFzY2FwZS52MS5SZWplY3QuUmVhc29uEg8KB2RldGFpbHMYAyABKAkSEQoJc291cmNlX2lkGAQgASgJIncKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIOCgpSRUFTT05fR0FQEAESGwoXUkVBU09OX0NIRUNLU1VNX0RJRkZFUlMQAhIUChBSRUFTT05fTUFMRk9STUVEEAMSEgoOUkVBU09OX01JU1NJTkcQBCLOAQoPQ2hhbm5lbFNlbGVjdG9yEg4KBnN5bWJvbBgBIAEoCRIRCgl0aW1lZnJhbWUYAiABKAkSJAoEcm93cxgDIAEoCzIULmxpcXNjYXBlLnYxLlJvd1NwYW5IABIoCgZwcmljZXMYBCABKAsyFi5saXFzY2FwZS52MS5QcmljZVNwYW5IABIuCglwb3NpdGlvbnMYBSABKAsyGy5saXFzY2FwZS52MS5Qb3NpdGlvbkZpbHRlchIQCghyb3dfZm9sZBgGIAEoDUIGCgRwYXJ0IiYKB1Jvd1NwYW4SDQoFZmlyc3QYASABKBISDAoEbGFzdBgCIAEoEiImCglQcmljZVNwYW4SCwoDbG93GAEgASgBEgwKBGhpZ2gYAiABKAEiigIKDlBvc2l0aW9uRmlsdGVyEg4KBnZlbnVlcxgBIAMoCRIRCglsZXZlcmFnZXMYAiADKA0SLgoEc2lkZRgDIAEoDjIgLmxpcXNjYXBlLnYxLlBvc2l0aW9uRmlsdGVyLlNpZGUSOgoPbGV2ZXJhZ2Vfc2hhcmVzGAQgAygLMiEubGlxc2NhcGUudjEuUG9zaXRpb25GaWx0ZXIuU2hhcmUaLAoFU2hhcmUSEAoIbGV2ZXJhZ2UYASABKA0SEQoJc2hhcmVfcHBtGAIgASgNIjsKBFNpZGUSFAoQU0lERV9VTlNQRUNJRklFRBAAEg0KCVNJREVfTE9ORxABEg4KClNJREVfU0hPUlQQAiI9CgtSZXN1bWVQb2ludBIRCglzb3VyY2VfaWQYASABKAkSDQoFZXBvY2gYAiABKAYSDAoEdGljaxgDIAEoBCL+AgoFRnJhbWUSJgoIc2VjdGlvbnMYASADKAsyFC5saXFzY2FwZS52MS5TZWN0aW9uEhcKD3RpY2tzX2NvbmZsYXRlZBgCIAEoDRIUCgxzZW50X3VuaXhfbnMYAyABKAYSIwoFaGVsbG8YBCABKAsyEi5saXFzY2FwZS52MS5IZWxsb0gAEjAKDHNuYXBzaG90X2VuZBgFIAEoCzIYLmxpcXNjYXBlLnYxLlNuYXBzaG90RW5kSAASKwoJaGVhcnRiZWF0GAYgASgLMhYubGlxc2NhcGUudjEuSGVhcnRiZWF0SAASJQoGbGFnZ2VkGAcgASgLMhMubGlxc2NhcGUudjEuTGFnZ2VkSAASLAoKZ29pbmdfYXdheRgIIAEoCzIWLmxpcXNjYXBlLnYxLkdvaW5nQXdheUgAEjoKEXNlbGVjdGlvbl9jaGFuZ2VkGAkgASgLMh0ubGlxc2NhcGUudjEuU2VsZWN0aW9uQ2hhbmdlZEgAQgkKB2NvbnRyb2wibwoHU2VjdGlvbhIRCglzb3VyY2VfaWQYASABKAkSDQoFZXBvY2gYAiABKAYSDAoEdGljaxgDIAEoBBIQCghjb21wbGV0ZRgEIAEoCBIiCgZjaHVua3MYBSADKAsyEi5saXFzY2FwZS52MS5DaHVuayKTAQoFQ2h1bmsSLAoHY2hhbm5lbBgBIAEoCzIZLmxpcXNjYXBlLnYxLkNoYW5uZWxDaHVua0gAEioKBnN5bWJvbBgCIAEoCzIYLmxpcXNjYXBlLnYxLlN5bWJvbENodW5rSAASKAoFdmVudWUYAyABKAsyFy5saXFzY2FwZS52MS5WZW51ZUNodW5rSABCBgoEa2luZCK6AgoMQ2hhbm5lbENodW5rEhIKCmNoYW5uZWxfaWQYASABKA0SEgoKZ2VuZXJhdGlvbhgCIAEoDRIRCglwcmV2X3RpY2sYAyABKAQSDAoEdGljaxgEIAEoBBIkCgRraW5kGAUgASgOMhYubGlxc2NhcGUudjEuQ2h1bmtLaW5kEh8KBGF4ZXMYBiABKAsyES5saXFzY2FwZS52MS5BeGVzEhUKDW5ld2VzdF9jb2x1bW4YByABKBISJwoIZW5jb2RpbmcYCCABKA4yFS5saXFzY2FwZS52MS5FbmNvZGluZxIPCgdwYXlsb2FkGAkgASgMEhUKCGNoZWNrc3VtGAogASgHSACIAQESJQoHY2FuZGxlcxgLIAEoCzIULmxpcXNjYXBlLnYxLkNhbmRsZXNCCwoJX2NoZWNrc3VtIpcBCgRBeGVzEhYKDmNvbHVtbl9taW51dGVzGAEgASgNEg8KB2NvbHVtbnMYAiABKA0SEQoJZmlyc3Rfcm93GAMgASgSEgwKBHJvd3MYBCABKA0SGgoSYmFzZV9zdGVwc19wZXJfcm93GAUgASgNEhEKCWJhc2Vfc3RlcBgGIAEoBBIWCg5wcmljZV9kZWNpbWFscxgHIAEoDSKKAQoHQ2FuZGxlcxIaChJjb2x1bW5fZGlmZmVyZW5jZXMYASADKBISGAoQb3Blbl9kaWZmZXJlbmNlcxgCIAMoEhIXCg9oaWdoX21pbnVzX29wZW4YAyADKAQSFgoOb3Blbl9taW51c19sb3cYBCADKAQSGAoQY2xvc2VfbWludXNfb3BlbhgFIAMoEiLtAQoLU3ltYm9sQ2h1bmsSDgoGc3ltYm9sGAEgASgJEhIKCm1hcmtfcHJpY2UYAiABKBISFgoOcHJpY2VfZGVjaW1hbHMYAyABKA0SIAoYc291cmNlX3dhdGVybWFya191bml4X25zGAQgASgGEiYKBnN0YXRlcxgFIAMoDjIWLmxpcXNjYXBlLnYxLkRhdGFTdGF0ZRIbChNiYXJzX2Nsb3NlZF91bml4X25zGAYgASgGEhsKE2dyaWRzX3JlYWR5X3VuaXhfbnMYByABKAYSHgoWY2h1bmtzX2VuY29kZWRfdW5peF9ucxgIIAEoBiKPAgoKVmVudWVDaHVuaxIOCgZzeW1ib2wYASABKAkSDQoFdmVudWUYAiABKAkSEgoKaW5zdHJ1bWVudBgDIAEoCRIZChF3YXRlcm1hcmtfdW5peF9ucxgEIAEoBhIWCg5saXZlX2xvbmdfbG90cxgFIAEoBBIXCg9saXZlX3Nob3J0X2xvdHMYBiABKAQSGwoTdW5jb3ZlcmVkX2xvbmdfbG90cxgHIAEoBBIcChR1bmNvdmVyZWRfc2hvcnRfbG90cxgIIAEoBBIYChBtb2RlbF9lcnJvcl9sb3RzGAkgASgEEhcKD3JlamVjdGVkX2V2ZW50cxgKIAEoBBIUCgxsb3RfZGVjaW1hbHMYCyABKBEiiAIKBUhlbGxvEhkKEXByb3RvY29sX3JldmlzaW9uGAEgASgNEhYKDnNlcnZlcl92ZXJzaW9uGAIgASgJEhYKDnNlcnZlcl91bml4X25zGAMgASgGEhIKCmNhZGVuY2VfbXMYBCABKA0SFAoMaGVhcnRiZWF0X21zGAUgASgNEi8KB3NvdXJjZXMYBiADKAsyHi5saXFzY2FwZS52MS5Tb3VyY2VEZXNjcmlwdGlvbhIxCghjaGFubmVscxgHIAMoCzIfLmxpcXNjYXBlLnYxLkNoYW5uZWxEZXNjcmlwdGlvbhIPCgdyZXN1bWVkGAggASgIEhUKDW1heF9pbl9mbGlnaHQYCSABKA0isAEKEFNlbGVjdGlvbkNoYW5nZWQSDwoHY2hhbmdlcxgBIAEoBBIzCgpjb250aW51aW5nGAIgAygLMh8ubGlxc2NhcGUudjEuQ2hhbm5lbERlc2NyaXB0aW9uEjEKCHN0YXJ0aW5nGAMgAygLMh8ubGlxc2NhcGUudjEuQ2hhbm5lbERlc2NyaXB0aW9uEhIKCmNhZGVuY2VfbXMYBCABKA0SDwoHcmVmdXNlZBgFIAEoCSJ9ChFTb3VyY2VEZXNjcmlwdGlvbhIRCglzb3VyY2VfaWQYASABKAkSDQoFZXBvY2gYAiABKAYSDwoHdGlja19tcxgDIAEoDRImCgZzdGF0ZXMYBCADKA4yFi5saXFzY2FwZS52MS5EYXRhU3RhdGUSDQoFaW5wdXQYBSABKAkixAEKEkNoYW5uZWxEZXNjcmlwdGlvbhISCgpjaGFubmVsX2lkGAEgASgNEhEKCXNvdXJjZV9pZBgCIAEoCRIOCgZzeW1ib2wYAyABKAkSEQoJdGltZWZyYW1lGAQgASgJEiIKBHJvd3MYBSABKAsyFC5saXFzY2FwZS52MS5Sb3dTcGFuEi4KCXBvc2l0aW9ucxgGIAEoCzIbLmxpcXNjYXBlLnYxLlBvc2l0aW9uRmlsdGVyEhAKCHJvd19mb2xkGAcgASgNIiAKC1NuYXBzaG90RW5kEhEKCWtleWZyYW1lcxgBIAEoDSKCAQoJSGVhcnRiZWF0EisKCXBvc2l0aW9ucxgBIAMoCzIYLmxpcXNjYXBlLnYxLlJlc3VtZVBvaW50EiAKGHNvdXJjZV93YXRlcm1hcmtfdW5peF9ucxgCIAMoBhImCgZzdGF0ZXMYAyADKA4yFi5saXFzY2FwZS52MS5EYXRhU3RhdGUi7gEKBkxhZ2dlZBIqCgZyZWFzb24YASABKA4yGi5saXFzY2FwZS52MS5MYWdnZWQuUmVhc29uEhEKCXNvdXJjZV9pZBgCIAEoCSKkAQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhgKFFJFQVNPTl9FUE9DSF9DSEFOR0VEEAESFgoSUkVBU09OX09VVF9PRl9SSU5HEAISGgoWUkVBU09OX0ZST01fVEhFX0ZVVFVSRRADEhkKFVJFQVNPTl9VTktOT1dOX1NPVVJDRRAEEhkKFVJFQVNPTl9DSEFOTkVMX0NMT1NFRBAFIjcKCUdvaW5nQXdheRIaChJyZWNvbm5lY3RfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJKlYKCUNodW5rS2luZBIaChZDSFVOS19LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQ0hVTktfS0lORF9LRVlGUkFNRRABEhQKEENIVU5LX0tJTkRfREVMVEEQAipyCghFbmNvZGluZxIYChRFTkNPRElOR19VTlNQRUNJRklFRBAAEhEKDUVOQ09ESU5HX1JMRTgQARIWChJFTkNPRElOR19STEU4X1pMSUIQAhIhCh1FTkNPRElOR19USU1FX0RJRkZFUkVOQ0VfWkxJQhADKoQBCglEYXRhU3RhdGUSGgoWREFUQV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFERBVEFfU1RBVEVfU0lNVUxBVEVEEAESFQoRREFUQV9TVEFURV9SRVBMQVkQAhIUChBEQVRBX1NUQVRFX1NUQUxFEAMSFAoQREFUQV9TVEFURV9FTkRFRBAEMpEBCg1TdHJlYW1TZXJ2aWNlEkAKCVN1YnNjcmliZRIdLmxpcXNjYXBlLnYxLlN1YnNjcmliZVJlcXVlc3QaEi5saXFzY2FwZS52MS5GcmFtZTABEj4KB1Nlc3Npb24SGy5saXFzY2FwZS52MS5TZXNzaW9uUmVxdWVzdBoSLmxpcXNjYXBlLnYxLkZyYW1lKAEwAWIGcHJvdG8z");
+  fileDesc("ChhsaXFzY2FwZS92MS9zdHJlYW0ucHJvdG8SC2xpcXNjYXBlLnYxIpcBChBTdWJzY3JpYmVSZXF1ZXN0Ei4KCGNoYW5uZWxzGAEgAygLMhwubGlxc2NhcGUudjEuQ2hhbm5lbFNlbGVjdG9yEhIKCmNhZGVuY2VfbXMYAiABKA0SKAoGcmVzdW1lGAMgAygLMhgubGlxc2NhcGUudjEuUmVzdW1lUG9pbnQSFQoNbWF4X2luX2ZsaWdodBgEIAEoDSLJAQoOU2Vzc2lvblJlcXVlc3QSLQoEb3BlbhgBIAEoCzIdLmxpcXNjYXBlLnYxLlN1YnNjcmliZVJlcXVlc3RIABIvCgthY2tub3dsZWRnZRgCIAEoCzIYLmxpcXNjYXBlLnYxLkFja25vd2xlZGdlSAASJQoGY2hhbmdlGAMgASgLMhMubGlxc2NhcGUudjEuQ2hhbmdlSAASJQoGcmVqZWN0GAQgASgLMhMubGlxc2NhcGUudjEuUmVqZWN0SABCCQoHcmVxdWVzdCIdCgtBY2tub3dsZWRnZRIOCgZmcmFtZXMYASABKAQiTAoGQ2hhbmdlEi4KCGNoYW5uZWxzGAEgAygLMhwubGlxc2NhcGUudjEuQ2hhbm5lbFNlbGVjdG9yEhIKCmNhZGVuY2VfbXMYAiABKA0i5gEKBlJlamVjdBITCgtjaGFubmVsX2lkcxgBIAMoDRIqCgZyZWFzb24YAiABKA4yGi5saXFzY2FwZS52MS5SZWplY3QuUmVhc29uEg8KB2RldGFpbHMYAyABKAkSEQoJc291cmNlX2lkGAQgASgJIncKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIOCgpSRUFTT05fR0FQEAESGwoXUkVBU09OX0NIRUNLU1VNX0RJRkZFUlMQAhIUChBSRUFTT05fTUFMRk9STUVEEAMSEgoOUkVBU09OX01JU1NJTkcQBCKoAgoPUGxheWJhY2tSZXF1ZXN0EikKBG9wZW4YASABKAsyGS5saXFzY2FwZS52MS5QbGF5YmFja09wZW5IABIvCgthY2tub3dsZWRnZRgCIAEoCzIYLmxpcXNjYXBlLnYxLkFja25vd2xlZGdlSAASKQoEcGxheRgDIAEoCzIZLmxpcXNjYXBlLnYxLlBsYXliYWNrUGxheUgAEisKBXBhdXNlGAQgASgLMhoubGlxc2NhcGUudjEuUGxheWJhY2tQYXVzZUgAEikKBHNlZWsYBSABKAsyGS5saXFzY2FwZS52MS5QbGF5YmFja1NlZWtIABIrCgVzcGVlZBgGIAEoCzIaLmxpcXNjYXBlLnYxLlBsYXliYWNrU3BlZWRIAEIJCgdyZXF1ZXN0IrUBCgxQbGF5YmFja09wZW4SLgoIY2hhbm5lbHMYASADKAsyHC5saXFzY2FwZS52MS5DaGFubmVsU2VsZWN0b3ISEwoLZnJvbV9taW51dGUYAiABKAMSFAoMdW50aWxfbWludXRlGAMgASgDEhQKDHN0ZXBfbWludXRlcxgEIAEoDRINCgVzcGVlZBgFIAEoARIVCg1tYXhfaW5fZmxpZ2h0GAYgASgNEg4KBnBhdXNlZBgHIAEoCCIOCgxQbGF5YmFja1BsYXkiDwoNUGxheWJhY2tQYXVzZSIeCgxQbGF5YmFja1NlZWsSDgoGbWludXRlGAEgASgDIh4KDVBsYXliYWNrU3BlZWQSDQoFc3BlZWQYASABKAEizgEKD0NoYW5uZWxTZWxlY3RvchIOCgZzeW1ib2wYASABKAkSEQoJdGltZWZyYW1lGAIgASgJEiQKBHJvd3MYAyABKAsyFC5saXFzY2FwZS52MS5Sb3dTcGFuSAASKAoGcHJpY2VzGAQgASgLMhYubGlxc2NhcGUudjEuUHJpY2VTcGFuSAASLgoJcG9zaXRpb25zGAUgASgLMhsubGlxc2NhcGUudjEuUG9zaXRpb25GaWx0ZXISEAoIcm93X2ZvbGQYBiABKA1CBgoEcGFydCImCgdSb3dTcGFuEg0KBWZpcnN0GAEgASgSEgwKBGxhc3QYAiABKBIiJgoJUHJpY2VTcGFuEgsKA2xvdxgBIAEoARIMCgRoaWdoGAIgASgBIooCCg5Qb3NpdGlvbkZpbHRlchIOCgZ2ZW51ZXMYASADKAkSEQoJbGV2ZXJhZ2VzGAIgAygNEi4KBHNpZGUYAyABKA4yIC5saXFzY2FwZS52MS5Qb3NpdGlvbkZpbHRlci5TaWRlEjoKD2xldmVyYWdlX3NoYXJlcxgEIAMoCzIhLmxpcXNjYXBlLnYxLlBvc2l0aW9uRmlsdGVyLlNoYXJlGiwKBVNoYXJlEhAKCGxldmVyYWdlGAEgASgNEhEKCXNoYXJlX3BwbRgCIAEoDSI7CgRTaWRlEhQKEFNJREVfVU5TUEVDSUZJRUQQABINCglTSURFX0xPTkcQARIOCgpTSURFX1NIT1JUEAIiPQoLUmVzdW1lUG9pbnQSEQoJc291cmNlX2lkGAEgASgJEg0KBWVwb2NoGAIgASgGEgwKBHRpY2sYAyABKAQisQMKBUZyYW1lEiYKCHNlY3Rpb25zGAEgAygLMhQubGlxc2NhcGUudjEuU2VjdGlvbhIXCg90aWNrc19jb25mbGF0ZWQYAiABKA0SFAoMc2VudF91bml4X25zGAMgASgGEiMKBWhlbGxvGAQgASgLMhIubGlxc2NhcGUudjEuSGVsbG9IABIwCgxzbmFwc2hvdF9lbmQYBSABKAsyGC5saXFzY2FwZS52MS5TbmFwc2hvdEVuZEgAEisKCWhlYXJ0YmVhdBgGIAEoCzIWLmxpcXNjYXBlLnYxLkhlYXJ0YmVhdEgAEiUKBmxhZ2dlZBgHIAEoCzITLmxpcXNjYXBlLnYxLkxhZ2dlZEgAEiwKCmdvaW5nX2F3YXkYCCABKAsyFi5saXFzY2FwZS52MS5Hb2luZ0F3YXlIABI6ChFzZWxlY3Rpb25fY2hhbmdlZBgJIAEoCzIdLmxpcXNjYXBlLnYxLlNlbGVjdGlvbkNoYW5nZWRIABIxCghwbGF5YmFjaxgKIAEoCzIdLmxpcXNjYXBlLnYxLlBsYXliYWNrUG9zaXRpb25IAEIJCgdjb250cm9sIm8KB1NlY3Rpb24SEQoJc291cmNlX2lkGAEgASgJEg0KBWVwb2NoGAIgASgGEgwKBHRpY2sYAyABKAQSEAoIY29tcGxldGUYBCABKAgSIgoGY2h1bmtzGAUgAygLMhIubGlxc2NhcGUudjEuQ2h1bmsikwEKBUNodW5rEiwKB2NoYW5uZWwYASABKAsyGS5saXFzY2FwZS52MS5DaGFubmVsQ2h1bmtIABIqCgZzeW1ib2wYAiABKAsyGC5saXFzY2FwZS52MS5TeW1ib2xDaHVua0gAEigKBXZlbnVlGAMgASgLMhcubGlxc2NhcGUudjEuVmVudWVDaHVua0gAQgYKBGtpbmQiugIKDENoYW5uZWxDaHVuaxISCgpjaGFubmVsX2lkGAEgASgNEhIKCmdlbmVyYXRpb24YAiABKA0SEQoJcHJldl90aWNrGAMgASgEEgwKBHRpY2sYBCABKAQSJAoEa2luZBgFIAEoDjIWLmxpcXNjYXBlLnYxLkNodW5rS2luZBIfCgRheGVzGAYgASgLMhEubGlxc2NhcGUudjEuQXhlcxIVCg1uZXdlc3RfY29sdW1uGAcgASgSEicKCGVuY29kaW5nGAggASgOMhUubGlxc2NhcGUudjEuRW5jb2RpbmcSDwoHcGF5bG9hZBgJIAEoDBIVCghjaGVja3N1bRgKIAEoB0gAiAEBEiUKB2NhbmRsZXMYCyABKAsyFC5saXFzY2FwZS52MS5DYW5kbGVzQgsKCV9jaGVja3N1bSKXAQoEQXhlcxIWCg5jb2x1bW5fbWludXRlcxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNEhEKCWZpcnN0X3JvdxgDIAEoEhIMCgRyb3dzGAQgASgNEhoKEmJhc2Vfc3RlcHNfcGVyX3JvdxgFIAEoDRIRCgliYXNlX3N0ZXAYBiABKAQSFgoOcHJpY2VfZGVjaW1hbHMYByABKA0iigEKB0NhbmRsZXMSGgoSY29sdW1uX2RpZmZlcmVuY2VzGAEgAygSEhgKEG9wZW5fZGlmZmVyZW5jZXMYAiADKBISFwoPaGlnaF9taW51c19vcGVuGAMgAygEEhYKDm9wZW5fbWludXNfbG93GAQgAygEEhgKEGNsb3NlX21pbnVzX29wZW4YBSADKBIi7QEKC1N5bWJvbENodW5rEg4KBnN5bWJvbBgBIAEoCRISCgptYXJrX3ByaWNlGAIgASgSEhYKDnByaWNlX2RlY2ltYWxzGAMgASgNEiAKGHNvdXJjZV93YXRlcm1hcmtfdW5peF9ucxgEIAEoBhImCgZzdGF0ZXMYBSADKA4yFi5saXFzY2FwZS52MS5EYXRhU3RhdGUSGwoTYmFyc19jbG9zZWRfdW5peF9ucxgGIAEoBhIbChNncmlkc19yZWFkeV91bml4X25zGAcgASgGEh4KFmNodW5rc19lbmNvZGVkX3VuaXhfbnMYCCABKAYijwIKClZlbnVlQ2h1bmsSDgoGc3ltYm9sGAEgASgJEg0KBXZlbnVlGAIgASgJEhIKCmluc3RydW1lbnQYAyABKAkSGQoRd2F0ZXJtYXJrX3VuaXhfbnMYBCABKAYSFgoObGl2ZV9sb25nX2xvdHMYBSABKAQSFwoPbGl2ZV9zaG9ydF9sb3RzGAYgASgEEhsKE3VuY292ZXJlZF9sb25nX2xvdHMYByABKAQSHAoUdW5jb3ZlcmVkX3Nob3J0X2xvdHMYCCABKAQSGAoQbW9kZWxfZXJyb3JfbG90cxgJIAEoBBIXCg9yZWplY3RlZF9ldmVudHMYCiABKAQSFAoMbG90X2RlY2ltYWxzGAsgASgRIogCCgVIZWxsbxIZChFwcm90b2NvbF9yZXZpc2lvbhgBIAEoDRIWCg5zZXJ2ZXJfdmVyc2lvbhgCIAEoCRIWCg5zZXJ2ZXJfdW5peF9ucxgDIAEoBhISCgpjYWRlbmNlX21zGAQgASgNEhQKDGhlYXJ0YmVhdF9tcxgFIAEoDRIvCgdzb3VyY2VzGAYgAygLMh4ubGlxc2NhcGUudjEuU291cmNlRGVzY3JpcHRpb24SMQoIY2hhbm5lbHMYByADKAsyHy5saXFzY2FwZS52MS5DaGFubmVsRGVzY3JpcHRpb24SDwoHcmVzdW1lZBgIIAEoCBIVCg1tYXhfaW5fZmxpZ2h0GAkgASgNIrABChBTZWxlY3Rpb25DaGFuZ2VkEg8KB2NoYW5nZXMYASABKAQSMwoKY29udGludWluZxgCIAMoCzIfLmxpcXNjYXBlLnYxLkNoYW5uZWxEZXNjcmlwdGlvbhIxCghzdGFydGluZxgDIAMoCzIfLmxpcXNjYXBlLnYxLkNoYW5uZWxEZXNjcmlwdGlvbhISCgpjYWRlbmNlX21zGAQgASgNEg8KB3JlZnVzZWQYBSABKAkifQoRU291cmNlRGVzY3JpcHRpb24SEQoJc291cmNlX2lkGAEgASgJEg0KBWVwb2NoGAIgASgGEg8KB3RpY2tfbXMYAyABKA0SJgoGc3RhdGVzGAQgAygOMhYubGlxc2NhcGUudjEuRGF0YVN0YXRlEg0KBWlucHV0GAUgASgJIsQBChJDaGFubmVsRGVzY3JpcHRpb24SEgoKY2hhbm5lbF9pZBgBIAEoDRIRCglzb3VyY2VfaWQYAiABKAkSDgoGc3ltYm9sGAMgASgJEhEKCXRpbWVmcmFtZRgEIAEoCRIiCgRyb3dzGAUgASgLMhQubGlxc2NhcGUudjEuUm93U3BhbhIuCglwb3NpdGlvbnMYBiABKAsyGy5saXFzY2FwZS52MS5Qb3NpdGlvbkZpbHRlchIQCghyb3dfZm9sZBgHIAEoDSKDAwoQUGxheWJhY2tQb3NpdGlvbhIOCgZtaW51dGUYASABKAMSMgoFc3RhdGUYAiABKA4yIy5saXFzY2FwZS52MS5QbGF5YmFja1Bvc2l0aW9uLlN0YXRlEjMKB3N0b3BwZWQYAyABKA4yIi5saXFzY2FwZS52MS5QbGF5YmFja1Bvc2l0aW9uLlN0b3ASDwoHZGV0YWlscxgEIAEoCRINCgVzcGVlZBgFIAEoARIUCgxzdGVwX21pbnV0ZXMYBiABKA0SEAoIcmVxdWVzdHMYByABKAQSDwoHcmVmdXNlZBgIIAEoCSJWCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BMQVlJTkcQARIQCgxTVEFURV9QQVVTRUQQAhIRCg1TVEFURV9TVE9QUEVEEAMiRQoEU3RvcBIUChBTVE9QX1VOU1BFQ0lGSUVEEAASFAoQU1RPUF9FTkRfT0ZfU1BBThABEhEKDVNUT1BfTk9UX0hFTEQQAiIgCgtTbmFwc2hvdEVuZBIRCglrZXlmcmFtZXMYASABKA0iggEKCUhlYXJ0YmVhdBIrCglwb3NpdGlvbnMYASADKAsyGC5saXFzY2FwZS52MS5SZXN1bWVQb2ludBIgChhzb3VyY2Vfd2F0ZXJtYXJrX3VuaXhfbnMYAiADKAYSJgoGc3RhdGVzGAMgAygOMhYubGlxc2NhcGUudjEuRGF0YVN0YXRlIu4BCgZMYWdnZWQSKgoGcmVhc29uGAEgASgOMhoubGlxc2NhcGUudjEuTGFnZ2VkLlJlYXNvbhIRCglzb3VyY2VfaWQYAiABKAkipAEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIYChRSRUFTT05fRVBPQ0hfQ0hBTkdFRBABEhYKElJFQVNPTl9PVVRfT0ZfUklORxACEhoKFlJFQVNPTl9GUk9NX1RIRV9GVVRVUkUQAxIZChVSRUFTT05fVU5LTk9XTl9TT1VSQ0UQBBIZChVSRUFTT05fQ0hBTk5FTF9DTE9TRUQQBSI3CglHb2luZ0F3YXkSGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSpWCglDaHVua0tpbmQSGgoWQ0hVTktfS0lORF9VTlNQRUNJRklFRBAAEhcKE0NIVU5LX0tJTkRfS0VZRlJBTUUQARIUChBDSFVOS19LSU5EX0RFTFRBEAIqcgoIRW5jb2RpbmcSGAoURU5DT0RJTkdfVU5TUEVDSUZJRUQQABIRCg1FTkNPRElOR19STEU4EAESFgoSRU5DT0RJTkdfUkxFOF9aTElCEAISIQodRU5DT0RJTkdfVElNRV9ESUZGRVJFTkNFX1pMSUIQAyqEAQoJRGF0YVN0YXRlEhoKFkRBVEFfU1RBVEVfVU5TUEVDSUZJRUQQABIYChREQVRBX1NUQVRFX1NJTVVMQVRFRBABEhUKEURBVEFfU1RBVEVfUkVQTEFZEAISFAoQREFUQV9TVEFURV9TVEFMRRADEhQKEERBVEFfU1RBVEVfRU5ERUQQBDLTAQoNU3RyZWFtU2VydmljZRJACglTdWJzY3JpYmUSHS5saXFzY2FwZS52MS5TdWJzY3JpYmVSZXF1ZXN0GhIubGlxc2NhcGUudjEuRnJhbWUwARI+CgdTZXNzaW9uEhsubGlxc2NhcGUudjEuU2Vzc2lvblJlcXVlc3QaEi5saXFzY2FwZS52MS5GcmFtZSgBMAESQAoIUGxheWJhY2sSHC5saXFzY2FwZS52MS5QbGF5YmFja1JlcXVlc3QaEi5saXFzY2FwZS52MS5GcmFtZSgBMAFiBnByb3RvMw");
 
 /**
  * Describes the message liqscape.v1.SubscribeRequest.
@@ -60,45 +60,87 @@ export const Reject_Reason = /*@__PURE__*/
   tsEnum(Reject_ReasonSchema);
 
 /**
+ * Describes the message liqscape.v1.PlaybackRequest.
+ * Use `create(PlaybackRequestSchema)` to create a new message.
+ */
+export const PlaybackRequestSchema = /*@__PURE__*/
+  messageDesc(file_liqscape_v1_stream, 5);
+
+/**
+ * Describes the message liqscape.v1.PlaybackOpen.
+ * Use `create(PlaybackOpenSchema)` to create a new message.
+ */
+export const PlaybackOpenSchema = /*@__PURE__*/
+  messageDesc(file_liqscape_v1_stream, 6);
+
+/**
+ * Describes the message liqscape.v1.PlaybackPlay.
+ * Use `create(PlaybackPlaySchema)` to create a new message.
+ */
+export const PlaybackPlaySchema = /*@__PURE__*/
+  messageDesc(file_liqscape_v1_stream, 7);
+
+/**
+ * Describes the message liqscape.v1.PlaybackPause.
+ * Use `create(PlaybackPauseSchema)` to create a new message.
+ */
+export const PlaybackPauseSchema = /*@__PURE__*/
+  messageDesc(file_liqscape_v1_stream, 8);
+
+/**
+ * Describes the message liqscape.v1.PlaybackSeek.
+ * Use `create(PlaybackSeekSchema)` to create a new message.
+ */
+export const PlaybackSeekSchema = /*@__PURE__*/
+  messageDesc(file_liqscape_v1_stream, 9);
+
+/**
+ * Describes the message liqscape.v1.PlaybackSpeed.
+ * Use `create(PlaybackSpeedSchema)` to create a new message.
+ */
+export const PlaybackSpeedSchema = /*@__PURE__*/
+  messageDesc(file_liqscape_v1_stream, 10);
+
+/**
  * Describes the message liqscape.v1.ChannelSelector.
  * Use `create(ChannelSelectorSchema)` to create a new message.
  */
 export const ChannelSelectorSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 5);
+  messageDesc(file_liqscape_v1_stream, 11);
 
 /**
  * Describes the message liqscape.v1.RowSpan.
  * Use `create(RowSpanSchema)` to create a new message.
  */
 export const RowSpanSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 6);
+  messageDesc(file_liqscape_v1_stream, 12);
 
 /**
  * Describes the message liqscape.v1.PriceSpan.
  * Use `create(PriceSpanSchema)` to create a new message.
  */
 export const PriceSpanSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 7);
+  messageDesc(file_liqscape_v1_stream, 13);
 
 /**
  * Describes the message liqscape.v1.PositionFilter.
  * Use `create(PositionFilterSchema)` to create a new message.
  */
 export const PositionFilterSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 8);
+  messageDesc(file_liqscape_v1_stream, 14);
 
 /**
  * Describes the message liqscape.v1.PositionFilter.Share.
  * Use `create(PositionFilter_ShareSchema)` to create a new message.
  */
 export const PositionFilter_ShareSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 8, 0);
+  messageDesc(file_liqscape_v1_stream, 14, 0);
 
 /**
  * Describes the enum liqscape.v1.PositionFilter.Side.
  */
 export const PositionFilter_SideSchema = /*@__PURE__*/
-  enumDesc(file_liqscape_v1_stream, 8, 0);
+  enumDesc(file_liqscape_v1_stream, 14, 0);
 
 /**
  * Side of a position.
@@ -113,118 +155,153 @@ export const PositionFilter_Side = /*@__PURE__*/
  * Use `create(ResumePointSchema)` to create a new message.
  */
 export const ResumePointSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 9);
+  messageDesc(file_liqscape_v1_stream, 15);
 
 /**
  * Describes the message liqscape.v1.Frame.
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 10);
+  messageDesc(file_liqscape_v1_stream, 16);
 
 /**
  * Describes the message liqscape.v1.Section.
  * Use `create(SectionSchema)` to create a new message.
  */
 export const SectionSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 11);
+  messageDesc(file_liqscape_v1_stream, 17);
 
 /**
  * Describes the message liqscape.v1.Chunk.
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 12);
+  messageDesc(file_liqscape_v1_stream, 18);
 
 /**
  * Describes the message liqscape.v1.ChannelChunk.
  * Use `create(ChannelChunkSchema)` to create a new message.
  */
 export const ChannelChunkSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 13);
+  messageDesc(file_liqscape_v1_stream, 19);
 
 /**
  * Describes the message liqscape.v1.Axes.
  * Use `create(AxesSchema)` to create a new message.
  */
 export const AxesSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 14);
+  messageDesc(file_liqscape_v1_stream, 20);
 
 /**
  * Describes the message liqscape.v1.Candles.
  * Use `create(CandlesSchema)` to create a new message.
  */
 export const CandlesSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 15);
+  messageDesc(file_liqscape_v1_stream, 21);
 
 /**
  * Describes the message liqscape.v1.SymbolChunk.
  * Use `create(SymbolChunkSchema)` to create a new message.
  */
 export const SymbolChunkSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 16);
+  messageDesc(file_liqscape_v1_stream, 22);
 
 /**
  * Describes the message liqscape.v1.VenueChunk.
  * Use `create(VenueChunkSchema)` to create a new message.
  */
 export const VenueChunkSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 17);
+  messageDesc(file_liqscape_v1_stream, 23);
 
 /**
  * Describes the message liqscape.v1.Hello.
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 18);
+  messageDesc(file_liqscape_v1_stream, 24);
 
 /**
  * Describes the message liqscape.v1.SelectionChanged.
  * Use `create(SelectionChangedSchema)` to create a new message.
  */
 export const SelectionChangedSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 19);
+  messageDesc(file_liqscape_v1_stream, 25);
 
 /**
  * Describes the message liqscape.v1.SourceDescription.
  * Use `create(SourceDescriptionSchema)` to create a new message.
  */
 export const SourceDescriptionSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 20);
+  messageDesc(file_liqscape_v1_stream, 26);
 
 /**
  * Describes the message liqscape.v1.ChannelDescription.
  * Use `create(ChannelDescriptionSchema)` to create a new message.
  */
 export const ChannelDescriptionSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 21);
+  messageDesc(file_liqscape_v1_stream, 27);
+
+/**
+ * Describes the message liqscape.v1.PlaybackPosition.
+ * Use `create(PlaybackPositionSchema)` to create a new message.
+ */
+export const PlaybackPositionSchema = /*@__PURE__*/
+  messageDesc(file_liqscape_v1_stream, 28);
+
+/**
+ * Describes the enum liqscape.v1.PlaybackPosition.State.
+ */
+export const PlaybackPosition_StateSchema = /*@__PURE__*/
+  enumDesc(file_liqscape_v1_stream, 28, 0);
+
+/**
+ * Whether pictures follow.
+ *
+ * @generated from enum liqscape.v1.PlaybackPosition.State
+ */
+export const PlaybackPosition_State = /*@__PURE__*/
+  tsEnum(PlaybackPosition_StateSchema);
+
+/**
+ * Describes the enum liqscape.v1.PlaybackPosition.Stop.
+ */
+export const PlaybackPosition_StopSchema = /*@__PURE__*/
+  enumDesc(file_liqscape_v1_stream, 28, 1);
+
+/**
+ * Why there is no next picture.
+ *
+ * @generated from enum liqscape.v1.PlaybackPosition.Stop
+ */
+export const PlaybackPosition_Stop = /*@__PURE__*/
+  tsEnum(PlaybackPosition_StopSchema);
 
 /**
  * Describes the message liqscape.v1.SnapshotEnd.
  * Use `create(SnapshotEndSchema)` to create a new message.
  */
 export const SnapshotEndSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 22);
+  messageDesc(file_liqscape_v1_stream, 29);
 
 /**
  * Describes the message liqscape.v1.Heartbeat.
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 23);
+  messageDesc(file_liqscape_v1_stream, 30);
 
 /**
  * Describes the message liqscape.v1.Lagged.
  * Use `create(LaggedSchema)` to create a new message.
  */
 export const LaggedSchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 24);
+  messageDesc(file_liqscape_v1_stream, 31);
 
 /**
  * Describes the enum liqscape.v1.Lagged.Reason.
  */
 export const Lagged_ReasonSchema = /*@__PURE__*/
-  enumDesc(file_liqscape_v1_stream, 24, 0);
+  enumDesc(file_liqscape_v1_stream, 31, 0);
 
 /**
  * Why.
@@ -239,7 +316,7 @@ export const Lagged_Reason = /*@__PURE__*/
  * Use `create(GoingAwaySchema)` to create a new message.
  */
 export const GoingAwaySchema = /*@__PURE__*/
-  messageDesc(file_liqscape_v1_stream, 25);
+  messageDesc(file_liqscape_v1_stream, 32);
 
 /**
  * Describes the enum liqscape.v1.ChunkKind.

@@ -1,0 +1,91 @@
+"""One life of a connection, as far as its messages go: what was confirmed, what was heard when. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from liqscape.events import Event, Liquidation, Trade
+from liqscape.feeds.live.holes import Hole
+from liqscape.feeds.venues.dialect import Channel, Dialect, Endpoint, Poll, Reading, read_answer, read_message
+
+if TYPE_CHECKING:  # it makes these
+    from liqscape.feeds.live.desk import VenueDesk
+
+REFUSALS_KEPT: Final = 10
+
+_FLOWS: Final = (Trade, Liquidation)
+"""Events that count by themselves: none may be missed or taken twice. Of the others the newest counts."""
+
+_NONE: Final[list[str | bytes]] = []
+
+
+class Line:
+    """One life of a connection. Made by VenueDesk.open.
+
+    Attributes:
+        endpoint: what it was opened for.
+        is_subscribed: everything asked for was confirmed, or refused.
+        control_heard: messages with something of the control channel.
+        newest_ns: newest venue time.
+        refused: what the venue has said against a subscription.
+    """
+
+    def __init__(self, desk: VenueDesk, endpoint: Endpoint, dialect: Dialect, instruments: tuple[str, ...]) -> None:
+        self.endpoint = endpoint
+        self.is_subscribed = not endpoint.acknowledgements
+        self.control_heard = 0
+        self.newest_ns = 0
+        self.refused: list[str] = []
+        self.instruments = instruments
+        self.hole: Hole | None = None
+        self.takes_from_ns: int | None = None
+        self.takes_until_ns: int | None = None
+        self.is_waiting = False
+        self._desk = desk
+        self._dialect = dialect
+        self._reading = Reading()
+        self._unconfirmed = set(endpoint.acknowledgements)
+
+    def hear(self, message: bytes, receive_ns: int) -> list[str | bytes]:
+        """Take a message; return what is to be answered at once."""
+        reading = self._reading
+        read_message(self._dialect, message, receive_ns, reading)
+        if reading.acknowledged and not self.is_subscribed:
+            self._unconfirmed.difference_update(reading.acknowledged)
+            self.is_subscribed = not self._unconfirmed
+        if reading.refused:
+            self.refused += reading.refused
+            del self.refused[:-REFUSALS_KEPT]
+        replies = list(reading.replies) if reading.replies else _NONE
+        self._desk.take(reading, receive_ns, self)
+        if self._desk.overhear is not None:
+            self._desk.overhear(message)
+        return replies
+
+    def learn(self, poll: Poll, body: bytes, receive_ns: int) -> None:
+        """Let the dialect of the line read the list of instruments, which others have counted already."""
+        read_answer(self._dialect, poll, body, receive_ns, Reading())
+
+    def is_heard_with(self, event: Event, time_ns: int, channel: Channel, latest_ns: int) -> bool:
+        """Note an event; return whether it counts on this line, and not on the one it takes over from or gives way to.
+
+        Args:
+            event, time_ns, channel: the event, and what is known of it.
+            latest_ns: a time beyond is not believed, and moves nothing here.
+        """
+        if time_ns <= latest_ns and channel is not Channel.FUNDING:  # whose time is that of an interval
+            self.newest_ns = max(self.newest_ns, time_ns)
+        if channel is self.endpoint.control:
+            self.control_heard += 1
+        from_ns, until_ns = self.takes_from_ns, self.takes_until_ns
+        if from_ns is None and until_ns is None and not self.is_waiting:
+            return True
+        if not isinstance(event, _FLOWS):
+            return not self.is_waiting
+        return (until_ns is None or time_ns < until_ns) and (
+            from_ns <= time_ns if from_ns is not None else not self.is_waiting
+        )
+
+    def give_up_unconfirmed(self) -> None:
+        """Go on with what was confirmed, the venue having refused the rest."""
+        self.is_subscribed = True
