@@ -66,8 +66,8 @@ async def test_past_comes_first_unrendered_then_a_gap_and_what_is_live(tmp_path:
     ]
     gap = Gap(NAME, START + 2 * MINUTE, LIVE - SECOND // 4, "the server was not running")
     at = events.index(gap)
-    assert isinstance(events[at - 1], TickEnd)
-    assert events[at + 1] == MarkPrice(NAME, LIVE - 1, 650_000)
+    assert events[at - 1] == MarkPrice(NAME, LIVE - 1, 650_000)
+    assert events[at + 1] == TickEnd(LIVE)
 
 
 async def test_without_a_past_it_is_the_live_source(tmp_path: Path) -> None:
