@@ -236,6 +236,18 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--relay", metavar="URL", help="of live: what is asked instead of the venues (default: they are)"
     )
+    parser.add_argument(
+        "--accounts",
+        type=Path,
+        metavar="FILE",
+        help="of live: accounts whose positions the venue is asked for, one address a line (default: none)",
+    )
+    parser.add_argument(
+        "--find-accounts",
+        default="0",
+        metavar="N",
+        help="of live: follow up to N accounts with the largest trades at such a venue too (default 0)",
+    )
     parser.add_argument("--scenario", default="usual", help="of the simulation: usual, crash, outage or crash-outage")
     parser.add_argument(
         "--recordings", type=Path, help="folder above market/ (default LIQSCAPE_RECORDINGS or ../shared)"

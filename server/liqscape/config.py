@@ -35,6 +35,9 @@ JOURNAL_SYNCS: Final = ("tick", "second", "off")
 MAX_WORKERS: Final = 64
 """More than a machine has cores to spare. An edge without readers takes 65 MB."""
 
+MAX_FOUND_ACCOUNTS: Final = 500
+"""With as many named ones all are asked once in 8 minutes and a half, inside a budget of their own."""
+
 BACKENDS: Final = ("auto", "numpy", "cupy")
 """numpy computes on the host, cupy on a GPU; auto is cupy where it can run, so that nobody has to know."""
 
@@ -55,6 +58,9 @@ class SourceConfig:
         scenario: what a simulation is made to show; usual = what its dice do.
         relay: http(s)://HOST:PORT that is asked instead of venues, as /VENUE-HOST/PATH; None = venues are.
         past: data folder whose backfill is told before what is live; None = nothing is.
+        accounts: file of accounts whose positions a live venue is asked for; None = nobody is named.
+        find_accounts: accounts that are taken from such a venue's own trades, at most; 0 = none, because whom a server
+            follows is for its owner to decide.
     """
 
     kind: str = "simulate"
@@ -67,6 +73,8 @@ class SourceConfig:
     scenario: str = "usual"
     relay: str | None = None
     past: Path | None = None
+    accounts: Path | None = None
+    find_accounts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +220,17 @@ def parse_workers(text: str) -> int:
     """
     if not text.isascii() or not text.isdigit() or int(text) > MAX_WORKERS:
         raise ConfigError(f"workers {text!r} is invalid; use a whole number from 0 to {MAX_WORKERS}")
+    return int(text)
+
+
+def parse_find_accounts(text: str) -> int:
+    """Return --find-accounts: a number of accounts, 0 to MAX_FOUND_ACCOUNTS.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_FOUND_ACCOUNTS:
+        raise ConfigError(f"find-accounts {text!r} is invalid; use a whole number from 0 to {MAX_FOUND_ACCOUNTS}")
     return int(text)
 
 

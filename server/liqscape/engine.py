@@ -26,6 +26,7 @@ from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.channel_desk import ChannelDesk
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
+from liqscape.feeds.exact import ReportsExact
 from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource
 from liqscape.feeds.status import ReportsFeeds
@@ -140,7 +141,7 @@ class EngineThread:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="query")
         self._between_ticks = BetweenTicks(self._query_thread)
-        self._live_books = LiveBooks(shard)
+        self._live_books = LiveBooks(shard, source.exact if isinstance(source, ReportsExact) else tuple)
         self._background = BackgroundWork()
         self._keeper = keeper
         self._archive = archive

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from liqscape.device.backend import BookProfile
+from liqscape.feeds.exact import ExactView
+from liqscape.grid.exact_layer import exact_positions
 from liqscape.grid.liquidation_map import MapAnswer, liquidation_map
 from liqscape.grid.shard import Shard
 from liqscape.grid.symbol_model import SymbolView
@@ -21,9 +23,16 @@ class CapturedBook:
         view: the symbol after that tick. Not kept: it would hold on to a whole ledger.
         profile: the work of summing it; let go once it is done.
         model: which book.
+        exact: what venues state of accounts; not of the tick, but the newest at it.
     """
 
-    def __init__(self, view: SymbolView, profile: Callable[[], BookProfile], model: PositionModel) -> None:
+    def __init__(
+        self,
+        view: SymbolView,
+        profile: Callable[[], BookProfile],
+        model: PositionModel,
+        exact: tuple[ExactView, ...] = (),
+    ) -> None:
         self.tick = view.tick
         self._symbol = view.symbol
         self._model = model
@@ -33,6 +42,7 @@ class CapturedBook:
         self._mark_price = view.mark_price
         self._source_watermark_ns = view.source_watermark_ns
         self._coverage = view.coverage
+        self._exact = exact
         self._work: Callable[[], BookProfile] | None = profile
         self._profile: BookProfile | None = None
 
@@ -42,6 +52,15 @@ class CapturedBook:
         Raises:
             InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
         """
+        profile = self._summed()
+        found = liquidation_map(
+            query,
+            profile,
+            instruments=self._instruments,
+            mixes=self._mixes,
+            scale=self._scale,
+            mark_price=self._mark_price,
+        )
         return MapAnswer(
             symbol=self._symbol,
             epoch=epoch,
@@ -51,13 +70,15 @@ class CapturedBook:
             source_watermark_ns=self._source_watermark_ns,
             coverage=self._coverage,
             model=self._model,
-            map=liquidation_map(
+            map=found,
+            exact=exact_positions(
+                self._exact,
                 query,
-                self._summed(),
+                profile,
+                found.rows,
                 instruments=self._instruments,
-                mixes=self._mixes,
                 scale=self._scale,
-                mark_price=self._mark_price,
+                coverage=self._coverage,
             ),
         )
 
@@ -70,10 +91,16 @@ class CapturedBook:
 
 
 class LiveBooks:
-    """The newest capture of each book of a shard."""
+    """The newest capture of each book of a shard.
 
-    def __init__(self, shard: Shard) -> None:
+    Args:
+        shard: whose.
+        exact: returns what venues state of accounts, from any thread.
+    """
+
+    def __init__(self, shard: Shard, exact: Callable[[], tuple[ExactView, ...]] = tuple) -> None:
         self._shard = shard
+        self._exact = exact
         self._captured: dict[tuple[str, PositionModel], CapturedBook] = {}
 
     def capture(self, symbol: str, model: PositionModel) -> CapturedBook:
@@ -82,6 +109,6 @@ class LiveBooks:
         if known is not None and known.tick == self._shard.tick:
             return known
         profile = self._shard.live_book(symbol, model).profile()
-        captured = CapturedBook(self._shard.view()[symbol], profile, model)
+        captured = CapturedBook(self._shard.view()[symbol], profile, model, self._exact())
         self._captured[symbol, model] = captured
         return captured

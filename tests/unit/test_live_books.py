@@ -13,6 +13,7 @@ from liqscape.axes import WEIGHT_ONE
 from liqscape.clock import ManualClock
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import Event, PositionSide
+from liqscape.feeds.exact import ExactView, StatedPosition
 from liqscape.feeds.simulate import PastSpan, SimulateSource
 from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, MapAnswer, MapGroup
 from liqscape.grid.queries import plan_grid
@@ -65,6 +66,31 @@ def summed(shard: Shard, model: PositionModel, multiple: int) -> Counter[tuple[s
             lots = int(quantity * instrument.contract_value * 10**scale.lot_decimals / middle)
         total[instrument.instrument_id, PositionSide(key & 1), row // multiple] += lots
     return total
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", PositionModel)
+def test_stated_positions_stand_beside_a_map_that_is_the_same_without_them(shard: Shard, model: PositionModel) -> None:
+    view, scale = shard.view()["BTC"], shard.view()["BTC"].scale
+    price = Fraction(view.mark_price, 10**scale.price_decimals)
+    stated = [StatedPosition(1, NAMES[1], PositionSide.LONG, 10**8, price * n / 100, 5) for n in range(60, 100)]
+    books = LiveBooks(shard, lambda: (ExactView("bybit", tuple(stated)),))
+
+    found = books.capture("BTC", model).answer(MapQuery("BTC", model=model), epoch=7)
+
+    plain = ask(shard, MapQuery("BTC", breakdown=frozenset({Breakdown.INSTRUMENT}), model=model))
+    np.testing.assert_array_equal(found.map.cells, ask(shard, MapQuery("BTC", model=model)).map.cells)
+    np.testing.assert_array_equal(found.map.curves, plain.map.curves)
+    assert found.coverage == plain.coverage
+    assert plain.exact == ()
+    (exact,) = found.exact
+    bybit = next(part for part in found.coverage if part.instrument_id == NAMES[1])
+    long = plain.map.series.groups.index(MapGroup("bybit", NAMES[1], 0, PositionSide.LONG))
+    lots_of_row = plain.map.cells[long] // WEIGHT_ONE
+    assert exact.totals[0].open_interest_lots == bybit.live_lots[0] + bybit.uncovered_lots[0]
+    assert [row.model_lots for row in exact.rows] == [lots_of_row[row.row - found.map.rows.first] for row in exact.rows]
+    assert sum(row.model_lots > 0 for row in exact.rows) > 10
+    assert sum(row.lots for row in exact.rows) == exact.totals[0].inside_lots == 40 * 10**scale.lot_decimals
 
 
 @pytest.mark.slow

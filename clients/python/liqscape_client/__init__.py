@@ -21,6 +21,7 @@ from liqscape_client.errors import (
     ServerError,
     Unreachable,
 )
+from liqscape_client.exact_positions import ExactPositions, ExactRow, ExactTotal
 from liqscape_client.grids import Grid, Heatmap
 from liqscape_client.liquidation_maps import LiquidationMap, MapSeries
 from liqscape_client.market_state import SymbolState
@@ -40,6 +41,9 @@ __all__ = [
     "ClientError",
     "Comparison",
     "DecodeError",
+    "ExactPositions",
+    "ExactRow",
+    "ExactTotal",
     "Grid",
     "GridAxes",
     "Heatmap",

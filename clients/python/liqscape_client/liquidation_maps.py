@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.decoding import MAX_RING_CELLS
 from liqscape_client.errors import DecodeError
+from liqscape_client.exact_positions import ExactPositions
 from liqscape_client.grid_options import model_name
 from liqscape_client.grids import ESTIMATE_NOTE, optional_package
 from liqscape_client.market_state import state_names
@@ -106,6 +107,7 @@ class LiquidationMap:
         meaning: the server's words on what a cell is.
         model: "net of closes" or "open only".
         reconciled: False under leverage shares of one's own and of the open-only model.
+        exact: what venues state of accounts, beside the book and part of the same open interest; empty: none is asked.
     """
 
     symbol: str
@@ -134,6 +136,7 @@ class LiquidationMap:
     meaning: str
     model: str
     reconciled: bool
+    exact: tuple[ExactPositions, ...] = ()
 
     def usd(self) -> NDArray[np.float64]:
         """Return the estimate in whole USD, float64[series, row]."""
@@ -153,6 +156,16 @@ class LiquidationMap:
             and leverage in (0, series.leverage)
         ]
         total: NDArray[np.int64] = self.cells[wanted].sum(axis=0)
+        return total
+
+    def exact_lots(self, *, side: str = "", venue: str = "") -> NDArray[np.int64]:
+        """Return lots (not weighted) that venues state, int64[row]; what is left out counts all."""
+        total = np.zeros(self.cells.shape[1], np.int64)
+        for stated in self.exact:
+            if venue in ("", stated.venue):
+                for row in stated.rows:
+                    if side in ("", row.side):
+                        total[row.row - self.first_row] += row.lots
         return total
 
     @property
@@ -286,6 +299,7 @@ def _to_map(header: query_pb2.MapHeader, cells: NDArray[np.int64]) -> Liquidatio
         meaning=header.meaning,
         model=model_name(header.model),
         reconciled=header.reconciled,
+        exact=tuple(ExactPositions.from_message(each, header.axis) for each in header.exact),
     )
 
 

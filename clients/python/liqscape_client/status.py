@@ -90,12 +90,21 @@ def to_json(status: query_pb2.GetStatusResponse) -> dict[str, Any]:
                 "rejected": dict(sorted(feed.rejected.items())),
                 "ignored": dict(sorted(feed.ignored.items())),
                 "quarantined": list(feed.quarantined),
+                **({"accounts": _accounts(feed.accounts)} if feed.HasField("accounts") else {}),
             }
             for feed in status.feeds
         ],
     }
 
 
+def _accounts(accounts: query_pb2.FollowedAccounts) -> dict[str, Any]:
+    plain = {name: getattr(accounts, name) for name in _ACCOUNT_FIELDS}
+    return {**plain, "rejected": dict(sorted(accounts.rejected.items()))}
+
+
+_ACCOUNT_FIELDS: Final = tuple(
+    field.name for field in query_pb2.FollowedAccounts.DESCRIPTOR.fields if field.name != "rejected"
+)
 _SYMBOL_FIELDS: Final = tuple(
     field.name for field in query_pb2.SymbolStatus.DESCRIPTOR.fields if field.name != "coverage"
 )
@@ -115,7 +124,10 @@ def lines(status: query_pb2.GetStatusResponse) -> list[str]:
         f"streams   {status.streams:,} open, {status.ticks_conflated:,} ticks conflated",
     ]
     shown += [_latency_line(latency, status.latency_bounds_seconds) for latency in status.freshness]
-    shown += [_feed_line(feed) for feed in status.feeds]
+    for feed in status.feeds:
+        shown.append(_feed_line(feed))
+        if feed.HasField("accounts"):
+            shown.append(_accounts_line(feed.accounts, status.server_unix_ns))
     for symbol in status.symbols:
         decimals = min(symbol.price_decimals, _MAX_PRICE_DECIMALS)
         price = symbol.mark_price / 10**decimals
@@ -168,6 +180,14 @@ def _feed_line(feed: query_pb2.VenueFeed) -> str:
     rejected = f", {sum(feed.rejected.values()):,} rejected" if feed.rejected else ""
     share = f", {feed.open_interest_share:.1%} of open interest"
     return f"  {feed.venue:<21} {states}{lag}{share}{rejected}" + (f" ({feed.message})" if feed.message else "")
+
+
+def _accounts_line(accounts: query_pb2.FollowedAccounts, now_ns: int) -> str:
+    states = ((n, getattr(accounts, n)) for n in ("fresh", "stale", "refused", "waiting"))
+    told = ", ".join(f"{count:,} {name}" for name, count in states if count) or "none yet"
+    age = f", the oldest {(now_ns - accounts.oldest_unix_ns) / 1e9:,.0f} s ago" if accounts.oldest_unix_ns else ""
+    rejected = f", {sum(accounts.rejected.values()):,} rejected" if accounts.rejected else ""
+    return f"    accounts: {told}, {accounts.positions:,} positions{age}{rejected}"
 
 
 def _state(status: query_pb2.GetStatusResponse) -> str:

@@ -11,6 +11,7 @@ from liqscape import __version__
 from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
 from liqscape.broadcast.accounts import Account
 from liqscape.broadcast.chunks import axes_message, candles_message, coverage_message
+from liqscape.feeds.exact import AccountsStatus
 from liqscape.feeds.status import VenueStatus
 from liqscape.grid.updates import EngineStatus, GridAnswer, InstrumentView, PositionModel, SymbolStatus
 from liqscape.metrics import LATENCY_BOUNDS_S
@@ -157,6 +158,22 @@ def _venue_feed(venue: VenueStatus) -> query_pb2.VenueFeed:
         rejected=venue.rejected,
         ignored=venue.ignored,
         quarantined=venue.quarantined,
+        accounts=None if venue.accounts is None else _accounts(venue.accounts),
+    )
+
+
+def _accounts(accounts: AccountsStatus) -> query_pb2.FollowedAccounts:
+    return query_pb2.FollowedAccounts(
+        named=accounts.named,
+        found=accounts.found,
+        fresh=accounts.fresh,
+        stale=accounts.stale,
+        refused=accounts.refused,
+        waiting=accounts.waiting,
+        statements=accounts.statements,
+        positions=accounts.positions,
+        oldest_unix_ns=accounts.oldest_ns,
+        rejected=accounts.rejected,
     )
 
 

@@ -22,6 +22,7 @@ PREFIX: Final = "liqscape_"
 INSTRUMENT_LABELS: Final = ("symbol", "venue", "instrument")
 
 FEED_LABELS: Final = ("venue", "channel")
+ACCOUNT_STATES: Final = ("fresh", "stale", "refused", "waiting")
 
 
 class _Counter(NamedTuple):
@@ -140,6 +141,7 @@ class ServerMetrics:
         yield from self._counters()
         yield from self._market()
         yield from self._feeds()
+        yield from self._accounts()
         yield from self._histograms()
 
     def _identity(self) -> Iterator[Metric]:
@@ -246,6 +248,44 @@ class ServerMetrics:
             "Instruments that are heard and not believed.",
             ("venue",),
             {(feed.venue,): len(feed.quarantined) for feed in feeds},
+        )
+
+    def _accounts(self) -> Iterator[Metric]:
+        now_ns = self._status.server_unix_ns
+        followed = [(feed.venue, feed.accounts) for feed in self._status.feeds if feed.HasField("accounts")]
+        yield _gauge(
+            "feed_accounts",
+            "Accounts whose positions the venue is asked for, by what is known of them.",
+            ("venue", "state"),
+            {(venue, state): getattr(accounts, state) for venue, accounts in followed for state in ACCOUNT_STATES},
+        )
+        yield _gauge(
+            "feed_account_positions",
+            "Positions of these accounts that are held now.",
+            ("venue",),
+            {(venue,): accounts.positions for venue, accounts in followed},
+        )
+        yield _gauge(
+            "feed_accounts_age_seconds",
+            "Wall clock less the time of the oldest statement.",
+            ("venue",),
+            {
+                (venue,): (now_ns - accounts.oldest_unix_ns) / 1e9
+                for venue, accounts in followed
+                if accounts.oldest_unix_ns
+            },
+        )
+        yield _counter(
+            "feed_account_statements",
+            "Statements of accounts taken.",
+            ("venue",),
+            {(venue,): accounts.statements for venue, accounts in followed},
+        )
+        yield _counter(
+            "feed_accounts_rejected",
+            "Answers about accounts, or parts of them, that were not taken, by reason.",
+            ("venue", "reason"),
+            {(venue, why): count for venue, accounts in followed for why, count in sorted(accounts.rejected.items())},
         )
 
     def _histograms(self) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ from liqscape.api.conversions import CELL, FRAGMENT_OVERHEAD_BYTES, MAX_FRAGMENT
 from liqscape.axes import WEIGHT_ONE
 from liqscape.broadcast.chunks import coverage_message
 from liqscape.events import PositionSide
+from liqscape.grid.exact_layer import ExactPositions
 from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, MapAnswer, MapTotals
 from liqscape.grid.updates import PositionModel
 from liqscape.v1 import query_pb2, stream_pb2
@@ -67,6 +68,7 @@ def map_header(answer: MapAnswer, states: Iterable[stream_pb2.DataState]) -> que
             by_side=_series(found.by_side),
             by_venue=_series(found.by_venue),
             by_leverage=_series(found.by_leverage),
+            exact=[_exact(positions) for positions in answer.exact],
         )
     )
 
@@ -83,6 +85,39 @@ def map_fragments(answer: MapAnswer) -> Iterator[query_pb2.GetLiquidationMapResp
                 series_index=first, series=len(part), cells=part.astype(CELL, copy=False).tobytes()
             )
         )
+
+
+def _exact(positions: ExactPositions) -> query_pb2.ExactPositions:
+    return query_pb2.ExactPositions(
+        venue=positions.venue,
+        rows=[
+            query_pb2.ExactRow(
+                row=row.row,
+                side=_SIDES[row.side],
+                lots=row.lots,
+                model_lots=row.model_lots,
+                model_share=row.model_share(),
+                accounts=row.accounts,
+                oldest_unix_ns=row.oldest_ns,
+            )
+            for row in positions.rows
+        ],
+        totals=[
+            query_pb2.ExactTotal(
+                side=_SIDES[total.side],
+                inside_lots=total.inside_lots,
+                below_lots=total.below_lots,
+                above_lots=total.above_lots,
+                without_price_lots=total.without_price_lots,
+                accounts=total.accounts,
+                accounts_without_price=total.accounts_without_price,
+                oldest_unix_ns=total.oldest_ns,
+                open_interest_lots=total.open_interest_lots,
+                open_interest_share=total.open_interest_share(),
+            )
+            for total in positions.totals
+        ],
+    )
 
 
 def _series(totals: MapTotals) -> list[query_pb2.MapSeries]:

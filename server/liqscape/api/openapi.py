@@ -58,6 +58,19 @@ _SHARE: Final = {
         "usd": _NUMBER,
     },
 }
+_STATED: Final = {
+    "type": "object",
+    "required": ["venue", "side", "lots", "model_lots", "accounts", "oldest_unix_ns"],
+    "properties": {
+        "venue": {"type": "string"},
+        "side": {"enum": ["long", "short"]},
+        "lots": _WIDE,
+        "model_lots": _WIDE,
+        "model_share": {"type": "number", "description": "lots / model_lots; absent where the book has none"},
+        "accounts": _WHOLE,
+        "oldest_unix_ns": _WIDE,
+    },
+}
 _ROW: Final = {
     "type": "object",
     "properties": {
@@ -70,6 +83,7 @@ _ROW: Final = {
         "usd": _NUMBER,
         "by_venue": {"type": "array", "items": _SHARE},
         "by_leverage": {"type": "array", "items": _SHARE},
+        "exact": {"type": "array", "items": _STATED, "description": "what venues state of accounts, beside the book"},
         "meaning": {"type": "string"},
     },
 }

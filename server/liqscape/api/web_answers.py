@@ -31,6 +31,9 @@ STATUS_OF_CODE: Final = {
 """Status of HTTP by code of gRPC; every other one is 500."""
 
 
+_SIDES: Final = {query_pb2.POSITION_SIDE_LONG: "long", query_pb2.POSITION_SIDE_SHORT: "short"}
+
+
 def message_json(message: Message) -> bytes:
     """Return a message as JSON: names of the proto files, int64 as text, bytes in base64, enums by name."""
     return orjson.dumps(_plain(message))
@@ -51,7 +54,7 @@ def failure_json(failure: CallFailure) -> tuple[int, bytes]:
 
 
 def row_json(parts: Sequence[query_pb2.GetLiquidationMapResponse]) -> bytes:
-    """Return the map of one row: its prices, its USD, and who holds what of it, the largest first."""
+    """Return the map of one row: its prices, its USD, who holds what of it, the largest first, and what is stated."""
     header = parts[0].header
     axis = header.axis
     unit = 10.0**-axis.price_decimals * axis.base_step * axis.base_steps_per_row
@@ -71,6 +74,7 @@ def row_json(parts: Sequence[query_pb2.GetLiquidationMapResponse]) -> bytes:
             "usd": sum(by_venue.values()),
             "by_venue": _shares("venue", by_venue),
             "by_leverage": _shares("leverage", by_leverage),
+            "exact": [_stated(positions.venue, row) for positions in header.exact for row in positions.rows],
             "meaning": header.meaning,
         }
     )
@@ -113,8 +117,20 @@ def _row_units(axes: stream_pb2.Axes) -> int:
 
 def _shares(name: str, usd: dict[Any, float]) -> list[dict[str, Any]]:
     largest_first = sorted(usd.items(), key=lambda item: (-item[1], item[0]))
-    sides = {query_pb2.POSITION_SIDE_LONG: "long", query_pb2.POSITION_SIDE_SHORT: "short"}
-    return [{name: key, "side": sides[side], "usd": amount} for (key, side), amount in largest_first if amount]
+    return [{name: key, "side": _SIDES[side], "usd": amount} for (key, side), amount in largest_first if amount]
+
+
+def _stated(venue: str, row: query_pb2.ExactRow) -> dict[str, Any]:
+    share = {"model_share": row.model_share} if row.HasField("model_share") else {}
+    return {
+        "venue": venue,
+        "side": _SIDES[row.side],
+        "lots": str(row.lots),
+        "model_lots": str(row.model_lots),
+        **share,
+        "accounts": row.accounts,
+        "oldest_unix_ns": str(row.oldest_unix_ns),
+    }
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from liqscape.feeds.source import EventSource
 from liqscape.feeds.venues.dialect import Listing, Venue
 from liqscape.instruments import Instrument, find_instrument
 
-if TYPE_CHECKING:  # it needs what only listening needs
+if TYPE_CHECKING:  # they need what only listening needs
+    from liqscape.feeds.live.account_desk import Following
     from liqscape.feeds.live.replay import ReplaySource
 
 
@@ -22,6 +23,8 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
     Raises:
         ConfigError: a setting does not fit the kind. InputDataError: the recording breaks a rule.
     """
+    if config.kind != "live" and (config.accounts is not None or config.find_accounts):
+        raise ConfigError("accounts and find-accounts are of live venues; use --source live")
     if config.kind == "simulate":
         return _build_simulation(config, clock, start_ns)
     if config.kind in LISTENING:
@@ -58,12 +61,30 @@ def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
         raise ConfigError(f"{', '.join(closed)} cannot be listened to any more; only recordings are read")
     venues, listings = wanted_venues(config.venues, config.symbols)
     rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
-    live = LiveSource(venues, listings, clock, rewrite=rewrite)
+    live = LiveSource(venues, listings, clock, rewrite=rewrite, following=_following(config, venues))
     if config.past is None:
         return live
     from liqscape.feeds.backfill.with_past import WithPast
 
     return WithPast(live, config.past, venues, listings, clock)
+
+
+def _following(config: SourceConfig, venues: Sequence[Venue]) -> Following | None:
+    """Return which accounts are followed, and where."""
+    from liqscape.feeds.accounts_file import read_accounts
+    from liqscape.feeds.live.account_desk import Following
+    from liqscape.feeds.venues.registry import VENUES
+
+    if config.accounts is None and not config.find_accounts:
+        return None
+    able = [venue for venue in venues if venue.accounts is not None]
+    if not able:
+        known = ", ".join(sorted(venue.name for venue in VENUES.values() if venue.accounts is not None))
+        raise ConfigError(f"no venue that is listened to shows positions of accounts; those that do: {known}")
+    venue = able[0]  # there is one such venue; a second will want to say whose addresses a file has
+    assert venue.accounts is not None
+    named = () if config.accounts is None else read_accounts(config.accounts, venue.accounts.address_of)
+    return Following(venue.name, named, config.find_accounts)
 
 
 def build_replay(config: SourceConfig, clock: Clock) -> ReplaySource:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from liqscape.feeds.exact import AccountsStatus
+
 
 class FeedState(enum.Enum):
     """State of a connection, or of a channel of a venue; the value is its name in metrics."""
@@ -57,6 +59,7 @@ class VenueStatus:
         rejected: inputs thrown away since the start, by reason.
         ignored: messages understood and not needed, by kind.
         quarantined: instruments that are heard and not believed.
+        accounts: whose positions it is asked for; None: nobody's.
     """
 
     venue: str
@@ -69,6 +72,7 @@ class VenueStatus:
     rejected: Mapping[str, int] = field(default_factory=dict)
     ignored: Mapping[str, int] = field(default_factory=dict)
     quarantined: tuple[str, ...] = ()
+    accounts: AccountsStatus | None = None
 
 
 @runtime_checkable

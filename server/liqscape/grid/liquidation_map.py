@@ -17,6 +17,7 @@ from liqscape.axes import RowRange, SymbolScale, timeframe
 from liqscape.device.backend import BookProfile
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
+from liqscape.grid.exact_layer import ExactPositions
 from liqscape.grid.queries import MAX_QUERY_CELLS, SelectedKey, check_cells, rows_of, selected_keys, weights_of
 from liqscape.grid.updates import Breakdown, Coverage, MapQuery, PositionModel
 from liqscape.instruments import Instrument
@@ -97,7 +98,7 @@ class LiquidationMap:
 
 @dataclass(frozen=True, slots=True)
 class MapAnswer:
-    """A map of the live book, with everything needed to read it, all of one tick."""
+    """A map of the live book, with everything needed to read it, all of one tick; beside it what venues state."""
 
     symbol: str
     epoch: int
@@ -108,6 +109,7 @@ class MapAnswer:
     coverage: tuple[Coverage, ...]
     model: PositionModel
     map: LiquidationMap
+    exact: tuple[ExactPositions, ...] = ()
 
 
 def liquidation_map(

@@ -182,7 +182,7 @@ class GetLiquidationMapResponse(_message.Message):
     def __init__(self, header: _Optional[_Union[MapHeader, _Mapping]] = ..., fragment: _Optional[_Union[MapFragment, _Mapping]] = ...) -> None: ...
 
 class MapHeader(_message.Message):
-    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "weight_one", "usd_per_weighted_lot", "mark_price", "price_row", "source_watermark_unix_ns", "states", "coverage", "meaning", "model", "reconciled", "series", "cells_bytes", "long_cumulative_weighted_lots", "short_cumulative_weighted_lots", "long_cumulative_usd", "short_cumulative_usd", "by_side", "by_venue", "by_leverage")
+    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "weight_one", "usd_per_weighted_lot", "mark_price", "price_row", "source_watermark_unix_ns", "states", "coverage", "meaning", "model", "reconciled", "series", "cells_bytes", "long_cumulative_weighted_lots", "short_cumulative_weighted_lots", "long_cumulative_usd", "short_cumulative_usd", "by_side", "by_venue", "by_leverage", "exact")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +207,7 @@ class MapHeader(_message.Message):
     BY_SIDE_FIELD_NUMBER: _ClassVar[int]
     BY_VENUE_FIELD_NUMBER: _ClassVar[int]
     BY_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    EXACT_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     epoch: int
     tick: int
@@ -231,7 +232,60 @@ class MapHeader(_message.Message):
     by_side: _containers.RepeatedCompositeFieldContainer[MapSeries]
     by_venue: _containers.RepeatedCompositeFieldContainer[MapSeries]
     by_leverage: _containers.RepeatedCompositeFieldContainer[MapSeries]
-    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., mark_price: _Optional[int] = ..., price_row: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., reconciled: bool = ..., series: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., long_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., short_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., long_cumulative_usd: _Optional[_Iterable[float]] = ..., short_cumulative_usd: _Optional[_Iterable[float]] = ..., by_side: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_venue: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ...) -> None: ...
+    exact: _containers.RepeatedCompositeFieldContainer[ExactPositions]
+    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., mark_price: _Optional[int] = ..., price_row: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., reconciled: bool = ..., series: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., long_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., short_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., long_cumulative_usd: _Optional[_Iterable[float]] = ..., short_cumulative_usd: _Optional[_Iterable[float]] = ..., by_side: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_venue: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., exact: _Optional[_Iterable[_Union[ExactPositions, _Mapping]]] = ...) -> None: ...
+
+class ExactPositions(_message.Message):
+    __slots__ = ("venue", "rows", "totals")
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    rows: _containers.RepeatedCompositeFieldContainer[ExactRow]
+    totals: _containers.RepeatedCompositeFieldContainer[ExactTotal]
+    def __init__(self, venue: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[ExactRow, _Mapping]]] = ..., totals: _Optional[_Iterable[_Union[ExactTotal, _Mapping]]] = ...) -> None: ...
+
+class ExactRow(_message.Message):
+    __slots__ = ("row", "side", "lots", "model_lots", "model_share", "accounts", "oldest_unix_ns")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_LOTS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SHARE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    side: PositionSide
+    lots: int
+    model_lots: int
+    model_share: float
+    accounts: int
+    oldest_unix_ns: int
+    def __init__(self, row: _Optional[int] = ..., side: _Optional[_Union[PositionSide, str]] = ..., lots: _Optional[int] = ..., model_lots: _Optional[int] = ..., model_share: _Optional[float] = ..., accounts: _Optional[int] = ..., oldest_unix_ns: _Optional[int] = ...) -> None: ...
+
+class ExactTotal(_message.Message):
+    __slots__ = ("side", "inside_lots", "below_lots", "above_lots", "without_price_lots", "accounts", "accounts_without_price", "oldest_unix_ns", "open_interest_lots", "open_interest_share")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    INSIDE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    BELOW_LOTS_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_PRICE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_WITHOUT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_LOTS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_SHARE_FIELD_NUMBER: _ClassVar[int]
+    side: PositionSide
+    inside_lots: int
+    below_lots: int
+    above_lots: int
+    without_price_lots: int
+    accounts: int
+    accounts_without_price: int
+    oldest_unix_ns: int
+    open_interest_lots: int
+    open_interest_share: float
+    def __init__(self, side: _Optional[_Union[PositionSide, str]] = ..., inside_lots: _Optional[int] = ..., below_lots: _Optional[int] = ..., above_lots: _Optional[int] = ..., without_price_lots: _Optional[int] = ..., accounts: _Optional[int] = ..., accounts_without_price: _Optional[int] = ..., oldest_unix_ns: _Optional[int] = ..., open_interest_lots: _Optional[int] = ..., open_interest_share: _Optional[float] = ...) -> None: ...
 
 class RowAxis(_message.Message):
     __slots__ = ("first_row", "rows", "base_steps_per_row", "base_step", "price_decimals")
@@ -335,7 +389,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., latency_bounds_seconds: _Optional[_Iterable[float]] = ..., freshness: _Optional[_Iterable[_Union[StageLatency, _Mapping]]] = ..., feeds: _Optional[_Iterable[_Union[VenueFeed, _Mapping]]] = ...) -> None: ...
 
 class VenueFeed(_message.Message):
-    __slots__ = ("venue", "message", "channels", "connections", "reconnects", "lag_ns", "open_interest_share", "rejected", "ignored", "quarantined")
+    __slots__ = ("venue", "message", "channels", "connections", "reconnects", "lag_ns", "open_interest_share", "rejected", "ignored", "quarantined", "accounts")
     class RejectedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -360,6 +414,7 @@ class VenueFeed(_message.Message):
     REJECTED_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FIELD_NUMBER: _ClassVar[int]
     QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     venue: str
     message: str
     channels: _containers.RepeatedCompositeFieldContainer[ChannelFeed]
@@ -370,7 +425,39 @@ class VenueFeed(_message.Message):
     rejected: _containers.ScalarMap[str, int]
     ignored: _containers.ScalarMap[str, int]
     quarantined: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, venue: _Optional[str] = ..., message: _Optional[str] = ..., channels: _Optional[_Iterable[_Union[ChannelFeed, _Mapping]]] = ..., connections: _Optional[int] = ..., reconnects: _Optional[int] = ..., lag_ns: _Optional[int] = ..., open_interest_share: _Optional[float] = ..., rejected: _Optional[_Mapping[str, int]] = ..., ignored: _Optional[_Mapping[str, int]] = ..., quarantined: _Optional[_Iterable[str]] = ...) -> None: ...
+    accounts: FollowedAccounts
+    def __init__(self, venue: _Optional[str] = ..., message: _Optional[str] = ..., channels: _Optional[_Iterable[_Union[ChannelFeed, _Mapping]]] = ..., connections: _Optional[int] = ..., reconnects: _Optional[int] = ..., lag_ns: _Optional[int] = ..., open_interest_share: _Optional[float] = ..., rejected: _Optional[_Mapping[str, int]] = ..., ignored: _Optional[_Mapping[str, int]] = ..., quarantined: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Union[FollowedAccounts, _Mapping]] = ...) -> None: ...
+
+class FollowedAccounts(_message.Message):
+    __slots__ = ("named", "found", "fresh", "stale", "refused", "waiting", "statements", "positions", "oldest_unix_ns", "rejected")
+    class RejectedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAMED_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    STATEMENTS_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    named: int
+    found: int
+    fresh: int
+    stale: int
+    refused: int
+    waiting: int
+    statements: int
+    positions: int
+    oldest_unix_ns: int
+    rejected: _containers.ScalarMap[str, int]
+    def __init__(self, named: _Optional[int] = ..., found: _Optional[int] = ..., fresh: _Optional[int] = ..., stale: _Optional[int] = ..., refused: _Optional[int] = ..., waiting: _Optional[int] = ..., statements: _Optional[int] = ..., positions: _Optional[int] = ..., oldest_unix_ns: _Optional[int] = ..., rejected: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class ChannelFeed(_message.Message):
     __slots__ = ("channel", "state", "heard_unix_ns", "events")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prometheus_client import CollectorRegistry, generate_latest
 
 from liqscape.api.conversions import status_response
@@ -9,12 +11,26 @@ from liqscape.api.exposition import ServerMetrics
 from liqscape.broadcast.accounts import Account
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.feeds.exact import AccountsStatus
 from liqscape.feeds.status import ChannelStatus, FeedState, VenueStatus
 from liqscape.grid.updates import EngineStatus
 from liqscape.metrics import Timings
 from liqscape.v1 import query_pb2
 from liqscape_client.status import lines, to_json
 from tests.fake_engine import describe
+
+ACCOUNTS = AccountsStatus(
+    named=5,
+    found=2,
+    fresh=3,
+    stale=2,
+    refused=1,
+    waiting=1,
+    statements=90,
+    positions=8,
+    oldest_ns=4 * 10**9,
+    rejected={"malformed": 6, "HTTP 422": 1},
+)
 
 VENUE = VenueStatus(
     venue="binance-usdm",
@@ -33,9 +49,9 @@ VENUE = VenueStatus(
 )
 
 
-def answer() -> query_pb2.GetStatusResponse:
+def answer(venue: VenueStatus = VENUE) -> query_pb2.GetStatusResponse:
     hub = Hub(InProcessFrameSource(describe()), now_ns=lambda: 10 * 10**9)
-    status = EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "live: binance-usdm", feeds=(VENUE,))
+    status = EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "live: binance-usdm", feeds=(venue,))
     return status_response(status, hub, Account())
 
 
@@ -89,6 +105,59 @@ def test_people_read_one_line_a_venue() -> None:
         "binance-usdm blocked: trades; live: open_interest, -250 ms behind, 25.0% of open interest, 4 rejected"
         " (market-0: HTTP 451)"
     )
+
+
+def test_accounts_followed_are_told_in_status_metrics_and_a_line_of_their_own() -> None:
+    told = answer(replace(VENUE, accounts=ACCOUNTS))
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics(told, Timings()))
+
+    metrics = generate_latest(registry).decode().splitlines()
+    read = lines(told)
+
+    assert to_json(told)["feeds"][0]["accounts"] == {
+        "named": 5,
+        "found": 2,
+        "fresh": 3,
+        "stale": 2,
+        "refused": 1,
+        "waiting": 1,
+        "statements": 90,
+        "positions": 8,
+        "oldest_unix_ns": 4 * 10**9,
+        "rejected": {"HTTP 422": 1, "malformed": 6},
+    }
+    wanted = [
+        'liqscape_feed_accounts{state="fresh",venue="binance-usdm"} 3.0',
+        'liqscape_feed_accounts{state="stale",venue="binance-usdm"} 2.0',
+        'liqscape_feed_accounts{state="refused",venue="binance-usdm"} 1.0',
+        'liqscape_feed_accounts{state="waiting",venue="binance-usdm"} 1.0',
+        'liqscape_feed_account_positions{venue="binance-usdm"} 8.0',
+        'liqscape_feed_accounts_age_seconds{venue="binance-usdm"} 6.0',
+        'liqscape_feed_account_statements_total{venue="binance-usdm"} 90.0',
+        'liqscape_feed_accounts_rejected_total{reason="HTTP 422",venue="binance-usdm"} 1.0',
+    ]
+    assert [line for line in wanted if line not in metrics] == []
+    (at,) = [number for number, line in enumerate(read) if "binance-usdm  " in line]
+    assert read[at + 1] == (
+        "    accounts: 3 fresh, 2 stale, 1 refused, 1 waiting, 8 positions, the oldest 6 s ago, 7 rejected"
+    )
+
+
+def test_nothing_is_told_of_accounts_where_none_are_followed() -> None:
+    told = answer()
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics(told, Timings()))
+
+    assert "accounts" not in to_json(told)["feeds"][0]
+    assert not any("accounts:" in line for line in lines(told))
+    assert "liqscape_feed_accounts{" not in generate_latest(registry).decode()
+
+
+def test_accounts_that_wait_for_their_first_answer_have_no_age() -> None:
+    told = answer(replace(VENUE, accounts=AccountsStatus(named=0, found=0)))
+
+    assert [line for line in lines(told) if "accounts:" in line] == ["    accounts: none yet, 0 positions"]
 
 
 def test_an_instrument_never_heard_has_no_age() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from liqscape.v1 import query_pb2
 from liqscape_client.client import Client
 from liqscape_client.errors import ClientError, DecodeError
+from liqscape_client.exact_positions import ExactPositions, ExactRow, ExactTotal
 from liqscape_client.grid_options import GridOptions, MapOptions, grid_request, map_request, model_name
 from liqscape_client.liquidation_maps import LiquidationMap, assemble_map
 from tests.unit.client.fake_server import MAP_CELLS, FakeServer, map_parts
@@ -220,3 +222,73 @@ async def test_client_asks_for_a_map_and_for_the_other_model() -> None:
     assert np.count_nonzero(difference) == 1
     with pytest.raises(ClientError, match="grids of newest_column 14715077 and 14715078 share no cells"):
         ours.minus(replace(theirs, newest_column=theirs.newest_column + 1))
+
+
+def with_exact(**row: int) -> Parts:
+    """Return a map beside which two rows are stated, the second as told."""
+    long, short = query_pb2.POSITION_SIDE_LONG, query_pb2.POSITION_SIDE_SHORT
+    parts = map_parts()
+    second: dict[str, Any] = {"row": 2227, "side": short, "lots": 9, **row}
+    parts[0].header.exact.append(
+        query_pb2.ExactPositions(
+            venue="hyperliquid",
+            rows=[
+                query_pb2.ExactRow(
+                    row=2226, side=long, lots=30, model_lots=12, model_share=2.5, accounts=2, oldest_unix_ns=7
+                ),
+                query_pb2.ExactRow(**second),
+            ],
+            totals=[
+                query_pb2.ExactTotal(
+                    side=long,
+                    inside_lots=30,
+                    below_lots=5,
+                    above_lots=6,
+                    without_price_lots=9,
+                    accounts=4,
+                    accounts_without_price=1,
+                    oldest_unix_ns=6,
+                    open_interest_lots=200,
+                    open_interest_share=0.25,
+                ),
+                query_pb2.ExactTotal(side=short, inside_lots=9),
+            ],
+        )
+    )
+    return parts
+
+
+def test_stated_positions_are_read_beside_the_map() -> None:
+    found = assembled(with_exact())
+
+    assert found.exact == (
+        ExactPositions(
+            "hyperliquid",
+            (ExactRow(2226, "long", 30, 12, 2.5, 2, 7), ExactRow(2227, "short", 9, 0, None, 0, 0)),
+            (
+                ExactTotal("long", 30, 5, 6, 9, 4, 1, 6, 200, 0.25),
+                ExactTotal("short", 9, 0, 0, 0, 0, 0, 0, 0, None),
+            ),
+        ),
+    )
+    assert found.exact[0].totals[0].lots == 50
+    assert found.exact_lots().tolist() == [0, 30, 9]
+    assert found.exact_lots(side="short").tolist() == [0, 0, 9]
+    assert found.exact_lots(venue="elsewhere").tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(found.cells, MAP_CELLS)
+    assert assembled(map_parts()).exact == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"row": 2228}, "outside of the map"),
+        ({"row": 2224}, "outside of the map"),
+        ({"row": 2225}, "out of order"),
+        ({"row": 2226, "side": query_pb2.POSITION_SIDE_LONG}, "out of order"),
+        ({"side": query_pb2.POSITION_SIDE_UNSPECIFIED}, "have side 0"),
+    ],
+)
+def test_stated_rows_that_fit_no_map_are_refused(row: dict[str, int], text: str) -> None:
+    with pytest.raises(DecodeError, match=text):
+        assembled(with_exact(**row))

@@ -9,6 +9,7 @@ from liqscape.clock import Clock
 from liqscape.events import Event
 from liqscape.feeds.backfill.page_store import PageStore
 from liqscape.feeds.backfill.past import BackfilledHistory
+from liqscape.feeds.exact import ExactView, ReportsExact
 from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource, Progress, SourceDescription
 from liqscape.feeds.status import ReportsFeeds, VenueStatus
@@ -16,7 +17,7 @@ from liqscape.feeds.venues.dialect import Listing, Venue
 
 
 class WithPast:
-    """See EventSource, ResumableSource and ReportsFeeds.
+    """See EventSource, ResumableSource, ReportsFeeds and ReportsExact.
 
     The past ends where its pages end, minutes or more before the first live tick: that tick begins with a Gap of each
     instrument. A server that starts again takes what was backfilled of its absence.
@@ -60,6 +61,10 @@ class WithPast:
     def feeds(self) -> tuple[VenueStatus, ...]:
         """Return the newest status of each venue."""
         return self._live.feeds() if isinstance(self._live, ReportsFeeds) else ()
+
+    def exact(self) -> tuple[ExactView, ...]:
+        """Return what the live source knows of accounts: their past is not told."""
+        return self._live.exact() if isinstance(self._live, ReportsExact) else ()
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield the past, then what is live."""

@@ -67,6 +67,7 @@ class VenueDesk:
         overlapping: events heard twice while one connection took over from another.
         notes: what the venue says of an instrument that does not fit, by its id.
         unread: inputs that could not be read and name no instrument, by reason.
+        overhear: is shown every message of a connection beside; None: nobody wants to.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class VenueDesk:
         self.overlapping = 0
         self.unread: Counter[str] = Counter()
         self.notes: dict[str, str] = {}
+        self.overhear: Callable[[bytes], None] | None = None
         self._dialect = venue.dialect(listings)
         self.endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in self._dialect.endpoints}
         self.polls: tuple[Poll, ...] = tuple(self._dialect.polls)

@@ -6,8 +6,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from liqscape.feeds.exact import ExactView
+from liqscape.feeds.live.account_desk import AccountDesk, Following
+from liqscape.feeds.live.account_polling import AccountPoller
 from liqscape.feeds.live.backoff import Backoff
 from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.connection import Keeper, Recorder, Surroundings
@@ -52,6 +56,11 @@ class Feeds:
         seed: of jitter.
         recorder: takes raw messages, if they are kept.
         rewrite: what is asked for instead of an address.
+        following: accounts whose positions one of the venues is asked for; None: nobody's.
+
+    Attributes:
+        statuses: of each venue, renewed a few times a second.
+        exact: what is known of the accounts followed, likewise.
     """
 
     def __init__(
@@ -64,6 +73,7 @@ class Feeds:
         seed: int,
         recorder: Recorder | None = None,
         rewrite: Callable[[str], str] = lambda url: url,
+        following: Following | None = None,
     ) -> None:
         self._timing = timing
         self._generator = random.Random(seed)
@@ -73,7 +83,14 @@ class Feeds:
         board = PriceBoard()
         self.desks = [VenueDesk(venue, listings[venue.name], board, self._mirrors, emit) for venue in venues]
         self._feeds: list[VenueFeed] = []
+        self._accounts = {} if following is None else {following.venue: _account_desk(following, venues, listings)}
+        self._account_pollers: dict[str, AccountPoller] = {}
+        for desk in self.desks:
+            accounts = self._accounts.get(desk.venue.name)
+            if accounts is not None and accounts.overhears:
+                desk.overhear = accounts.overhear
         self.statuses: tuple[VenueStatus, ...] = ()
+        self.exact: tuple[ExactView, ...] = ()
 
     async def run(self) -> None:
         """Connect, poll and tell until cancelled; every task begun here has then ended."""
@@ -87,6 +104,7 @@ class Feeds:
                 recorder=self._recorder,
             )
             self._feeds = [VenueFeed(desk, around) for desk in self.desks]
+            self._account_pollers = {name: AccountPoller(each, around) for name, each in self._accounts.items()}
             now_ns = self._timing.now_ns()
             for desk in self.desks:
                 desk.begin(now_ns)
@@ -96,6 +114,8 @@ class Feeds:
                     for keeper in feed.keepers.values():
                         group.create_task(self._for_ever(feed, keeper.run))
                     group.create_task(self._for_ever(feed, feed.poller.run))
+                    if feed.desk.venue.name in self._account_pollers:
+                        group.create_task(self._for_ever(feed, self._account_pollers[feed.desk.venue.name].run))
 
     async def _pulse(self) -> None:
         while True:
@@ -111,7 +131,17 @@ class Feeds:
                 keeper.refresh()
             feed.desk.pulse(now_ns)
         parts = [(f.desk, {n: k.state for n, k in f.keepers.items()}, f.poller.states) for f in self._feeds]
-        self.statuses = venue_statuses(parts, self._mirrors, now_ns)
+        statuses = venue_statuses(parts, self._mirrors, now_ns)
+        self.statuses = tuple(self._with_accounts(status, now_ns) for status in statuses)
+        self.exact = tuple(accounts.view(now_ns) for accounts in self._accounts.values())
+
+    def _with_accounts(self, status: VenueStatus, now_ns: int) -> VenueStatus:
+        poller = self._account_pollers.get(status.venue)
+        if poller is None:
+            return status
+        reason = f"accounts: {poller.reason}" if poller.reason else ""
+        message = "; ".join(text for text in (status.message, reason) if text)
+        return replace(status, message=message, accounts=poller.desk.status(now_ns))
 
     async def _for_ever(self, feed: VenueFeed, work: Callable[[], object]) -> None:
         """Run work that never ends; a defect in it costs its venue a pause, and the others nothing."""
@@ -123,3 +153,11 @@ class Feeds:
             except Exception:
                 _LOG.exception("defect in a feed", extra={"fields": {"venue": feed.desk.venue.name}})
             await self._timing.sleep(backoff.after_failure())
+
+
+def _account_desk(
+    following: Following, venues: Sequence[Venue], listings: Mapping[str, Sequence[Listing]]
+) -> AccountDesk:
+    venue = next(venue for venue in venues if venue.name == following.venue)
+    assert venue.accounts is not None, f"{venue.name} keeps the positions of accounts to itself"
+    return AccountDesk(venue.instruments_of, venue.accounts, listings[venue.name], following.named, following.find)

@@ -58,6 +58,8 @@ class Line:
             del self.refused[:-REFUSALS_KEPT]
         replies = list(reading.replies) if reading.replies else _NONE
         self._desk.take(reading, receive_ns, self)
+        if self._desk.overhear is not None:
+            self._desk.overhear(message)
         return replies
 
     def learn(self, poll: Poll, body: bytes, receive_ns: int) -> None:

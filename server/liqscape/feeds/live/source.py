@@ -12,6 +12,8 @@ from typing import Final
 from liqscape.clock import Clock
 from liqscape.errors import LiqscapeError
 from liqscape.events import Event, TickEnd
+from liqscape.feeds.exact import ExactView
+from liqscape.feeds.live.account_desk import Following
 from liqscape.feeds.live.connection import Recorder
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.inbox import Inbox
@@ -46,7 +48,7 @@ class LiveSource:
         tick_ms: milliseconds.
         timing: clocks of the connections; None = the machine's, with stamps of `clock`.
         seed: of jitter; None = another one each time, so that servers that start together spread out.
-        recorder, rewrite: see Feeds.
+        recorder, rewrite, following: see Feeds.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class LiveSource:
         seed: int | None = None,
         recorder: Recorder | None = None,
         rewrite: Callable[[str], str] = lambda url: url,
+        following: Following | None = None,
     ) -> None:
         self._clock = clock
         self._tick_ns = tick_ms * 1_000_000
@@ -72,6 +75,7 @@ class LiveSource:
             seed=secrets.randbits(64) if seed is None else seed,
             recorder=recorder,
             rewrite=rewrite,
+            following=following,
         )
         self._heard: set[str] = set()
         instruments = tuple(listing.instrument for venue in venues for listing in listings[venue.name])
@@ -93,6 +97,10 @@ class LiveSource:
     def feeds(self) -> tuple[VenueStatus, ...]:
         """See ReportsFeeds."""
         return self._feeds.statuses
+
+    def exact(self) -> tuple[ExactView, ...]:
+        """See ReportsExact."""
+        return self._feeds.exact
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events by venue time within each tick, until cancelled.

@@ -21,7 +21,8 @@ from liqscape.events import Event
 from liqscape.feeds.venues.numbers import UnreadableNumber
 from liqscape.instruments import Instrument
 
-if TYPE_CHECKING:  # it knows this file
+if TYPE_CHECKING:  # they know this file
+    from liqscape.feeds.venues.accounts import PublicAccounts
     from liqscape.feeds.venues.history import VenueHistory
 
 MAX_MESSAGE_BYTES: Final = 8 << 20
@@ -305,6 +306,7 @@ class Venue:
         provenance: recorded, if its parser is tested against real recordings, else documented.
         history: makes the VenueHistory of a listing; None: the venue keeps no past that it shows.
         regions: where it is known to refuse connections, in words; empty: nowhere.
+        accounts: how it states the positions of accounts; None: it keeps them to itself, as all but a few do.
     """
 
     name: str
@@ -315,9 +317,10 @@ class Venue:
     provenance: str
     history: Callable[[Listing], VenueHistory] | None = None
     regions: str = ""
+    accounts: PublicAccounts | None = None
 
 
-_UNREADABLE: Final = (UnreadableNumber, KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError)
+MISSHAPEN: Final = (UnreadableNumber, KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError)
 """What code that trusts the shape of a message raises when it has another one."""
 
 
@@ -330,7 +333,7 @@ def read_message(dialect: Dialect, message: bytes, receive_ns: int, into: Readin
         dialect.read(message, receive_ns, into)
     except Unreadable as error:
         into.reject(error.reason, error.detail)
-    except _UNREADABLE as error:
+    except MISSHAPEN as error:
         into.reject("malformed", f"{error!r} in {message[:MAX_DETAIL]!r}")
 
 
@@ -343,7 +346,7 @@ def read_answer(dialect: Dialect, poll: Poll, body: bytes, receive_ns: int, into
         dialect.read_answer(poll, body, receive_ns, into)
     except Unreadable as error:
         into.reject(error.reason, error.detail)
-    except _UNREADABLE as error:
+    except MISSHAPEN as error:
         into.reject("malformed", f"{error!r} in {body[:MAX_DETAIL]!r}")
 
 
@@ -357,7 +360,7 @@ def read_rows(rows: Iterable[_Row], read: Callable[[_Row], None], into: Reading)
             read(row)
         except Unreadable as error:
             into.reject(error.reason, error.detail)
-        except _UNREADABLE as error:
+        except MISSHAPEN as error:
             into.reject("malformed", f"{error!r} in {str(row)[:MAX_DETAIL]}")
 
 

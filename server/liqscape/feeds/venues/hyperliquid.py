@@ -32,7 +32,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.history import PastSeries
-from liqscape.feeds.venues.hyperliquid_accounts import INFO, closed_by_fill
+from liqscape.feeds.venues.hyperliquid_accounts import INFO, HyperliquidAccounts, closed_by_fill
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.scale import MS, SECOND, Scale, scales, time_of
 
@@ -283,4 +283,5 @@ HYPERLIQUID: Final = Venue(
     liquidations=Completeness.NONE,
     provenance="recorded",
     history=HyperliquidHistory,
+    accounts=HyperliquidAccounts(),
 )

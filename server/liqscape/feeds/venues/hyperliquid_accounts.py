@@ -20,60 +20,33 @@ import orjson
 
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide, TakerSide
-from liqscape.feeds.venues.dialect import Reading, Request, Unreadable, read_rows
+from liqscape.feeds.venues.accounts import ExactPosition, Provenance, Statement, TradeParties
+from liqscape.feeds.venues.dialect import (
+    MAX_DETAIL,
+    MAX_MESSAGE_BYTES,
+    MISSHAPEN,
+    Budget,
+    Reading,
+    Request,
+    Unreadable,
+    read_rows,
+)
 from liqscape.feeds.venues.numbers import as_fraction, exact
-from liqscape.feeds.venues.scale import CLOSED_BY, MAX_COUNT, OPPOSITE, time_of
+from liqscape.feeds.venues.scale import CLOSED_BY, MAX_COUNT, OPPOSITE, SECOND, time_of
 
 INFO: Final = "https://api.hyperliquid.xyz/info"
 
 STATE_WEIGHT: Final = 2
 """Of the 1,200 a minute that an address may use."""
 
+ACCOUNTS_BUDGET: Final = Budget("accounts", 240, 60.0)
+"""120 accounts a minute. With those of listening and of history 70 % of the 1,200."""
+
+AHEAD_NS: Final = 60 * SECOND
+"""By which the time of a statement may lie after its receipt, clocks being what they are. A later one is not believed:
+it would hold against every true one to come."""
+
 _SIDES: Final = {"A": TakerSide.SELL, "B": TakerSide.BUY}
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a statement comes from: the kind of answer, the account, and when it was so, by the venue's clock.
-
-    Attributes:
-        said_by: the name of the answer.
-        address: of the account, in small letters.
-        time_ns: of the answer; of its receipt where it tells none, and then received is true.
-        received: see time_ns.
-    """
-
-    said_by: str
-    address: str
-    time_ns: int
-    received: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ExactPosition:
-    """A position as the venue states it.
-
-    Attributes:
-        coin: the venue's name of the instrument.
-        side: of it.
-        size: units of 10^-8 coin, above 0.
-        entry_price: average, in quote.
-        leverage: chosen for it.
-        is_cross: margined by the whole account; else by its own margin.
-        margin_used: in quote.
-        liquidation_price: None where no price would end it.
-        provenance: of the statement.
-    """
-
-    coin: str
-    side: PositionSide
-    size: int
-    entry_price: Fraction
-    leverage: int
-    is_cross: bool
-    margin_used: Fraction
-    liquidation_price: Fraction | None
-    provenance: Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +81,6 @@ class AccountFill:
         return self.position_before + (self.size if self.side is TakerSide.BUY else -self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class TradeParties:
-    """The two accounts of a public trade: where to look for positions when nobody has named an account.
-
-    Attributes:
-        coin: the venue's name of the instrument.
-        buyer: address, in small letters.
-        seller: address, in small letters.
-        price: in quote.
-        size: units of 10^-8 coin, above 0.
-        time_ns: of the trade.
-    """
-
-    coin: str
-    buyer: str
-    seller: str
-    price: Fraction
-    size: int
-    time_ns: int
-
-
 def address_of(text: str) -> str:
     """Return an address in small letters.
 
@@ -151,7 +103,7 @@ def fills_request(address: str) -> Request:
     return Request(INFO, json=orjson.dumps({"type": "userFills", "user": address_of(address)}))
 
 
-def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> tuple[ExactPosition, ...]:
+def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> Statement:
     """Return the positions of an account.
 
     Args:
@@ -168,9 +120,20 @@ def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> tup
     since = Provenance(
         "clearinghouseState", address_of(address), receive_ns if told is None else time_of(told), told is None
     )
+    if since.time_ns > receive_ns + AHEAD_NS:
+        raise Unreadable("statement of a time to come", told)
     found: list[ExactPosition] = []
-    read_rows(said["assetPositions"], lambda row: _add(found, _position(row["position"], since)), into)
-    return tuple(found)
+    coins: set[str] = set()
+
+    def read(row: dict[str, Any]) -> None:
+        position = _position(row["position"], since)
+        if position.coin in coins:  # an account has one position of a coin, which would count twice
+            raise Unreadable("second position of a coin", position.coin)
+        coins.add(position.coin)
+        found.append(position)
+
+    read_rows(said["assetPositions"], read, into)
+    return Statement(since, tuple(found))
 
 
 def read_fills(address: str, body: bytes, into: Reading) -> tuple[AccountFill, ...]:
@@ -208,6 +171,45 @@ def read_parties(message: bytes, into: Reading) -> tuple[TradeParties, ...]:
 
     read_rows(said["data"], read, into)
     return tuple(found)
+
+
+class HyperliquidAccounts:
+    """See PublicAccounts."""
+
+    budget: Final = ACCOUNTS_BUDGET
+    weight: Final = STATE_WEIGHT
+
+    def address_of(self, text: str) -> str:
+        """See PublicAccounts."""
+        return address_of(text)
+
+    def request(self, address: str) -> Request:
+        """See PublicAccounts."""
+        return state_request(address)
+
+    def read(self, address: str, body: bytes, receive_ns: int, into: Reading) -> Statement | None:
+        """See PublicAccounts."""
+        try:
+            if len(body) > MAX_MESSAGE_BYTES:
+                raise Unreadable("too large", f"{len(body)} bytes")
+            return read_state(address, body, receive_ns, into)
+        except Unreadable as error:
+            into.reject(error.reason, error.detail)
+        except MISSHAPEN as error:
+            into.reject("malformed", f"{error!r} in {body[:MAX_DETAIL]!r}")
+        return None
+
+    def parties(self, message: bytes, into: Reading) -> tuple[TradeParties, ...]:
+        """See PublicAccounts. Messages that name nobody are passed over unread: they are most of what is heard."""
+        if b'"users"' not in message:
+            return ()
+        try:
+            return read_parties(message, into)
+        except Unreadable as error:
+            into.reject(error.reason, error.detail)
+        except MISSHAPEN as error:
+            into.reject("malformed", f"{error!r} in {message[:MAX_DETAIL]!r}")
+        return ()
 
 
 def closed_by_fill(row: Mapping[str, Any], account: str | None) -> PositionSide:

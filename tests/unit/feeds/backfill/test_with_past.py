@@ -11,6 +11,7 @@ from liqscape.config import SourceConfig
 from liqscape.events import Candle, Event, Gap, MarkPrice, TickEnd
 from liqscape.feeds.backfill.with_past import WithPast
 from liqscape.feeds.build import build_source
+from liqscape.feeds.exact import ExactView, ReportsExact
 from liqscape.feeds.live.source import LiveSource
 from liqscape.feeds.resumed import ResumableSource, events_after
 from liqscape.feeds.source import Progress, SourceDescription
@@ -65,8 +66,8 @@ async def test_past_comes_first_unrendered_then_a_gap_and_what_is_live(tmp_path:
     ]
     gap = Gap(NAME, START + 2 * MINUTE, LIVE - SECOND // 4, "the server was not running")
     at = events.index(gap)
-    assert isinstance(events[at - 1], TickEnd)
-    assert events[at + 1] == MarkPrice(NAME, LIVE - 1, 650_000)
+    assert events[at - 1] == MarkPrice(NAME, LIVE - 1, 650_000)
+    assert events[at + 1] == TickEnd(LIVE)
 
 
 async def test_without_a_past_it_is_the_live_source(tmp_path: Path) -> None:
@@ -113,6 +114,18 @@ async def test_progress_is_of_the_past_while_it_is_told_and_status_of_the_venues
 
     assert seen == {(False, "pages"), (True, "instruments are heard")}
     assert [status.venue for status in with_past.feeds()] == ["made-up"]
+
+
+def test_accounts_are_those_of_the_live_source_and_none_where_it_follows_none(tmp_path: Path) -> None:
+    class Following(FakeLive):
+        def exact(self) -> tuple[ExactView, ...]:
+            return (ExactView("made-up", ()),)
+
+    plain = source(tmp_path)
+    following = WithPast(Following(), tmp_path, (VENUE,), {VENUE.name: (LISTING,)}, ManualClock(LIVE))
+
+    assert isinstance(following, ReportsExact)
+    assert (plain.exact(), following.exact()) == ((), (ExactView("made-up", ()),))
 
 
 def test_live_source_of_a_data_folder_begins_with_its_past(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from hypothesis import given
 
 from liqscape.errors import InvalidArgument, LiqscapeError
 from liqscape.events import PositionSide, TakerSide
-from liqscape.feeds.venues.dialect import Reading
+from liqscape.feeds.venues.accounts import ExactPosition, Provenance, Statement
+from liqscape.feeds.venues.dialect import MAX_MESSAGE_BYTES, Reading
 from liqscape.feeds.venues.hyperliquid_accounts import (
-    ExactPosition,
-    Provenance,
+    AHEAD_NS,
+    HyperliquidAccounts,
     address_of,
     fills_request,
     read_fills,
@@ -40,6 +41,8 @@ POSITION = {
 
 STATE = {"assetPositions": [{"position": POSITION, "type": "oneWay"}], "time": 1795219204000}
 
+STATED_NS = 1795219204000_000_000
+
 FILL = {
     "coin": "SUI",
     "crossed": True,
@@ -56,7 +59,7 @@ FILL = {
 def state(*positions: object) -> tuple[tuple[ExactPosition, ...], Reading]:
     into = Reading()
     body = orjson.dumps({**STATE, "assetPositions": [{"position": each} for each in positions]})
-    return read_state(ADDRESS, body, RECEIVE_NS, into), into
+    return read_state(ADDRESS, body, STATED_NS, into).positions, into
 
 
 def test_position_is_read_as_the_venue_states_it() -> None:
@@ -98,10 +101,59 @@ def test_negative_size_is_a_short_and_no_liquidation_price_is_none() -> None:
     ],
 )
 def test_bad_position_is_counted_and_takes_no_good_one_with_it(change: dict[str, object]) -> None:
-    found, into = state(POSITION, {**POSITION, **change}, POSITION)
+    found, into = state(POSITION, {**POSITION, "coin": "SOL", **change}, {**POSITION, "coin": "ETH"})
 
-    assert len(found) == 2
+    assert [each.coin for each in found] == ["BTC", "ETH"]
     assert len(into.rejected) == 1
+
+
+def test_second_position_of_a_coin_is_refused_for_it_would_count_twice() -> None:
+    found, into = state(POSITION, {**POSITION, "szi": "-3"})
+
+    assert [each.size for each in found] == [785_000]
+    assert [each.reason for each in into.rejected] == ["second position of a coin"]
+
+
+@pytest.mark.parametrize(("ahead_ns", "is_taken"), [(AHEAD_NS, True), (AHEAD_NS + 1, False)])
+def test_statement_of_a_time_to_come_is_not_believed(ahead_ns: int, is_taken: bool) -> None:
+    into = Reading()
+
+    found = HyperliquidAccounts().read(ADDRESS, orjson.dumps(STATE), STATED_NS - ahead_ns, into)
+
+    assert (found is not None) is is_taken
+    assert [each.reason for each in into.rejected] == ([] if is_taken else ["statement of a time to come"])
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"assetPositions": 3}'])
+def test_answer_that_is_no_state_is_counted_and_states_nothing(body: bytes) -> None:
+    into = Reading()
+
+    assert HyperliquidAccounts().read(ADDRESS, body, STATED_NS, into) is None
+    assert len(into.rejected) == 1
+
+
+def test_answer_that_is_too_large_is_not_read() -> None:
+    into, body = Reading(), orjson.dumps(STATE)
+
+    assert HyperliquidAccounts().read(ADDRESS, body.ljust(MAX_MESSAGE_BYTES), STATED_NS, into) is not None
+    assert HyperliquidAccounts().read(ADDRESS, body.ljust(MAX_MESSAGE_BYTES + 1), STATED_NS, into) is None
+    assert [each.reason for each in into.rejected] == ["too large"]
+
+
+def test_account_that_holds_nothing_states_so() -> None:
+    found = HyperliquidAccounts().read(ADDRESS, orjson.dumps({**STATE, "assetPositions": []}), STATED_NS, Reading())
+
+    assert found == Statement(Provenance("clearinghouseState", ADDRESS, STATED_NS, False), ())
+
+
+def test_message_of_a_stream_that_names_nobody_has_no_parties_and_a_broken_one_is_counted() -> None:
+    into, accounts = Reading(), HyperliquidAccounts()
+
+    assert accounts.parties(b'{"channel":"activeAssetCtx","data":{}}', into) == ()
+    assert not into.rejected
+    assert accounts.parties(b'{"channel":"trades","data":{"users":3}', into) == ()
+    assert accounts.parties(b'{"channel":"other","data":{"users":3}}', into) == ()
+    assert [each.reason for each in into.rejected] == ["malformed", "no trades"]
 
 
 def test_fill_of_the_liquidated_and_of_the_other_side() -> None:
@@ -158,7 +210,7 @@ def test_hostile_states_give_positions_in_their_bounds_or_an_error_of_the_kinds_
     for body in sent:
         into = Reading()
         try:
-            found = read_state(ADDRESS, body, RECEIVE_NS, into)
+            found = read_state(ADDRESS, body, STATED_NS, into).positions
         except (LiqscapeError, KeyError, ValueError, TypeError, AttributeError):
             continue
         for each in found:
@@ -167,12 +219,33 @@ def test_hostile_states_give_positions_in_their_bounds_or_an_error_of_the_kinds_
             assert each.liquidation_price is None or each.liquidation_price > 0
 
 
+TRADES = {
+    "channel": "trades",
+    "data": [
+        {"coin": "BTC", "px": "64310.0", "sz": "0.015", "time": 1795219204000, "users": [ADDRESS, "0x" + "A" * 40]}
+    ],
+}
+
+
+@given(mutations([STATE, TRADES]))
+def test_hostile_answers_and_messages_are_counted_and_nothing_is_raised(sent: list[bytes]) -> None:
+    accounts = HyperliquidAccounts()
+    for body in sent:
+        into = Reading()
+        statement = accounts.read(ADDRESS, body, STATED_NS, into)
+        assert (statement is None) <= bool(into.rejected)
+        for trade in accounts.parties(body, into):
+            assert trade.price > 0
+            assert trade.size > 0
+            assert {accounts.address_of(trade.buyer), accounts.address_of(trade.seller)} == {trade.buyer, trade.seller}
+
+
 @pytest.mark.recorded
 def test_real_state_of_an_account() -> None:
     (body,) = captured("hyperliquid", "user_state.rest.jsonl").read_bytes().splitlines()
     into = Reading()
 
-    found = read_state(ADDRESS, body, RECEIVE_NS, into)
+    found = read_state(ADDRESS, body, RECEIVE_NS, into).positions
 
     assert not into.rejected
     assert len(found) == 12

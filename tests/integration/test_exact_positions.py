@@ -1,0 +1,182 @@
+"""Positions that a venue states of accounts, from its answers to a map in every door: over real sockets of loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from liqscape.app import serve
+from liqscape.config import ServeConfig, SourceConfig
+from liqscape.running import RunningServer
+from liqscape_client.client import Client
+from liqscape_client.liquidation_maps import LiquidationMap
+from liqscape_client.status import to_json
+
+pytestmark = pytest.mark.slow
+
+NAMED, LARGE, SMALL, FLAT = (f"0x{letter * 40}" for letter in "abcd")
+
+HELD = {
+    NAMED: ("0.5", "59000"),
+    LARGE: ("-2", "71000"),
+    SMALL: ("9", None),
+}
+"""Signed size and liquidation price of each account's position in BTC."""
+
+
+class FakeHyperliquid:
+    """The venue in the form of its documents: contexts, trades that name both sides, and states of accounts."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.address = ""
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        app = web.Application()
+        app.router.add_post("/api.hyperliquid.xyz/info", self._info)
+        app.router.add_get("/api.hyperliquid.xyz/ws", self._socket)
+        runner = web.AppRunner(app, shutdown_timeout=0.5)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _info(self, request: web.Request) -> web.Response:
+        said = await request.json()
+        if said["type"] == "meta":
+            return web.json_response({"universe": [{"name": "BTC", "maxLeverage": 40, "szDecimals": 5}]})
+        assert said["type"] == "clearinghouseState"
+        self.asked[said["user"]] += 1
+        rows = []
+        if said["user"] in HELD:
+            size, price = HELD[said["user"]]
+            leverage = {"type": "cross", "value": 20}
+            position = {"coin": "BTC", "szi": size, "entryPx": "65000", "leverage": leverage}
+            rows.append({"type": "oneWay", "position": {**position, "liquidationPx": price, "marginUsed": "10"}})
+        return web.json_response({"assetPositions": rows, "time": time.time_ns() // 1_000_000})
+
+    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            said = json.loads(message.data)
+            if said["method"] != "subscribe":
+                continue
+            await socket.send_json({"channel": "subscriptionResponse", "data": said})
+            if said["subscription"]["type"] == "trades":
+                await socket.send_json({"channel": "trades", "data": self._trades()})
+            else:
+                context = {"markPx": "65000.0", "openInterest": "100.0", "funding": "0.0000125"}
+                await socket.send_json({"channel": "activeAssetCtx", "data": {"coin": "BTC", "ctx": context}})
+        return socket
+
+    def _trades(self) -> list[dict[str, object]]:
+        row = {"coin": "BTC", "px": "65000.0", "side": "B", "time": time.time_ns() // 1_000_000, "hash": "0x0"}
+        return [
+            {**row, "sz": "3.0", "tid": 1, "users": [LARGE, FLAT]},
+            {**row, "sz": "0.1", "tid": 2, "users": [NAMED, SMALL]},
+        ]
+
+
+def config(venue: FakeHyperliquid, **accounts: object) -> ServeConfig:
+    source = SourceConfig(
+        kind="live",
+        symbols=("BTC",),
+        venues=("hyperliquid",),
+        relay=venue.address,
+        **accounts,  # type: ignore[arg-type]
+    )
+    anywhere = "127.0.0.1:0"
+    return ServeConfig(source=source, listen=anywhere, http=anywhere, metrics=anywhere, backend="numpy")
+
+
+async def text_of(session: aiohttp.ClientSession, url: str) -> str:
+    async with session.get(url) as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+async def test_accounts_named_and_found_stand_beside_the_map_and_no_address_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.txt"
+    file.write_text(f"{NAMED.upper().replace('0X', '0x')}  # a desk\n")
+    venue = FakeHyperliquid()
+    found: list[LiquidationMap] = []
+    told: list[str] = []
+
+    async def use(server: RunningServer) -> None:
+        async with Client(server.address) as client, aiohttp.ClientSession() as session, asyncio.timeout(40):
+            while True:
+                status = await client.status()
+                accounts = status.feeds[0].accounts if status.feeds else None
+                if status.symbols and accounts is not None and accounts.positions == 3:
+                    break
+                await asyncio.sleep(0.1)
+            assert (accounts.named, accounts.found, accounts.fresh) == (1, 2, 3)
+            found.append(await client.liquidation_map("BTC"))
+            found.append(await client.liquidation_map("BTC", side="short", leverages=[10]))
+            assert server.page is not None
+            page = server.page.rstrip("/")
+            told.append(await text_of(session, f"{page}/v1/map?symbol=BTC"))
+            told.append(await text_of(session, f"{page}/v1/status"))
+            told.append(await text_of(session, f"http://{server.metrics}/metrics"))
+            told.append(json.dumps(to_json(status)))
+
+    async with venue.running():
+        await serve(config(venue, accounts=file, find_accounts=3), use)
+
+    whole, shorts = found
+    (exact,) = whole.exact
+    height = whole.row_height / whole.price_unit
+    assert [(row.row, row.side, row.lots, row.accounts) for row in exact.rows] == [
+        (59_000 // height, "long", 50_000, 1),
+        (71_000 // height, "short", 200_000, 1),
+    ]
+    long, short = exact.totals
+    assert (long.without_price_lots, long.accounts, long.accounts_without_price) == (900_000, 2, 1)
+    assert (long.open_interest_lots, long.open_interest_share) == (10_000_000, 0.095)
+    assert (short.lots, short.open_interest_share) == (200_000, 0.02)
+    assert time.time_ns() - 60 * 10**9 < short.oldest_unix_ns <= time.time_ns()
+    assert [(row.side, row.lots) for row in shorts.exact[0].rows] == [("short", 200_000)]
+    (in_json,) = json.loads(told[0])["header"]["exact"]
+    assert [(row["side"], row["lots"]) for row in in_json["rows"]] == [
+        ("POSITION_SIDE_LONG", "50000"),
+        ("POSITION_SIDE_SHORT", "200000"),
+    ]
+    assert 'liqscape_feed_accounts{state="fresh",venue="hyperliquid"} 3.0' in told[2]
+    everything = " ".join(told).lower()
+    assert [address for address in (NAMED, LARGE, SMALL, FLAT) if address in everything] == []
+    assert "0xaa" not in everything
+    # The flat one was asked about once, and let go; nobody is asked twice within a minute.
+    assert venue.asked == {NAMED: 1, LARGE: 1, SMALL: 1, FLAT: 1}
+
+
+async def test_nobody_is_asked_about_where_nothing_was_said_of_accounts() -> None:
+    venue = FakeHyperliquid()
+    found: list[LiquidationMap] = []
+
+    async def use(server: RunningServer) -> None:
+        async with Client(server.address) as client, asyncio.timeout(40):
+            while not (await client.status()).symbols:  # noqa: ASYNC110 (nothing tells)
+                await asyncio.sleep(0.1)
+            found.append(await client.liquidation_map("BTC"))
+            assert not (await client.status()).feeds[0].HasField("accounts")
+
+    async with venue.running():
+        await serve(config(venue), use)
+
+    assert found[0].exact == ()
+    assert not venue.asked
