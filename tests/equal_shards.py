@@ -80,7 +80,7 @@ def _held(shard: Shard) -> Iterator[tuple[str, object]]:
             ledger = view.ledger_of(model)
             yield f"events of {symbol}, {model.value}", _columns(ledger.columns())
             yield f"merged events of {symbol}, {model.value}", [_columns(tier) for tier in ledger.tiers()]
-        yield f"book of {symbol}", shard.book(symbol).snapshot()
+        yield f"book of {symbol}", shard.book(symbol).snapshot()()
 
 
 def _channels(view: SymbolView) -> list[object]:

@@ -120,7 +120,7 @@ def story(backend: Backend, do: Callable[..., Any]) -> Iterator[object]:
         ledgers[0].adopt(past)  # comes to nothing then
         if step == 1:
             ledgers[0] = do(backend.ledger, views[0].snapshot())
-            tables[1] = do(backend.live_table, 4, tables[1].snapshot())
+            tables[1] = do(backend.live_table, 4, tables[1].capture()())
         for ledger in ledgers:
             yield from (found := do(ledger.capture)).tiers()
             yield found.columns()

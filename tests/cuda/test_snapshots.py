@@ -56,7 +56,7 @@ def test_live_table_goes_on(backends: dict[str, Backend], source: str, to: str) 
     for minute in range(4):
         trade(original, Generator(PCG64(minute)), minute, 200)
 
-    restored = backends[to].live_table(GROUPS, original.snapshot())
+    restored = backends[to].live_table(GROUPS, original.capture()())
 
     assert len(restored) == len(original) > 100
     for lots in (np.zeros(GROUPS, np.int64), original.lots_by_group() // 5):  # a close of nothing tells the clocks
@@ -121,7 +121,7 @@ def test_ledger_goes_on(backends: dict[str, Backend], source: str, to: str) -> N
 def test_snapshot_of_nothing(backends: dict[str, Backend], name: str) -> None:
     backend = backends[name]
 
-    table = backend.live_table(GROUPS, backend.live_table(GROUPS).snapshot())
+    table = backend.live_table(GROUPS, backend.live_table(GROUPS).capture()())
     ledger = backend.ledger(backend.ledger().capture().snapshot())
 
     assert (len(table), len(ledger), ledger.capture().exact_from_minute) == (0, 0, -1)

@@ -164,7 +164,7 @@ def test_change_acts_on_what_opens_in_its_own_tick_and_tiers_are_still_owed() ->
             shard.accept(event)
     for tick in market_ticks(80)[40:]:
         before, seen = shard.terms, len(opened)
-        owed = [account.inflow.credits for account in shard.book("BTC").snapshot().accounts.values()]
+        owed = [account.inflow.credits for account in shard.book("BTC").snapshot()().accounts.values()]
         shard.propose([other_mix(terms, 4) for terms in before])
         for event in tick:
             shard.accept(event)
@@ -172,7 +172,7 @@ def test_change_acts_on_what_opens_in_its_own_tick_and_tiers_are_still_owed() ->
             in_tier, all_lots = opened[-1]
             assert in_tier > 0.98 * all_lots
             return
-        after = [account.inflow.credits for account in shard.book("BTC").snapshot().accounts.values()]
+        after = [account.inflow.credits for account in shard.book("BTC").snapshot()().accounts.values()]
         assert len(opened) > seen or after == owed
         assert any(credit for of_sides in owed for credit in of_sides[0])
         shard.propose(before)

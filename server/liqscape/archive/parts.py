@@ -144,7 +144,7 @@ class SymbolPart:
                 crc = zlib.crc32(json.dumps(value, sort_keys=True).encode(), crc)
             else:
                 for array in arrays_of(value).values():
-                    crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
+                    crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
         return crc
 
 

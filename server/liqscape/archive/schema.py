@@ -161,14 +161,14 @@ def _crc_of(array: Any, crc: int) -> int:
     if pa.types.is_dictionary(array.type):
         texts = array.dictionary.to_pylist()
         table = np.array([zlib.crc32(text.encode()) for text in texts] or [0], np.int64)
-        return zlib.crc32(table[array.indices.to_numpy(zero_copy_only=False)].tobytes(), crc)
+        return zlib.crc32(table[array.indices.to_numpy(zero_copy_only=False)].data, crc)
     if array.null_count:
         crc = zlib.crc32(np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes(), crc)
     if pa.types.is_list(array.type):
         lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-        return _crc_of(array.flatten(), zlib.crc32(lengths.tobytes(), crc))
+        return _crc_of(array.flatten(), zlib.crc32(lengths.data, crc))
     values = array.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return zlib.crc32(values.tobytes(), crc)
+    return zlib.crc32(values.data, crc)
 
 
 def names(index: NDArray[np.int16], texts: Sequence[str]) -> Any:

@@ -191,8 +191,8 @@ class LiveTable(Protocol):
         """
         ...
 
-    def snapshot(self) -> LiveSnapshot:
-        """Return host copies of everything; see Backend.live_table."""
+    def capture(self) -> Callable[[], LiveSnapshot]:
+        """Return the work of copying everything as it is now to the host, for any thread; see Backend.live_table."""
         ...
 
 

@@ -73,9 +73,10 @@ class CudaLiveTable:
         live = lots > 0
         return CohortBatch(open_minute[live], row[live], key[live], lots[live]), clock[live]
 
-    def snapshot(self) -> LiveSnapshot:
-        cohorts, clocks = self.cohorts()
-        return LiveSnapshot(cohorts, clocks, self.hazard.copy())
+    def capture(self) -> Callable[[], LiveSnapshot]:
+        cohorts, clocks = self.cohorts()  # from the device at once: later it would be another table
+        snapshot = LiveSnapshot(cohorts, clocks, self.hazard.copy())
+        return lambda: snapshot
 
     def profile(self, rates: LotRates) -> Callable[[], BookProfile]:
         return self.tables.profile(self.place, rates)

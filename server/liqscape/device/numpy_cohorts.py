@@ -27,7 +27,7 @@ class CohortColumns:
         live: cohorts with lots.
     """
 
-    __slots__ = (*_COLUMNS, "count", "live")
+    __slots__ = (*_COLUMNS, "_is_captured", "count", "live")
 
     def __init__(self) -> None:
         self.open_minute = np.empty(_FIRST_CAPACITY, np.int32)
@@ -38,6 +38,21 @@ class CohortColumns:
         self.clock = np.empty(_FIRST_CAPACITY, np.int64)
         self.count = 0
         self.live = 0
+        self._is_captured = False
+
+    def capture(self) -> CohortColumns:
+        """Return these columns as they are now, to be read only, by any thread.
+
+        Of a cohort nothing but its lots changes while it stays in its place, so only they are copied: of millions, that
+        is what a tick has time for. The other arrays are shared, and replaced where places would be used again.
+        """
+        self._is_captured = True
+        captured = CohortColumns.__new__(CohortColumns)
+        for name in _COLUMNS:
+            setattr(captured, name, getattr(self, name)[: self.count])
+        captured.lots = captured.lots.copy()
+        captured.count, captured.live, captured._is_captured = self.count, self.live, True
+        return captured
 
     def append(
         self,
@@ -113,8 +128,10 @@ class CohortColumns:
         kept = self.alive()
         for name in _COLUMNS:
             column = getattr(self, name)
-            column[: len(kept)] = column[kept]
-        self.count = len(kept)
+            target = np.empty_like(column) if self._is_captured else column
+            target[: len(kept)] = column[kept]
+            setattr(self, name, target)
+        self.count, self._is_captured = len(kept), False
 
     def _reserve(self, count: int) -> None:
         if count <= len(self.row):

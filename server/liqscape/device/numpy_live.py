@@ -117,12 +117,11 @@ class NumpyLiveTable:
         return total
 
     def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
-        c, places = self._columns, self._columns.alive()
-        return CohortBatch(c.open_minute[places], c.row[places], c.key[places], c.lots[places]), c.clock[places]
+        return _alive_in(self._columns)
 
-    def snapshot(self) -> LiveSnapshot:
-        cohorts, clocks = self.cohorts()
-        return LiveSnapshot(cohorts, clocks, self._hazard.copy())
+    def capture(self) -> Callable[[], LiveSnapshot]:
+        columns, hazard = self._columns.capture(), self._hazard.copy()
+        return lambda: LiveSnapshot(*_alive_in(columns), hazard)
 
     def profile(self, rates: LotRates) -> Callable[[], BookProfile]:
         c, used = self._columns, slice(0, self._columns.count)
@@ -193,3 +192,9 @@ class NumpyLiveTable:
 
 def _code(rows: NDArray[np.int32], keys: NDArray[np.uint16]) -> NDArray[np.int64]:
     return rows.astype(np.int64) << 16 | keys
+
+
+def _alive_in(columns: CohortColumns) -> tuple[CohortBatch, NDArray[np.int64]]:
+    """Return the live cohorts and their clocks, in append order: copies."""
+    c, places = columns, columns.alive()
+    return CohortBatch(c.open_minute[places], c.row[places], c.key[places], c.lots[places]), c.clock[places]

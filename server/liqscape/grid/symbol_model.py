@@ -232,9 +232,9 @@ class SymbolModel:
         mark_price, watermark_ns, too_fine_since = self.mark_price, self.watermark_ns, self._too_fine_since
         return lambda: SymbolSnapshot(
             symbol=self.symbol,
-            book=book,
+            book=book(),
             engine=engine(),
-            open_only=None if open_only is None else (open_only[0], open_only[1]()),
+            open_only=None if open_only is None else (open_only[0](), open_only[1]()),
             mark_price=mark_price,
             watermark_ns=watermark_ns,
             too_fine_since=too_fine_since,

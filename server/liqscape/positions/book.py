@@ -9,7 +9,7 @@ checks that itself. What it tells the ledger is in lots.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,13 +121,11 @@ class PositionBook(CohortBook):
         """Return the account of an instrument; to be read, not changed."""
         return self._accounts[self._numbers[instrument_id]]
 
-    def snapshot(self) -> BookSnapshot:
-        """Return everything that outlives a tick."""
-        return BookSnapshot(
-            cohorts=self._cohorts_snapshot(),
-            accounts={account.instrument.instrument_id: account.snapshot() for account in self._accounts},
-            hazard=self._hazard.copy(),
-        )
+    def snapshot(self) -> Callable[[], BookSnapshot]:
+        """Return the work of copying everything that outlives this tick, for any thread."""
+        cohorts, hazard = self._cohorts_snapshot(), self._hazard.copy()
+        accounts = {account.instrument.instrument_id: account.snapshot() for account in self._accounts}
+        return lambda: BookSnapshot(cohorts=cohorts(), accounts=accounts, hazard=hazard)
 
     def restore(self, snapshot: BookSnapshot) -> None:
         """Be as when a snapshot was taken. On the units of then.

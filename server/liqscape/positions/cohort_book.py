@@ -90,10 +90,9 @@ class CohortBook:
         changed = terms.instrument
         self.instruments = tuple(changed if i.instrument_id == changed.instrument_id else i for i in self.instruments)
 
-    def _cohorts_snapshot(self) -> CohortsSnapshot:
-        return CohortsSnapshot(
-            live=self._live.snapshot(), last_rows=dict(self._last_rows), last_row_of_any=self._last_row_of_any
-        )
+    def _cohorts_snapshot(self) -> Callable[[], CohortsSnapshot]:
+        live, last_rows, last_row_of_any = self._live.capture(), dict(self._last_rows), self._last_row_of_any
+        return lambda: CohortsSnapshot(live=live(), last_rows=last_rows, last_row_of_any=last_row_of_any)
 
     def _restore_cohorts(self, snapshot: CohortsSnapshot) -> None:
         if len(snapshot.live.hazard) != self._groups:

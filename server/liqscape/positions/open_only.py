@@ -8,7 +8,7 @@ the real book: what differs between the two grids is the model alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -68,12 +68,11 @@ class OpenOnlyBook(CohortBook):
             terms.instrument, RowMap.bankruptcy(terms.instrument), [TierSplit(shares) for _ in PositionSide]
         )
 
-    def snapshot(self) -> OpenOnlySnapshot:
-        """Return everything that outlives a tick."""
-        return OpenOnlySnapshot(
-            cohorts=self._cohorts_snapshot(),
-            inflows={i.instrument_id: self._inflows[number].snapshot() for number, i in enumerate(self.instruments)},
-        )
+    def snapshot(self) -> Callable[[], OpenOnlySnapshot]:
+        """Return the work of copying everything that outlives this tick, for any thread."""
+        cohorts = self._cohorts_snapshot()
+        inflows = {i.instrument_id: self._inflows[number].snapshot() for number, i in enumerate(self.instruments)}
+        return lambda: OpenOnlySnapshot(cohorts=cohorts(), inflows=inflows)
 
     def restore(self, snapshot: OpenOnlySnapshot) -> None:
         """Be as when a snapshot was taken. On the units of then.
