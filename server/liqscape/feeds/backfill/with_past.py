@@ -19,7 +19,7 @@ from liqscape.feeds.venues.dialect import Listing, Venue
 class WithPast:
     """See EventSource, ResumableSource, ReportsFeeds and ReportsExact.
 
-    The past ends where its pages end, minutes or more before the first live tick: that tick begins with a Gap of each
+    The past ends where its pages end, minutes or more before the first live tick: that tick tells a Gap of each
     instrument. A server that starts again takes what was backfilled of its absence.
 
     Args:

@@ -151,7 +151,7 @@ class AiohttpTransport:
             retry_after = error.headers.get("Retry-After") if error.headers else None
             raise ConnectFailed(f"HTTP {error.status}", error.status, _retry_after_s(retry_after)) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectFailed(type(error).__name__) from error
+            raise ConnectFailed(in_words(error)) from error
         return _AiohttpSocket(socket)
 
     async def request(self, request: Request) -> Answer:
@@ -171,7 +171,7 @@ class AiohttpTransport:
                         raise ConnectFailed(f"an answer of more than {MAX_MESSAGE_BYTES} bytes")
                 return Answer(response.status, bytes(body), _retry_after_s(response.headers.get("Retry-After")))
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-            raise ConnectFailed(type(error).__name__) from error
+            raise ConnectFailed(in_words(error)) from error
 
 
 @asynccontextmanager
@@ -214,3 +214,16 @@ def _retry_after_s(text: str | None) -> float | None:
     except ValueError:
         return None
     return min(max(0.0, date.timestamp() - time.time()), LONGEST_RETRY_S)
+
+
+def in_words(error: Exception) -> str:
+    """Return why a venue could not be reached, for who has to do something about it."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its host name is not found"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "no TLS with it"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or "no connection"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it has hung up"
+    return type(error).__name__
