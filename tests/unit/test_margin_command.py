@@ -167,7 +167,7 @@ def test_saved_answer_of_a_venue_decides_and_its_difference_is_said(
         ((*OKX, "--answer", "/nowhere/x.json"), EXIT_USAGE, "answer /nowhere/x.json cannot be read"),
         (("margin", "--venue", "binance", *OKX[3:], "--fetch"), EXIT_USAGE, "to signed requests alone; use --answer"),
         (("margin", "--venue", "deribit", *OKX[3:], "--fetch"), EXIT_FAILURE, "venue 'deribit' tells no margin table"),
-        ((*OKX, "--fetch", "--relay", "http://127.0.0.1:9"), EXIT_FAILURE, "Client"),
+        ((*OKX, "--fetch", "--relay", "http://127.0.0.1:9"), EXIT_FAILURE, "Connect call failed"),
     ],
 )
 def test_table_that_cannot_be_had_is_refused(
