@@ -19,6 +19,9 @@ KEY_TIER_SHIFT: Final = 1
 KEY_TIER_SIDE_MASK: Final = 31
 MAX_INSTRUMENTS: Final = 1 << (16 - KEY_INSTRUMENT_SHIFT)
 
+STATED_TIER_INDEX: Final = 15
+"""Of positions that a venue itself states, row and lots: beside the leverage tiers of the model, which are nine."""
+
 
 def make_key(instrument_number: int, tier_index: int, side: PositionSide) -> int:
     """Return the key of (instrument, tier, side)."""
