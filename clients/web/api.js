@@ -1,4 +1,4 @@
-// Questions to the server as JSON, and the way to its stream. A token, where one is needed, stays in this tab.
+// Questions to the server as JSON, and the way to its streams. A token, where one is needed, stays in this tab.
 
 const TOKEN_KEY = "liqscape.token";
 const SUBPROTOCOL = "liqscape.v1";
@@ -71,12 +71,23 @@ async function answered(address, options, signal) {
   throw new Refused(code, message, retry);
 }
 
+/** Open the stream of what is now. */
+export function openStream() {
+  return openSocket("/v1/stream");
+}
+
+/** Open a playback of the past. */
+export function openPlayback() {
+  return openSocket("/v1/playback");
+}
+
 /**
- * Open the stream; resolves once it is open.
+ * Open a WebSocket; resolves once it is open.
+ * @param {string} path
  * @returns {Promise<WebSocket>}
  */
-export async function openStream() {
-  const address = new URL("/v1/stream", location.href);
+async function openSocket(path) {
+  const address = new URL(path, location.href);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   if (hasToken()) {
     const { ticket } = await answered("/v1/ticket", { method: "POST", headers: authorization() });

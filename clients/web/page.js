@@ -1,17 +1,18 @@
 // Builds every part of the page and joins them; nothing else knows the whole.
 
-import { Refused, openStream, wantsToken } from "./api.js";
+import { Refused, openPlayback, openStream, wantsToken } from "./api.js";
 import { askFilteredGrid } from "./filtered_grid.js";
-import { decimalsOf, formatPrice } from "./format.js";
+import { decimalsOf, formatInstant, formatPrice } from "./format.js";
 import { Instruments } from "./instruments.js";
 import { askMap } from "./liquidation_map.js";
-import { PageState, TIMEFRAMES } from "./page_state.js";
+import { PageState, TIMEFRAMES, channelOf } from "./page_state.js";
 import { Picture } from "./picture.js";
 import { Poller } from "./poller.js";
 import { SavedView } from "./saved_view.js";
 import { shortcuts } from "./shortcuts.js";
 import { Connection } from "./stream/connection.js";
 import { msOf } from "./stream/market_state.js";
+import { Past } from "./stream/past.js";
 import { StreamState } from "./stream/stream_state.js";
 import { askSwept } from "./swept.js";
 import { Banner } from "./view/banner.js";
@@ -22,6 +23,7 @@ import { FilterNote } from "./view/filter_note.js";
 import { FilterPanel } from "./view/filter_panel.js";
 import { Keyboard } from "./view/keyboard.js";
 import { MapPanel } from "./view/map_panel.js";
+import { PastBar } from "./view/past_bar.js";
 import { PositionPanel } from "./view/position_panel.js";
 import { PriceChart } from "./view/price_chart.js";
 import { palette } from "./view/scales.js";
@@ -42,23 +44,30 @@ export class Page {
     this.state = new PageState();
     this.stream = new StreamState();
     this.instruments = new Instruments([]);
+    /** @type {Omit<import("./stream/connection.js").Surroundings, "open">} */
+    const surroundings = {
+      nowMs: () => performance.now(),
+      wallMs: () => Date.now(),
+      drawn: () => new Promise((resolve) => requestAnimationFrame(() => resolve())),
+      isHidden: () => document.hidden,
+      random: Math.random,
+    };
     this.connection = new Connection(
       this.stream,
-      {
-        open: openStream,
-        nowMs: () => performance.now(),
-        wallMs: () => Date.now(),
-        drawn: () => new Promise((resolve) => requestAnimationFrame(() => resolve())),
-        isHidden: () => document.hidden,
-        random: Math.random,
-      },
+      { open: openStream, ...surroundings },
       (effect) => this.#onFrame(effect),
       () => this.#showStanding(),
     );
-    this.picture = new Picture(this.state, this.stream, this.connection);
+    this.past = new Past(
+      { open: openPlayback, ...surroundings },
+      (effect) => this.#onPastFrame(effect),
+      () => this.#onPastMoved(),
+    );
+    this.picture = new Picture(this.state, this.stream, this.connection, this.past);
     this.chart = new PriceChart(byId("chart", HTMLDivElement));
     this.map = new MapPanel(this.chart);
     this.topBar = new TopBar(this.state);
+    this.pastBar = new PastBar(this.state, this.past);
     this.line = new DataLine();
     this.banner = new Banner();
     this.colours = new ColourPanel(this.state);
@@ -83,7 +92,7 @@ export class Page {
     this.mapPoller = new Poller(MAP_EVERY_MS, (signal) => this.#askMap(signal), (map) => this.#takeMap(map), () => {});
     this.sweptPoller = new Poller(
       SWEPT_EVERY_MS,
-      (signal) => (this.state.choices.swept && this.replica ? askSwept(this.state.choices, signal) : undefined),
+      (signal) => (this.state.choices.swept && this.replica && !this.past.isPlaying ? askSwept(this.state.choices, signal) : undefined),
       (marks) => this.chart.swept.show(marks),
       () => {},
     );
@@ -107,6 +116,16 @@ export class Page {
   /** See Picture. */
   get filtered() {
     return this.picture.filtered;
+  }
+
+  /** What is shown is held of this: the past, or the stream. */
+  get shownState() {
+    return this.past.isOn ? this.past.state : this.stream;
+  }
+
+  /** Return whether what is shown is what should be, and if not, why. */
+  standing() {
+    return this.past.isOn ? this.past.standing() : this.connection.standing();
   }
 
   async run() {
@@ -173,10 +192,16 @@ export class Page {
   #onChoices(choices, before) {
     const isOtherChannel = choices.symbol !== before?.symbol || choices.timeframe !== before?.timeframe;
     const isOtherFilter = JSON.stringify(filterOf(choices)) !== JSON.stringify(before && filterOf(before));
+    const isOtherMinute = choices.past !== before?.past;
     if (isOtherChannel || isOtherFilter) {
       this.picture.choose();
       this.filterNote.clear();
       this.chart.swept.show([]);
+    }
+    if (choices.past !== undefined) this.past.show(channelOf(choices, 1), choices.past, this.pastBar.liveMinute ?? 0);
+    else if (this.past.isOn) this.past.leave();
+    if (isOtherMinute) this.#beElsewhere();
+    if (isOtherChannel || isOtherFilter || isOtherMinute) {
       this.#askAll();
     } else if (choices.swept !== before?.swept) {
       this.sweptPoller.restart();
@@ -189,10 +214,18 @@ export class Page {
     this.chart.colourCandles(choices.scale);
     byId("swept", HTMLInputElement).checked = choices.swept;
     byId("map-shown", HTMLInputElement).checked = choices.map;
-    this.map.setShown(choices.map);
+    this.map.setShown(choices.map && choices.past === undefined); // it is told of now alone
     this.colours.consider(this.chart.heatmap.texture.histogram, isOtherChannel || isOtherFilter);
     this.#repaint();
     this.#show();
+  }
+
+  /** Another minute is shown: nothing of the one before may stay. */
+  #beElsewhere() {
+    this.chart.swept.show([]);
+    this.chart.live.forget();
+    this.cursor.row = undefined;
+    this.#draw();
   }
 
   #askAll() {
@@ -204,7 +237,7 @@ export class Page {
   /** @param {AbortSignal} signal */
   #askMap(signal) {
     const axes = this.replica?.axes;
-    return axes !== undefined && this.state.choices.map ? askMap(this.state.choices, axes, this.map.fold(axes), signal) : undefined;
+    return axes !== undefined && this.state.choices.map && !this.past.isOn ? askMap(this.state.choices, axes, this.map.fold(axes), signal) : undefined;
   }
 
   /** @param {import("./liquidation_map.js").LiquidationMap} map */
@@ -226,9 +259,11 @@ export class Page {
     const newest = this.stream.market.symbols.get(this.state.choices.symbol);
     if (newest !== undefined) {
       this.clockOffsetMs = msOf(newest.chunksEncodedUnixNs) - Date.now();
-      const price = Number(newest.markPrice) / 10 ** newest.priceDecimals;
-      const minute = Math.floor(msOf(newest.sourceWatermarkUnixNs) / 60_000);
-      this.chart.live.note(price, minute, this.replica?.axes?.columnMinutes);
+      this.pastBar.liveMinute = minuteOfNs(newest.sourceWatermarkUnixNs);
+    }
+    if (this.past.isOn) return; // it goes on behind what is shown
+    if (newest !== undefined) {
+      this.chart.live.note(priceOf(newest), minuteOfNs(newest.sourceWatermarkUnixNs), this.replica?.axes?.columnMinutes);
     }
     const replica = this.replica;
     if (replica?.inSync && effect.hasData) this.#draw();
@@ -237,6 +272,25 @@ export class Page {
       this.#askAll();
     }
     this.cursor.refresh();
+  }
+
+  /** @param {import("./stream/stream_state.js").FrameEffect} effect */
+  #onPastFrame(effect) {
+    const shown = this.past.state.market.symbols.get(this.state.choices.symbol);
+    this.chart.live.forget();
+    if (shown !== undefined && shown.markPrice > 0n) this.chart.live.price = priceOf(shown);
+    if (effect.hasData) this.#draw();
+    this.cursor.refresh();
+  }
+
+  #onPastMoved() {
+    const { past, state } = this;
+    const isAtRest = past.isOn && !past.isPlaying && !past.isSought;
+    if (isAtRest && state.choices.past !== past.wanted) state.set({ past: past.wanted });
+    else if (isAtRest) this.sweptPoller.restart();
+    else if (past.isPlaying) this.chart.swept.show([]);
+    this.#draw();
+    this.#show();
   }
 
   #draw() {
@@ -283,18 +337,25 @@ export class Page {
   }
 
   #showStanding() {
-    const standing = this.connection.standing();
+    const standing = this.standing();
     const nowMs = Date.now();
     const isGood = standing.phase === "in sync";
-    if (isGood) this.inSyncMs = nowMs;
-    const states = this.stream.market.states(this.state.choices.symbol);
+    const { market } = this.shownState;
+    const { symbol } = this.state.choices;
+    const states = market.states(symbol);
     const silenceMs = this.connection.silenceMs();
-    this.banner.show({ standing, states, inSyncMs: this.inSyncMs, nowMs, silenceMs });
-    const newest = this.stream.market.symbols.get(this.state.choices.symbol);
+    if (this.past.isOn) {
+      this.banner.showPast(standing, this.past.minute === undefined ? "" : formatInstant((this.past.minute + 1) * 60_000 - 1));
+    } else {
+      if (isGood) this.inSyncMs = nowMs;
+      this.banner.show({ standing, states, inSyncMs: this.inSyncMs, nowMs, silenceMs });
+    }
     const isStale = states.includes("STALE");
-    this.topBar.showPrice(this.chart.lastPrice, newest, isGood && !isStale);
+    this.topBar.showPrice(this.chart.lastPrice, market.symbols.get(symbol), isGood && !isStale && !this.past.isOn);
+    this.topBar.price.classList.toggle("then", this.past.isOn);
     const isLate = this.isAskedFor && this.filterNote.isLate();
-    const isGrey = (!isGood && nowMs - (this.inSyncMs ?? 0) > GREY_AFTER_MS) || isStale || isLate;
+    const isApart = this.past.isOn ? standing.phase === "failed" : !isGood && nowMs - (this.inSyncMs ?? 0) > GREY_AFTER_MS;
+    const isGrey = isApart || isStale || isLate;
     if (isGrey !== this.isGrey) {
       this.isGrey = isGrey;
       this.#repaint();
@@ -310,7 +371,8 @@ export class Page {
     const { choices } = this.state;
     this.#showStanding();
     this.topBar.show(this.instruments, TIMEFRAMES);
-    this.line.show(this.stream, choices.symbol, Date.now() + this.clockOffsetMs);
+    this.pastBar.show();
+    this.line.show(this.shownState, choices.symbol, Date.now() + this.clockOffsetMs);
     this.line.showConnection(this.connection, this.stream);
     this.filters.show(this.instruments);
     this.#showFilter();
@@ -325,6 +387,16 @@ export class Page {
     this.map.draw();
     this.cursor.refresh();
   }
+}
+
+/** @param {import("./protocol/liqscape/v1/stream_pb.js").SymbolChunk} chunk */
+function priceOf({ markPrice, priceDecimals }) {
+  return Number(markPrice) / 10 ** priceDecimals;
+}
+
+/** @param {bigint} ns since 1970 */
+function minuteOfNs(ns) {
+  return Math.floor(msOf(ns) / 60_000);
 }
 
 /** @param {import("./page_state.js").Choices} choices */

@@ -17,10 +17,13 @@ import { PositionFilter_Side } from "./protocol/liqscape/v1/stream_pb.js";
  *   swept: boolean,
  *   map: boolean,
  *   position: Position | undefined,
- * }} Choices  dim, bright: levels; undefined = chosen for the user
+ *   past: number | undefined,
+ * }} Choices  dim, bright: levels; undefined = chosen for the user. past: a minute since 1970 UTC; undefined = now
  */
 
 export const TIMEFRAMES = ["12h", "24h", "3d", "1w", "2w", "1m", "3m", "6m", "1y"];
+/** Minutes of a column of each. */
+export const COLUMN_MINUTES = [1, 2, 5, 15, 30, 60, 180, 360, 720];
 export const SCALE_NAMES = /** @type {const} */ (["yellow", "purple", "heat", "viridis"]);
 
 /** @type {Choices} */
@@ -37,6 +40,7 @@ export const DEFAULTS = {
   swept: true,
   map: true,
   position: undefined,
+  past: undefined,
 };
 
 const SIDES = {
@@ -45,6 +49,7 @@ const SIDES = {
   short: PositionFilter_Side.SHORT,
 };
 const MAX_LEVEL = 255;
+const MS_PER_MINUTE = 60_000;
 const NAME = /^[\w.:-]{1,64}$/;
 
 /**
@@ -76,6 +81,7 @@ export function fromHash(hash) {
     swept: text("swept") !== "off",
     map: text("map") !== "off",
     position: positionOf(text("position")),
+    past: minuteOf(text("past")),
   };
 }
 
@@ -98,6 +104,7 @@ export function toHash(choices) {
     ["bright", choices.bright?.toString() ?? ""],
     ["swept", swept ? "" : "off"],
     ["map", map ? "" : "off"],
+    ["past", choices.past === undefined ? "" : textOfMinute(choices.past)],
     ["position", position ? [position.side, position.leverage, position.entry, position.instrument].join("~") : ""],
   ];
   return `#${all.filter(([, value]) => value !== "").map(([name, value]) => `${name}=${value}`).join("&")}`;
@@ -113,6 +120,23 @@ function positionOf(text) {
   if ((side !== "long" && side !== "short") || !(times > 0) || !(price > 0) || !Number.isFinite(price)) return undefined;
   if (instrument !== "" && !NAME.test(instrument)) return undefined;
   return { side, leverage: times, entry: price, instrument };
+}
+
+/**
+ * Return a minute since 1970 as 2026-11-26T14:20, UTC.
+ * @param {number} minute
+ */
+export function textOfMinute(minute) {
+  return new Date(minute * MS_PER_MINUTE).toISOString().slice(0, 16);
+}
+
+/**
+ * @param {string} text as textOfMinute returns
+ * @returns {number | undefined} undefined where it is none
+ */
+export function minuteOf(text) {
+  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(text) ? Date.parse(`${text}:00Z`) : NaN;
+  return ms >= 0 ? ms / MS_PER_MINUTE : undefined;
 }
 
 /** The choices, whoever changes them, and those who want to know. */

@@ -1,4 +1,4 @@
-// What is drawn: the channel that shows what is chosen; or, where the server has no room for one of our own, the default
+// What is drawn: the channel that shows what is chosen, now or at a minute of the past; or, where the server has no room for one of our own, the default
 // channel, and of a filter the exact grid that is asked for now and then.
 
 import { channelOf, isFiltered } from "./page_state.js";
@@ -12,11 +12,13 @@ export class Picture {
    * @param {import("./page_state.js").PageState} state
    * @param {import("./stream/stream_state.js").StreamState} stream
    * @param {import("./stream/connection.js").Connection} connection
+   * @param {import("./stream/past.js").Past} past
    */
-  constructor(state, stream, connection) {
+  constructor(state, stream, connection, past) {
     this.state = state;
     this.stream = stream;
     this.connection = connection;
+    this.past = past;
     this.rowFold = new RowFold(isSmall());
     /** The newest answer, of a filter that is not streamed. @type {import("./filtered_grid.js").FilteredGrid | undefined} */
     this.filtered = undefined;
@@ -26,13 +28,14 @@ export class Picture {
 
   /** The channel that is chosen, or the default one in its place; undefined while the server has not said that it is served. */
   get replica() {
+    if (this.past.isOn) return this.past.replica;
     const [channel] = this.connection.channels;
     return channel && this.stream.channel(channel.symbol, channel.timeframe, channel);
   }
 
   /** Return whether a filter is chosen that the server does not stream. */
   get isAskedFor() {
-    return isFiltered(this.state.choices) && this.connection.isSecondChoice;
+    return isFiltered(this.state.choices) && this.connection.isSecondChoice && !this.past.isOn;
   }
 
   /** Return the levels that are drawn. */
@@ -60,7 +63,7 @@ export class Picture {
    */
   considerRows(view, nowMs) {
     const axes = this.replica?.axes;
-    if (axes === undefined || view === undefined) return;
+    if (axes === undefined || view === undefined || this.past.isOn) return;
     const height = axes.rowHeight / (this.connection.channels[0].rowFold ?? 1);
     const rows = rowsInOne((height * view.height) / (view.top - view.bottom));
     if (this.rowFold.consider(rows, isSmall(), nowMs)) this.#select();

@@ -14,7 +14,7 @@ export class SavedView {
   picture() {
     const { chart, colours, isGrey, map, state, topBar } = this.page;
     const { choices } = state;
-    const canvas = picture(chart.chart.takeScreenshot(true), choices.map ? map.canvas : undefined, {
+    const canvas = picture(chart.chart.takeScreenshot(true), choices.map && choices.past === undefined ? map.canvas : undefined, {
       symbol: choices.symbol,
       timeframe: choices.timeframe,
       price: topBar.price.textContent ?? "",
@@ -38,16 +38,17 @@ export class SavedView {
   }
 
   #facts() {
-    const { connection, filtered, isAskedFor, state, stream } = this.page;
+    const { filtered, isAskedFor, past, state, shownState: stream } = this.page;
     const { symbol, venues, leverages, side } = state.choices;
     const newest = stream.market.symbols.get(symbol);
     const share = coveredShare(stream.market.coverage(symbol));
     const filter = [...venues, ...leverages.map((leverage) => `${leverage}×`), side && `${side}s only`].filter(Boolean);
-    const standing = connection.standing();
+    const standing = this.page.standing();
     const streamedMs = newest && msOf(newest.sourceWatermarkUnixNs);
     const dataMs = isAskedFor ? filtered?.watermarkMs : streamedMs;
     return [
       stream.market.states(symbol).join(" "),
+      past.isOn ? "THE PAST" : "",
       "estimate of a model",
       dataMs === undefined ? "" : `data to ${formatInstant(dataMs)} UTC`,
       share === undefined ? "" : `covered ${formatShare(share)} of open interest`,

@@ -9,8 +9,8 @@ import { axesOf } from "./filtered_grid.js";
  * @param {AbortSignal} signal
  * @returns {Promise<import("./view/swept_layer.js").Mark[]>}
  */
-export async function askSwept({ symbol, timeframe, venues, leverages, side }, signal) {
-  const answer = await ask("/v1/swept", { symbol, timeframe, venues, leverages, side }, signal);
+export async function askSwept({ symbol, timeframe, venues, leverages, side, past }, signal) {
+  const answer = await ask("/v1/swept", { symbol, timeframe, venues, leverages, side, as_of_minute: past }, signal);
   const axes = axesOf(answer.axes);
   return answer.columns.map((/** @type {number | string} */ column, /** @type {number} */ index) => ({
     column: Number(column),

@@ -31,12 +31,12 @@ async def test_keys_reach_everything(browser: Any, served: PageServer) -> None:
         wanted = set(
             await page.ask(
                 "[...document.querySelectorAll('button, select, input, a, [tabindex]')]"
-                ".filter((element) => element.checkVisibility())"
+                ".filter((element) => element.checkVisibility() && !element.disabled)"
                 ".map((element, index) => (element.dataset.seen = index))"
             )
         )
         reached: set[int] = set()
-        for _ in range(len(wanted) + 5):
+        for _ in range(len(wanted) + 12):
             await page.tab.keyboard.press("Tab")
             seen = await page.ask("document.activeElement.dataset.seen")
             reached |= set() if seen is None else {int(seen)}

@@ -7,14 +7,19 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiohttp
 import grpc
 import numpy as np
 import pytest
 
 from liqscape.api.grpc_service import RunningGrpcServer, serve_grpc
+from liqscape.api.health import PublicHealth
 from liqscape.api.limits import DEFAULT_LIMITS, CallerLimits, ServiceLimits, SessionLimits
+from liqscape.api.web_assets import WebAssets
+from liqscape.api.web_service import serving_web
 from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.hub import Hub
+from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.broadcast.ports import QueryPort
 from liqscape.engine import EngineThread
@@ -55,6 +60,21 @@ async def serving(queries: QueryPort, limits: ServiceLimits = DEFAULT_LIMITS) ->
             yield running
         finally:
             await running.stop(0.1)
+
+
+@contextlib.asynccontextmanager
+async def web_of(server: RunningGrpcServer, queries: QueryPort) -> AsyncIterator[str]:
+    """Open the other door to what a gRPC server serves; yield its address."""
+    fake = FakeEngine(symbols=("BTC",))
+    async with serving_web(
+        "127.0.0.1:0",
+        server.calls,
+        lambda: 0.0,
+        assets=WebAssets(),
+        health=PublicHealth(Hubs(Hub(InProcessFrameSource(fake.shard))), queries.status),
+        accounts=server.accounts,
+    ) as url:
+        yield url
 
 
 @contextlib.asynccontextmanager
@@ -455,3 +475,34 @@ async def test_picture_that_takes_too_long_ends_the_playback() -> None:
         await peer.open(channels=[("BTC", "24h")])
 
         assert await peer.failure() == ("UNAVAILABLE", f"no picture of minute {FIRST + 3} within 0.05 s")
+
+
+@pytest.mark.slow
+async def test_playback_over_a_web_socket_is_that_over_grpc(engine: EngineThread) -> None:
+    async with serving(engine) as server, web_of(server, engine) as url, aiohttp.ClientSession() as http:
+        replicas, frames = ReplicaSet(lambda: 0.0), 0
+        shown: list[int] = []
+        async with http.ws_connect(f"{url}v1/playback", protocols=("liqscape.v1",)) as socket:
+            channels = [stream_pb2.ChannelSelector(symbol="BTC", timeframe=name) for name in ("12h", "24h")]
+            asked = stream_pb2.PlaybackOpen(
+                channels=channels, from_minute=FIRST, until_minute=FIRST + 6, step_minutes=3
+            )
+            await socket.send_bytes(Request(open=asked).SerializeToString())
+            while shown[-1:] != [FIRST + 3]:
+                frame = stream_pb2.Frame.FromString(await socket.receive_bytes(timeout=20))
+                frames += 1
+                assert replicas.apply(frame).broken is None
+                if frame.sections:
+                    acknowledge = stream_pb2.Acknowledge(frames=frames)
+                    await socket.send_bytes(Request(acknowledge=acknowledge).SerializeToString())
+                if frame.sections and frame.HasField("playback"):
+                    shown.append(frame.playback.minute)
+            await socket.send_bytes(Request(open=stream_pb2.PlaybackOpen()).SerializeToString())
+            while (message := await socket.receive(timeout=20)).type == aiohttp.WSMsgType.BINARY:
+                pass
+
+        assert shown == [FIRST, FIRST + 3]
+        for timeframe in ("12h", "24h"):
+            grid = await engine.get_grid(GridQuery("BTC", timeframe, as_of_minute=FIRST + 3))
+            np.testing.assert_array_equal(replicas.replica("BTC", timeframe).levels(), levels_window(grid))
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4003), "a second open breaks the rules"

@@ -308,7 +308,7 @@ async def test_who_breaks_the_rules_of_a_session_is_told(tmp_path: Path) -> None
             assert message.type == aiohttp.WSMsgType.CLOSE
             assert (message.data, message.extra) == (
                 4003,
-                "a text message came; send each SessionRequest as a binary one",
+                "a text message came; send each request as a binary one",
             )
         async with web.stream() as socket:
             await said(socket, open=stream_pb2.SubscribeRequest(channels=[{"symbol": "XYZ"}]))

@@ -7,7 +7,7 @@ import { decimalsOf, formatAge, formatPrice, formatShare, formatUsd, plain } fro
 import { Instruments } from "../../clients/web/instruments.js";
 import { goneAt } from "../../clients/web/liquidation_map.js";
 import { LivePrice } from "../../clients/web/live_price.js";
-import { DEFAULTS, channelOf, fromHash, isFiltered, toHash } from "../../clients/web/page_state.js";
+import { DEFAULTS, channelOf, fromHash, isFiltered, minuteOf, toHash } from "../../clients/web/page_state.js";
 import { RowFold } from "../../clients/web/row_fold.js";
 import { GridAxes } from "../../clients/web/stream/axes.js";
 import { identityOf } from "../../clients/web/stream/channel_replica.js";
@@ -101,6 +101,7 @@ test("an address holds every choice and gives it back", () => {
     swept: false,
     map: false,
     position: { side: "long", leverage: 25, entry: 3100.5, instrument: "binance:ETHUSDT" },
+    past: minuteOf("2026-11-26T14:20"),
   };
 
   assert.deepEqual(fromHash(toHash(choices)), choices);
@@ -109,7 +110,7 @@ test("an address holds every choice and gives it back", () => {
 });
 
 test("an address of nonsense is the default view", () => {
-  const hash = "#symbol=%3Cscript%3E&timeframe=7m&venues=%00&leverages=x,-3&side=up&scale=pink&dim=900&position=long~0~x~";
+  const hash = "#symbol=%3Cscript%3E&timeframe=7m&venues=%00&leverages=x,-3&side=up&scale=pink&dim=900&position=long~0~x~&past=yesterday";
 
   assert.deepEqual(fromHash(hash), DEFAULTS);
   assert.equal(fromHash("#dim=90&bright=80").dim, undefined);

@@ -51,6 +51,25 @@ export class Banner {
     setText(this.bannerAge, age);
     this.banner.hidden = text === "";
   }
+
+  /**
+   * Say that it is the past that is shown.
+   * @param {Standing} standing of it
+   * @param {string} instant until when all of it is known, UTC; empty: no picture is held yet
+   */
+  showPast(standing, instant) {
+    const isFailed = standing.phase === "failed";
+    this.sync.classList.remove("good");
+    this.stage.classList.toggle("old", isFailed);
+    setText(this.text, isFailed ? "past: not held" : "the past");
+    setText(this.age, "");
+    this.banner.classList.toggle("calm", !isFailed);
+    const what = instant === "" ? "" : ` What is shown is what was known at ${instant} UTC.`;
+    const text = isFailed ? `NOT HELD: ${plain(standing.why)}.` : "THE PAST, not now.";
+    setText(this.bannerText, text);
+    setText(this.bannerAge, what);
+    this.banner.hidden = false;
+  }
 }
 
 /** @param {Standing} standing */

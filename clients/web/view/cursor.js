@@ -48,6 +48,10 @@ export class Cursor {
       this.rowFor = "";
       this.row = undefined;
       this.#stop();
+    } else if (this.page.past.isOn) {
+      this.#stop();
+      this.rowFor = "";
+      this.row = "Who holds what of a row is told of now alone.";
     } else {
       this.#wantRow((cell.low + cell.high) / 2, cell.fold);
     }

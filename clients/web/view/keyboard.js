@@ -20,6 +20,7 @@ export class Keyboard {
     byId("help-open", HTMLButtonElement).onclick = () => this.open();
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || this.dialog.open) return;
+      if (event.key === " " && event.target instanceof HTMLButtonElement) return; // it presses the button
       const found = shortcuts.find(({ keys }) => keys.includes(event.key.toLowerCase()));
       if (found === undefined) return;
       event.preventDefault();
@@ -34,7 +35,7 @@ export class Keyboard {
 
 /** @param {string} key */
 function kbd(key) {
-  return make("kbd", {}, key.length === 1 ? key.toUpperCase() : key);
+  return make("kbd", {}, key === " " ? "Space" : key.length === 1 ? key.toUpperCase() : key);
 }
 
 /** @param {EventTarget | null} target */

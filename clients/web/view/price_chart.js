@@ -177,8 +177,11 @@ export class PriceChart {
     /** @param {number[]} prices */
     const tickmarksPriceFormatter = (prices) => prices.map((price) => formatPrice(price, tickDecimals));
     this.chart.applyOptions({ localization: { tickmarksPriceFormatter } });
+    const view = this.chart.timeScale().getVisibleLogicalRange();
     this.series.setData(Array.from({ length: axes.columns }, (_, index) => this.#bar(replica, axes, oldest + index)));
-    if (!keepView && !sameShape) this.fit();
+    if (keepView) return;
+    if (!sameShape || view === null) this.fit();
+    else this.chart.timeScale().setVisibleLogicalRange(view); // other columns, perhaps of another day, seen as before
   }
 
   /**

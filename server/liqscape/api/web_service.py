@@ -1,6 +1,6 @@
 """The page, questions as JSON, and the stream over a WebSocket: one HTTP server beside the gRPC one.
 
-Every question and every session goes through the gate of the gRPC server, see calls.py: the same tokens, limits and
+Every question, session and playback goes through the gate of the gRPC server, see calls.py: the same tokens, limits and
 counters; /metrics counts as GetStatus. The page's own files and /healthz need no token; they tell nothing, or a word.
 """
 
@@ -32,7 +32,14 @@ from liqscape.api.web_answers import failure_json, message_json, parts_json, row
 from liqscape.api.web_assets import PAGE, WebAssets, content_type
 from liqscape.api.web_compression import PackedFiles, packed_answer
 from liqscape.api.web_requests import grid_request, map_request, no_parameters, row_request
-from liqscape.api.web_socket import SESSION_METHOD, SUBPROTOCOL, close, new_socket, session_context
+from liqscape.api.web_socket import (
+    PLAYBACK_METHOD,
+    SESSION_METHOD,
+    SUBPROTOCOL,
+    close,
+    new_socket,
+    socket_context,
+)
 from liqscape.broadcast.accounts import Accounts
 from liqscape.errors import ConfigError, InvalidArgument, PermissionDenied, QueryError, Unauthenticated
 from liqscape.v1 import query_pb2
@@ -144,9 +151,13 @@ class WebService:
         app.router.add_get("/v1/openapi.json", self.openapi)
 
         async def stream(request: web.Request) -> web.StreamResponse:
-            return await self.stream(request, door())
+            return await self.stream(request, SESSION_METHOD, door())
+
+        async def playback(request: web.Request) -> web.StreamResponse:
+            return await self.stream(request, PLAYBACK_METHOD, door())
 
         app.router.add_get("/v1/stream", stream)
+        app.router.add_get("/v1/playback", playback)
         app.on_response_prepare.append(_finish_headers)
         return app
 
@@ -233,8 +244,8 @@ class WebService:
         no_parameters(_parameters(request))
         return await packed_answer(request, orjson.dumps(openapi_document()))
 
-    async def stream(self, request: web.Request, door: Door) -> web.StreamResponse:
-        """Serve a session; see web_socket.py."""
+    async def stream(self, request: web.Request, method: str, door: Door) -> web.StreamResponse:
+        """Serve a session or a playback; see web_socket.py."""
         metadata = await self._stream_metadata(request)
         socket = new_socket()
         if SUBPROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", ""):
@@ -243,8 +254,8 @@ class WebService:
         door.set_free(request.transport)
         self._sockets.add(socket)
         try:
-            context = session_context(_peer(request), socket)
-            await self._calls.run(SESSION_METHOD, metadata, context)
+            context = socket_context(_peer(request), socket)
+            await self._calls.run(method, metadata, context)
             await close(socket, context.failure)
         finally:
             self._sockets.discard(socket)

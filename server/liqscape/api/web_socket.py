@@ -1,4 +1,4 @@
-"""Sessions over a WebSocket: the messages of StreamService.Session, one a binary message, both ways."""
+"""Sessions and playbacks over a WebSocket: the messages of StreamService, one a binary message, both ways."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from liqscape.errors import InvalidArgument
 
 SUBPROTOCOL: Final = "liqscape.v1"
 SESSION_METHOD: Final = "/liqscape.v1.StreamService/Session"
+PLAYBACK_METHOD: Final = "/liqscape.v1.StreamService/Playback"
 
 CLOSE_CODES: Final = 4000
-"""A session that fails ends with this plus the number of gRPC's code; 4000 to 4999 are free for applications."""
+"""A call that fails ends with this plus the number of gRPC's code; 4000 to 4999 are free for applications."""
 
 MAX_REASON_BYTES: Final = 123
 """Of a close frame, by RFC 6455."""
@@ -24,7 +25,7 @@ PING_S: Final = 20.0
 """Reaps a peer whose machine has gone."""
 
 WRITE_AHEAD_BYTES: Final = 64 << 10
-"""Taken before a write waits. A session's credits bound what is under way; this bounds a frame of a join."""
+"""Taken before a write waits. Credits bound what is under way; this bounds a frame of a join."""
 
 
 def new_socket() -> web.WebSocketResponse:
@@ -55,7 +56,7 @@ class SocketTransport:
             assert isinstance(message.data, bytes)
             return message.data
         if message.type == WSMsgType.TEXT:
-            raise InvalidArgument("a text message came; send each SessionRequest as a binary one")
+            raise InvalidArgument("a text message came; send each request as a binary one")
         return None
 
     async def write(self, message: bytes) -> None:
@@ -78,6 +79,6 @@ async def close(socket: web.WebSocketResponse, failure: CallFailure | None) -> N
     await socket.close(code=CLOSE_CODES + failure.code.value[0], message=reason)
 
 
-def session_context(peer: str, socket: web.WebSocketResponse) -> CallContext:
-    """Return the context of a session over a socket."""
+def socket_context(peer: str, socket: web.WebSocketResponse) -> CallContext:
+    """Return the context of a call over a socket."""
     return CallContext(peer, SocketTransport(socket))

@@ -45,7 +45,7 @@ def test_every_path_that_answers_as_json() -> None:
 
     described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
 
-    others = {("get", "/"), ("get", "/static/{path}"), ("get", "/v1/stream"), ("get", "/v1/openapi.json")}
+    others = {("get", path) for path in ("/", "/static/{path}", "/v1/stream", "/v1/playback", "/v1/openapi.json")}
     assert {(method, path) for method, path in served if method != "head"} == described | others
 
 
