@@ -126,7 +126,7 @@ class AssumedSeries:
         leverage: assumed.
         side: "long" or "short".
         lots_by_row: lots (not weighted) by absolute number of a row of the map.
-        usd_by_row: the same in USD.
+        usd_by_row: the same in USD at the middle price of each row.
         inside_lots, below_lots, above_lots: seen from the rows of the map.
         reached_lots: the price has reached theirs.
         without_price_lots: have none.
@@ -147,22 +147,21 @@ class AssumedSeries:
     meaning: str
 
 
-def assumed_series(message: query_pb2.AssumedPositions, axis: query_pb2.RowAxis) -> tuple[AssumedSeries, ...]:
-    """Return the series of a message.
+def assumed_series(message: query_pb2.AssumedPositions, header: query_pb2.MapHeader) -> tuple[AssumedSeries, ...]:
+    """Return the series of a message of a map, whose header names USD of each row of its axis.
 
     Raises:
         DecodeError: a side is missing, the lists of a series differ in length, or a row lies outside of the map or out
             of order.
     """
+    axis, factors = header.axis, header.usd_per_weighted_lot
     found = []
     for series in message.series:
         rows = list(series.rows)
         if series.side not in _SIDES:
             raise DecodeError(f"assumed positions have side {series.side}")
-        if not len(rows) == len(series.lots) == len(series.usd):
-            raise DecodeError(
-                f"assumed positions have {len(rows)} rows, {len(series.lots)} lots, {len(series.usd)} usd"
-            )
+        if len(rows) != len(series.lots):
+            raise DecodeError(f"assumed positions have {len(rows)} rows and {len(series.lots)} lots")
         if rows != sorted(set(rows)) or any(not axis.first_row <= row < axis.first_row + axis.rows for row in rows):
             raise DecodeError(f"assumed rows of {message.venue!r} lie outside of the map or are out of order")
         found.append(
@@ -172,7 +171,10 @@ def assumed_series(message: query_pb2.AssumedPositions, axis: query_pb2.RowAxis)
                 leverage=series.leverage,
                 side=_SIDES[series.side],
                 lots_by_row=dict(zip(rows, series.lots, strict=True)),
-                usd_by_row=dict(zip(rows, series.usd, strict=True)),
+                usd_by_row={
+                    row: lots * header.weight_one * factors[row - axis.first_row]
+                    for row, lots in zip(rows, series.lots, strict=True)
+                },
                 inside_lots=series.inside_lots,
                 below_lots=series.below_lots,
                 above_lots=series.above_lots,
@@ -211,16 +213,17 @@ def context_lines(market: query_pb2.MarketContext) -> list[str]:
     if settled:
         shown.append(f"    settled: {', '.join(settled)}")
     if market.HasField("covered_share"):
-        share = f"{market.open_interest_share:.1%} of open interest with the map's; the map explains"
+        both = f"{market.open_interest_share:.1%} of open interest with the map's"
         shown.append(
-            f"    {share} {market.covered_share:.1%} of both" + (f" ({market.warning})" if market.warning else "")
+            f"    {both}; {market.covered_share:.1%} of both is explained"
+            + (f": {market.warning}" if market.warning else "")
         )
     return shown
 
 
 def report_line(report: query_pb2.DailyReportFiles) -> str:
     """Return how reading the files fares."""
-    read = f"daily report: {report.rows:,} rows of {report.files:,} files"
+    read = f"daily report: {report.rows:,} rows of {report.files:,} file{'' if report.files == 1 else 's'}"
     ignored = f", {report.ignored:,} of other products left out" if report.ignored else ""
     return f"{read}{ignored}" + (f"; not taken: {report.message}" if report.message else "")
 

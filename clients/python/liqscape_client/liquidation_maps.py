@@ -306,7 +306,7 @@ def _to_map(header: query_pb2.MapHeader, cells: NDArray[np.int64]) -> Liquidatio
         reconciled=header.reconciled,
         exact=tuple(ExactPositions.from_message(each, header.axis) for each in header.exact),
         context=tuple(MarketContext.from_message(each) for each in header.context),
-        assumed=tuple(series for each in header.assumed for series in assumed_series(each, header.axis)),
+        assumed=tuple(series for each in header.assumed for series in assumed_series(each, header)),
     )
 
 

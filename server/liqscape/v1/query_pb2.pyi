@@ -642,13 +642,12 @@ class AssumedPositions(_message.Message):
     def __init__(self, venue: _Optional[str] = ..., meaning: _Optional[str] = ..., series: _Optional[_Iterable[_Union[AssumedSeries, _Mapping]]] = ...) -> None: ...
 
 class AssumedSeries(_message.Message):
-    __slots__ = ("label", "leverage", "side", "rows", "lots", "usd", "inside_lots", "below_lots", "above_lots", "reached_lots", "without_price_lots")
+    __slots__ = ("label", "leverage", "side", "rows", "lots", "inside_lots", "below_lots", "above_lots", "reached_lots", "without_price_lots")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     LEVERAGE_FIELD_NUMBER: _ClassVar[int]
     SIDE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     LOTS_FIELD_NUMBER: _ClassVar[int]
-    USD_FIELD_NUMBER: _ClassVar[int]
     INSIDE_LOTS_FIELD_NUMBER: _ClassVar[int]
     BELOW_LOTS_FIELD_NUMBER: _ClassVar[int]
     ABOVE_LOTS_FIELD_NUMBER: _ClassVar[int]
@@ -659,13 +658,12 @@ class AssumedSeries(_message.Message):
     side: PositionSide
     rows: _containers.RepeatedScalarFieldContainer[int]
     lots: _containers.RepeatedScalarFieldContainer[int]
-    usd: _containers.RepeatedScalarFieldContainer[float]
     inside_lots: int
     below_lots: int
     above_lots: int
     reached_lots: int
     without_price_lots: int
-    def __init__(self, label: _Optional[str] = ..., leverage: _Optional[int] = ..., side: _Optional[_Union[PositionSide, str]] = ..., rows: _Optional[_Iterable[int]] = ..., lots: _Optional[_Iterable[int]] = ..., usd: _Optional[_Iterable[float]] = ..., inside_lots: _Optional[int] = ..., below_lots: _Optional[int] = ..., above_lots: _Optional[int] = ..., reached_lots: _Optional[int] = ..., without_price_lots: _Optional[int] = ...) -> None: ...
+    def __init__(self, label: _Optional[str] = ..., leverage: _Optional[int] = ..., side: _Optional[_Union[PositionSide, str]] = ..., rows: _Optional[_Iterable[int]] = ..., lots: _Optional[_Iterable[int]] = ..., inside_lots: _Optional[int] = ..., below_lots: _Optional[int] = ..., above_lots: _Optional[int] = ..., reached_lots: _Optional[int] = ..., without_price_lots: _Optional[int] = ...) -> None: ...
 
 class DailyReportFiles(_message.Message):
     __slots__ = ("files", "rows", "ignored", "read_unix_ns", "failures", "message")
