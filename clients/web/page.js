@@ -183,6 +183,7 @@ export class Page {
     }
     if (choices.symbol !== before?.symbol) {
       this.map.map = undefined;
+      this.line.showBeside(undefined);
       this.chart.live.forget();
     }
     this.chart.swept.isShown = choices.swept;
@@ -211,6 +212,7 @@ export class Page {
   #takeMap(map) {
     this.map.map = map;
     this.map.draw();
+    this.line.showBeside(map.beside);
   }
 
   /** @param {import("./filtered_grid.js").FilteredGrid} grid */

@@ -58,6 +58,9 @@ MAX_FILE_BYTES: Final = MAX_MESSAGE_BYTES
 MAX_CONTRACTS: Final = 10**9
 """Of a row; above any real number by far."""
 
+MAX_MONTHS_AHEAD: Final = 120
+"""Of a contract month, from that of the trading day: the exchange lists about six years."""
+
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH: Final = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 _SETTLE: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,8})?")
@@ -264,8 +267,8 @@ def _row(line: int, cells: list[str], latest: date) -> DailyRow | None:
     traded = _date(told["trade_date"])
     if traded is None or not date(FIRST_YEAR, 1, 1) <= traded <= latest:
         raise wrong("trade_date", f"a day as YYYY-MM-DD from {FIRST_YEAR}-01-01 to {latest}")
-    if not _MONTH.fullmatch(told["contract_month"]):
-        raise wrong("contract_month", "a month as YYYY-MM")
+    if not _MONTH.fullmatch(told["contract_month"]) or not 0 <= _months_ahead(traded, told) <= MAX_MONTHS_AHEAD:
+        raise wrong("contract_month", f"a month as YYYY-MM, that of the trading day or one of {MAX_MONTHS_AHEAD} later")
     settle = told["settle"]
     if settle and not (_SETTLE.fullmatch(settle) and Fraction(settle) > 0):
         raise wrong("settle", "US dollars above 0 as 64310 or 64310.5, or nothing")
@@ -283,6 +286,11 @@ def _row(line: int, cells: list[str], latest: date) -> DailyRow | None:
         int(told["open_interest"]),
         told["status"] == "F",
     )
+
+
+def _months_ahead(traded: date, told: dict[str, str]) -> int:
+    year, month = map(int, told["contract_month"].split("-"))
+    return 12 * (year - traded.year) + month - traded.month
 
 
 def _date(text: str) -> date | None:

@@ -135,6 +135,8 @@ def test_final_number_replaces_the_preliminary_one_whatever_the_order() -> None:
         ("2026-11-31,BTC,2026-11,64310,1,1,F", "column trade_date: '2026-11-31'"),
         ("20261120,BTC,2026-11,64310,1,1,F", "column trade_date: '20261120'"),
         ("2026-11-20,BTC,NOV26,64310,1,1,F", "column contract_month: 'NOV26' is not allowed; use a month as YYYY-MM"),
+        ("2026-11-20,BTC,2026-10,64310,1,1,F", "a month as YYYY-MM, that of the trading day or one of 120 later"),
+        ("2026-11-20,BTC,2036-12,64310,1,1,F", "column contract_month: '2036-12'"),
         ("2026-11-20,BTC,2026-11,64310,1,1", "line 3 has 6 columns; there are 7: trade_date,product"),
         (f'"{GOOD}', "line 3: unexpected end of data"),
     ],
