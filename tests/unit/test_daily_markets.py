@@ -12,6 +12,7 @@ from liqscape.events import PositionSide
 from liqscape.feeds.daily_report import DailyReport
 from liqscape.feeds.venues.cme import COLUMNS
 from liqscape.grid.updates import Coverage, EngineStatus, MapQuery, SymbolStatus
+from liqscape.link.messages import pack, unpack
 from liqscape.positions.mix import SHARE_ONE
 from tests.fake_engine import map_answer
 
@@ -113,3 +114,12 @@ def test_status_tells_the_markets_of_its_symbols_and_how_reading_fares(report: D
     assert found.context[0].covered_share == 50_000 * 2 / (100_000 + 2 * 150_000_000)
     assert found.daily_report == report.state.status
     assert markets(report).in_status(status("DOGE")).context == ()
+
+
+def test_status_and_layer_cross_to_another_process(report: DailyReport) -> None:
+    told = markets(report).in_status(status("BTC"))
+    beside = markets(report, leverage=3).beside(map_answer(2, 5), QUERY)
+
+    assert unpack(pack(told)) == told
+    crossed = unpack(pack(beside))
+    assert (crossed.context, crossed.assumed) == (beside.context, beside.assumed)
