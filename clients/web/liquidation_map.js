@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { bytesOf, wholeAt } from "./filtered_grid.js";
+import { formatShare, plain } from "./format.js";
 
 /** Tiers are drawn in three groups, from this leverage on: what is low takes a long way of the price to be reached. */
 export const GROUPS = [
@@ -16,7 +17,13 @@ export const GROUPS = [
  * @typedef {{
  *   firstRow: number, rows: number, rowHeight: number, price: number, takenMs: number,
  *   long: SideRows, short: SideRows, longCumulative: number[], shortCumulative: number[],
+ *   beside: Beside | undefined,
  * }} LiquidationMap
+ */
+
+/**
+ * A market by its daily report: no part of the map. In a few words, and in all.
+ * @typedef {{text: string, title: string}} Beside
  */
 
 /**
@@ -50,6 +57,7 @@ export async function askMap({ symbol, venues, leverages, side }, axes, fold, si
     short: GROUPS.map(() => new Float64Array(rows)),
     longCumulative: header.long_cumulative_usd,
     shortCumulative: header.short_cumulative_usd,
+    beside: besideOf(header.context),
   };
   const usd = header.usd_per_weighted_lot;
   for (const fragment of fragments) {
@@ -74,4 +82,18 @@ export function goneAt(map, price) {
   if (row < 0 || row >= map.rows) return undefined;
   const isBelow = price < map.price;
   return { side: isBelow ? "longs" : "shorts", usd: (isBelow ? map.longCumulative : map.shortCumulative)[row] };
+}
+
+/**
+ * Return what is said of the market beside a map, undefined where there is none.
+ * @param {any[]} context as /v1/map answers
+ * @returns {Beside | undefined}
+ */
+export function besideOf([market]) {
+  if (market === undefined) return undefined;
+  const { venue, symbol, trade_date: day, covered_share: covered, warning, label, meaning } = market;
+  const coins = `${Math.round(market.open_interest_base).toLocaleString("en-US")} ${symbol}`;
+  const both = covered === undefined ? "" : `, ${formatShare(covered)} of both covered`;
+  const text = plain(`${venue.toUpperCase()} ${day}: ${coins}${both}`);
+  return { text, title: plain([label, warning, meaning].filter((part) => part !== "").join("; ")) };
 }

@@ -208,6 +208,7 @@ export class Page {
     }
     if (choices.symbol !== before?.symbol) {
       this.map.map = undefined;
+      this.line.showBeside(undefined);
       this.chart.live.forget();
     }
     this.chart.swept.isShown = choices.swept;
@@ -244,6 +245,7 @@ export class Page {
   #takeMap(map) {
     this.map.map = map;
     this.map.draw();
+    this.line.showBeside(map.beside);
   }
 
   /** @param {import("./filtered_grid.js").FilteredGrid} grid */

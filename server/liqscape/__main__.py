@@ -203,6 +203,12 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-client-ca", type=Path, metavar="FILE", help="clients must show a certificate of this CA")
     parser.add_argument("--tokens", type=Path, metavar="FILE", help="callers need one of these (see liqscape token)")
     parser.add_argument("--model", type=Path, help="file of your own leverage and size mixes (see server/README.md)")
+    parser.add_argument(
+        "--cme",
+        type=Path,
+        metavar="PATH",
+        help="file or folder of CME's daily report, shown beside the map (default: none)",
+    )
     parser.add_argument("--no-open-only", action="store_true", help="keep no vendor-like book to compare with")
     parser.add_argument(
         "--backend", choices=BACKENDS, default="auto", help="what computes (default auto: a GPU if any)"

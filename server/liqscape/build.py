@@ -12,11 +12,14 @@ from liqscape.archive.reader import ArchiveReader
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.clock import Clock
 from liqscape.config import ServeConfig
+from liqscape.daily_markets import DailyMarkets
 from liqscape.device.choice import Chosen
 from liqscape.device.memory_budget import MemoryBudget, needs
 from liqscape.durability import archivist_of, keeper_of, open_data_folder
 from liqscape.engine import EngineThread
+from liqscape.errors import ConfigError
 from liqscape.feeds.build import build_source
+from liqscape.feeds.daily_report import DailyReport
 from liqscape.feeds.source import EventSource
 from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
@@ -103,6 +106,7 @@ def _build(
             budget.admit(symbol, need)
         custom_channels = budget.admit_custom_channels(about.instruments)
     model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
+    markets = _markets_of(config, clock, model, replay=about.replay)
     rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
     keeper, reader = None, None
     if folder is not None:
@@ -140,5 +144,14 @@ def _build(
         timings=timings,
         keeper=keeper,
         archive=reader,
+        markets=markets,
     )
     return BuiltEngine(description, source, chosen, frames, thread)
+
+
+def _markets_of(config: ServeConfig, clock: Clock, model: ModelFile, *, replay: bool) -> DailyMarkets | None:
+    if config.cme is None:
+        if model.cme:
+            raise ConfigError(f"model file {config.model} assumes leverages of CME, whose daily file --cme names")
+        return None
+    return DailyMarkets(DailyReport(config.cme, clock.now_ns), model.cme, clock.now_ns, replay=replay)

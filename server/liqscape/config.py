@@ -108,6 +108,7 @@ class ServeConfig:
         archive_days: so many sealed days can be asked for; 0 = none are kept, and what was kept stays as it is.
         archive_bytes: of all sealed days; the oldest go when there are more. None = no limit.
         model: file of assumptions about positions, see model_file; None = the shipped prior.
+        cme: file or folder of CME's daily report, which stands beside the map; None = none is read.
         with_open_only: keep the vendor-like book that queries may compare with.
         backend: what computes, one of BACKENDS.
         device: number of the GPU; 0 is the only one of most machines.
@@ -134,6 +135,7 @@ class ServeConfig:
     archive_days: int = DEFAULT_ARCHIVE_DAYS
     archive_bytes: int | None = None
     model: Path | None = None
+    cme: Path | None = None
     with_open_only: bool = True
     backend: str = "auto"
     device: int = 0

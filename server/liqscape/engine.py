@@ -25,6 +25,7 @@ from liqscape.broadcast.encoder import StreamEncoder
 from liqscape.broadcast.encoding_thread import EncodingThread
 from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.channel_desk import ChannelDesk
+from liqscape.daily_markets import DailyMarkets
 from liqscape.errors import LiqscapeError, NotFound, NotReady, Unavailable
 from liqscape.feeds.exact import ReportsExact
 from liqscape.feeds.resumed import events_after
@@ -112,6 +113,7 @@ class EngineThread:
         keeper: what the shard is restored from and kept by, if it is to outlive this process; its record is the shard's
             on_closed.
         archive: what minutes are answered from that have left the memory.
+        markets: what stands beside the maps by a daily report.
 
     Attributes:
         channels: the ChannelPort to it.
@@ -129,6 +131,7 @@ class EngineThread:
         timings: Timings | None = None,
         keeper: Keeper | None = None,
         archive: ArchiveReader | None = None,
+        markets: DailyMarkets | None = None,
     ) -> None:
         self._description = description
         self._source = source
@@ -145,6 +148,7 @@ class EngineThread:
         self._background = BackgroundWork()
         self._keeper = keeper
         self._archive = archive
+        self._markets = markets
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -166,6 +170,8 @@ class EngineThread:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+        if self._markets is not None:
+            self._markets.start()
 
     def stop(self) -> None:
         """End the thread and wait for it."""
@@ -177,12 +183,15 @@ class EngineThread:
             self._thread.join()
         self._query_thread.shutdown(wait=False, cancel_futures=True)
         self._background.stop()
+        if self._markets is not None:
+            self._markets.stop()
         if self._keeper is not None:
             self._keeper.stop()
 
     async def status(self) -> EngineStatus:
         """Return the newest status."""
-        return self._finished.status
+        status = self._finished.status
+        return status if self._markets is None else self._markets.in_status(status)
 
     async def instruments(self) -> tuple[InstrumentView, ...]:
         """Return every instrument with the rules in force."""
@@ -218,7 +227,7 @@ class EngineThread:
         captured = self._between_ticks.submit(lambda: self._capture_book(query))
         book = await asyncio.wrap_future(captured)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._query_thread, book.answer, query, self._description.epoch)
+        return await loop.run_in_executor(self._query_thread, self._answer_map, book, query)
 
     def _view(self, symbol: str) -> SymbolView:
         if symbol not in self._shard.symbols:
@@ -234,6 +243,10 @@ class EngineThread:
         if status.state == "failed":  # in the middle of a tick, perhaps
             raise Unavailable(f"the engine has failed: {status.message}")
         return self._live_books.capture(query.symbol, query.model)
+
+    def _answer_map(self, book: CapturedBook, query: MapQuery) -> MapAnswer:
+        answer = book.answer(query, self._description.epoch)
+        return answer if self._markets is None else self._markets.beside(answer, query)
 
     def _answer(self, view: SymbolView, query: GridQuery, checkpoint: Callable[[], None]) -> GridAnswer:
         checkpoint()

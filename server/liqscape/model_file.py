@@ -8,7 +8,14 @@
     [size_mix]                         # of the lots, by the venue's maintenance tier: how big positions are
     "binance:BTCUSDT" = [70, 20, 10, 0, 0, 0, 0, 0, 0, 0]
 
-What is not named keeps the shipped prior: its inflow mix, and all positions in the first maintenance tier.
+    [cme]                              # of the daily report that --cme names: one leverage, 1 to 20
+    leverage = 3
+    [cme.leverage_shares]              # or several; any whole numbers, their ratios count
+    2 = 50
+    5 = 50
+
+What is not named keeps the shipped prior: its inflow mix, and all positions in the first maintenance tier; of CME
+nothing is assumed then.
 """
 
 from __future__ import annotations
@@ -27,6 +34,11 @@ from liqscape.positions.mix import SHARE_ONE, apportion, normalised_mix
 
 _TABLES: Final = ("inflow_mix", "size_mix")
 
+_CME: Final = "cme"
+
+MAX_CME_LEVERAGE: Final = 20
+"""That may be assumed of CME. Brokers lend two to four times, some more within a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
@@ -35,10 +47,12 @@ class ModelFile:
     Attributes:
         inflow_mixes: shares of what opens, one a leverage the venue offers.
         size_mixes: shares of the lots, one a maintenance tier of the venue.
+        cme: leverages and shares of CME's open interest, ascending; empty: nothing is assumed.
     """
 
     inflow_mixes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     size_mixes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    cme: tuple[tuple[int, int], ...] = ()
 
 
 def read_model_file(path: Path, instruments: Sequence[Instrument]) -> ModelFile:
@@ -57,15 +71,16 @@ def read_model_file(path: Path, instruments: Sequence[Instrument]) -> ModelFile:
         raise ConfigError(f"model file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"model file {path} is not TOML: {error}") from error
-    unknown = sorted(set(content) - set(_TABLES))
+    unknown = sorted(set(content) - {*_TABLES, _CME})
     if unknown:
-        raise ConfigError(f"model file {path} has {unknown[0]!r}; allowed are {' and '.join(_TABLES)}")
+        raise ConfigError(f"model file {path} has {unknown[0]!r}; allowed are {', '.join(_TABLES)} and {_CME}")
     by_id = {instrument.instrument_id: instrument for instrument in instruments}
     try:
         inflow, sizes = ({name: value for name, value in _entries(content, table, by_id)} for table in _TABLES)
         return ModelFile(
             {name: _inflow_mix(by_id[name], value) for name, value in inflow.items()},
             {name: _size_mix(by_id[name], value) for name, value in sizes.items()},
+            _cme(content[_CME]) if _CME in content else (),
         )
     except ConfigError as error:
         raise ConfigError(f"model file {path}: {error}") from None
@@ -97,6 +112,23 @@ def _size_mix(instrument: Instrument, value: Any) -> tuple[int, ...]:
     mix = tuple(apportion(_weights(where, value), SHARE_ONE))
     ladders(instrument, mix)  # refuses what the venue's table cannot hold
     return mix
+
+
+def _cme(value: Any) -> tuple[tuple[int, int], ...]:
+    allowed = f"use leverage = N, or a table leverage_shares of N = share; N is 1 to {MAX_CME_LEVERAGE}"
+    if not isinstance(value, dict) or set(value) not in ({"leverage"}, {"leverage_shares"}):
+        raise ConfigError(f"{_CME} is {value!r}; {allowed}")
+    one = value.get("leverage")
+    shares = {repr(one): 1} if "leverage" in value else value["leverage_shares"]  # repr: a text in quotes is no number
+    if not isinstance(shares, dict) or not shares:
+        raise ConfigError(f"{_CME} has leverage_shares {shares!r}; {allowed}")
+    known = {str(leverage): leverage for leverage in range(1, MAX_CME_LEVERAGE + 1)}
+    for name in shares:
+        if name not in known:
+            raise ConfigError(f"leverage {name} cannot be assumed of CME; {allowed}")
+    weights = _weights(f"leverage_shares of {_CME}", list(shares.values()))
+    parts = zip((known[name] for name in shares), apportion(weights, SHARE_ONE), strict=True)
+    return tuple(sorted((leverage, part) for leverage, part in parts if part))
 
 
 def _weights(where: str, values: Sequence[Any]) -> list[Fraction]:

@@ -80,6 +80,7 @@ def run_serve(namespace: argparse.Namespace) -> int:
         archive_days=parse_archive_days(namespace.archive_days),
         archive_bytes=parse_archive_gb(namespace.archive_gb),
         model=namespace.model,
+        cme=namespace.cme,
         with_open_only=not namespace.no_open_only,
         backend=namespace.backend,
         device=namespace.device,
@@ -203,6 +204,8 @@ def status_line(status: EngineStatus, now: float) -> str:
         parts.append(f"grids in {status.symbols[0].tick_compute_ms:.0f} ms")  # those of all symbols
     parts += [_symbol_part(symbol) for symbol in status.symbols]
     parts += [f"{venue.venue}: {venue.message}" for venue in status.feeds if venue.message]
+    if status.daily_report is not None and status.daily_report.message:
+        parts.append(f"daily report: {status.daily_report.message}")
     if status.message:
         parts.append(status.message)
     return " | ".join(parts)

@@ -36,10 +36,33 @@ def test_what_is_not_named_keeps_the_prior(tmp_path: Path) -> None:
     assert read(tmp_path, "") == ModelFile({}, {})
 
 
+def test_leverages_of_cme_are_one_or_shares(tmp_path: Path) -> None:
+    one = read(tmp_path, "[cme]\nleverage = 20\n")
+    several = read(tmp_path, "[cme.leverage_shares]\n5 = 3\n1 = 1\n2 = 0\n")
+
+    assert one.cme == ((20, 1_000_000),)
+    assert several.cme == ((1, 250_000), (5, 750_000))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[inflow]\n", "has 'inflow'; allowed are inflow_mix and size_mix"),
+        ("[inflow]\n", "has 'inflow'; allowed are inflow_mix, size_mix and cme"),
+        (
+            "[cme]\nleverage = 21\n",
+            "leverage 21 cannot be assumed of CME; use leverage = N, or a table",
+        ),
+        ("[cme]\nleverage = 0\n", "leverage 0 cannot be assumed of CME"),
+        ("[cme]\nleverage = 3.0\n", "leverage 3.0 cannot be assumed of CME"),
+        ('[cme]\nleverage = "3"\n', "leverage '3' cannot be assumed of CME"),
+        ("[cme]\nleverage = true\n", "leverage True cannot be assumed of CME"),
+        ("[cme.leverage_shares]\n3 = 1\n25 = 1\n", "leverage 25 cannot be assumed of CME"),
+        ("[cme.leverage_shares]\n3 = -1\n", "leverage_shares of cme has -1; use whole numbers of 0 or more"),
+        ("[cme.leverage_shares]\n3 = 0\n", "leverage_shares of cme has no number above 0"),
+        ("[cme.leverage_shares]\n", "cme has leverage_shares {}; use leverage = N"),
+        ("[cme]\nleverage_shares = 3\n", "cme has leverage_shares 3; use leverage = N"),
+        ("[cme]\n", "cme is {}; use leverage = N"),
+        ("[cme]\nleverage = 3\nleverage_shares = {3 = 1}\n", "N is 1 to 20"),
         ("inflow_mix = 3\n", "inflow_mix is 3; it is a table by instrument id"),
         ('[size_mix]\n"okx:BTC" = [1]\n', "size_mix names 'okx:BTC'; this input has binance:BTCUSDT"),
         (INFLOW.replace("125 = 2\n", ""), "must name each of the leverages 3, 5, 10, 20, 25, 50, 75, 100, 125"),

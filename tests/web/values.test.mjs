@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { bytesOf, wholeAt } from "../../clients/web/filtered_grid.js";
 import { decimalsOf, formatAge, formatPrice, formatShare, formatUsd, plain } from "../../clients/web/format.js";
 import { Instruments } from "../../clients/web/instruments.js";
-import { goneAt } from "../../clients/web/liquidation_map.js";
+import { besideOf, goneAt } from "../../clients/web/liquidation_map.js";
 import { LivePrice } from "../../clients/web/live_price.js";
 import { DEFAULTS, channelOf, fromHash, isFiltered, minuteOf, toHash } from "../../clients/web/page_state.js";
 import { RowFold } from "../../clients/web/row_fold.js";
@@ -29,6 +29,31 @@ test("ages, shares and prices", () => {
   assert.deepEqual([1, 0.99961, 0.5, 0.1234, 0.001].map(formatShare), ["100 %", ">99.9 %", "50 %", "12.3 %", "0.1 %"]);
   assert.equal(formatPrice(93412.55, 1), "93,412.6");
   assert.deepEqual([40, 1, 0.5, 0.02, 0.0001].map(decimalsOf), [0, 0, 1, 2, 4]);
+});
+
+test("a market beside the map is told in a few words, and in all", () => {
+  const market = {
+    venue: "cme",
+    symbol: "BTC",
+    label: "CME, 2026-11-23, daily report, final",
+    trade_date: "2026-11-23",
+    open_interest_base: 143_949.6,
+    covered_share: 0.375,
+    warning: "little is explained",
+    meaning: "for context\u202e",
+  };
+  const alone = { ...market, warning: "" };
+  delete alone.covered_share;
+
+  assert.equal(besideOf([]), undefined);
+  assert.deepEqual(besideOf([market]), {
+    text: "CME 2026-11-23: 143,950 BTC, 37.5 % of both covered",
+    title: "CME, 2026-11-23, daily report, final; little is explained; for context ",
+  });
+  assert.deepEqual(besideOf([alone]), {
+    text: "CME 2026-11-23: 143,950 BTC",
+    title: "CME, 2026-11-23, daily report, final; for context ",
+  });
 });
 
 test("choices name one channel, in whatever order they were made", () => {

@@ -7,6 +7,7 @@ from liqscape_client.channel_selectors import channel_selectors
 from liqscape_client.client import Client
 from liqscape_client.comparison import Comparison
 from liqscape_client.connection import Tls
+from liqscape_client.context import AssumedSeries, ContractMonth, MarketContext
 from liqscape_client.errors import (
     ChangeRefused,
     ClientError,
@@ -34,12 +35,14 @@ from liqscape_client.sync import SyncClient, SyncPlayback, SyncStream
 from liqscape_client.tile_stack import stack_tiles
 
 __all__ = [
+    "AssumedSeries",
     "Candles",
     "ChangeRefused",
     "ChannelPart",
     "Client",
     "ClientError",
     "Comparison",
+    "ContractMonth",
     "DecodeError",
     "ExactPositions",
     "ExactRow",
@@ -51,6 +54,7 @@ __all__ = [
     "LiquidationMap",
     "LiveStream",
     "MapSeries",
+    "MarketContext",
     "MissingPackage",
     "Moment",
     "NotAllowed",

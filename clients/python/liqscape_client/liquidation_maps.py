@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqscape.v1 import query_pb2, stream_pb2
+from liqscape_client.context import AssumedSeries, MarketContext, assumed_series
 from liqscape_client.decoding import MAX_RING_CELLS
 from liqscape_client.errors import DecodeError
 from liqscape_client.exact_positions import ExactPositions
@@ -108,6 +109,8 @@ class LiquidationMap:
         model: "net of closes" or "open only".
         reconciled: False under leverage shares of one's own and of the open-only model.
         exact: what venues state of accounts, beside the book and part of the same open interest; empty: none is asked.
+        context: markets by a daily report, beside the book and no part of it; empty: none is read.
+        assumed: positions of these under a leverage that whoever runs the server assumes; empty: nothing is assumed.
     """
 
     symbol: str
@@ -137,6 +140,8 @@ class LiquidationMap:
     model: str
     reconciled: bool
     exact: tuple[ExactPositions, ...] = ()
+    context: tuple[MarketContext, ...] = ()
+    assumed: tuple[AssumedSeries, ...] = ()
 
     def usd(self) -> NDArray[np.float64]:
         """Return the estimate in whole USD, float64[series, row]."""
@@ -300,6 +305,8 @@ def _to_map(header: query_pb2.MapHeader, cells: NDArray[np.int64]) -> Liquidatio
         model=model_name(header.model),
         reconciled=header.reconciled,
         exact=tuple(ExactPositions.from_message(each, header.axis) for each in header.exact),
+        context=tuple(MarketContext.from_message(each) for each in header.context),
+        assumed=tuple(series for each in header.assumed for series in assumed_series(each, header)),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.client import Client
 from liqscape_client.connection import add_connection_arguments, client_options
+from liqscape_client.context import context_json, context_lines, report_line
 from liqscape_client.errors import ClientError
 from liqscape_client.market_state import state_names
 
@@ -94,6 +95,7 @@ def to_json(status: query_pb2.GetStatusResponse) -> dict[str, Any]:
             }
             for feed in status.feeds
         ],
+        **context_json(status),
     }
 
 
@@ -136,6 +138,9 @@ def lines(status: query_pb2.GetStatusResponse) -> list[str]:
             f" {symbol.ledger_events:,} events, grids in {symbol.tick_compute_ms:.1f} ms"
         )
         shown += [_venue_line(part, status.server_unix_ns) for part in symbol.coverage]
+        shown += [line for market in status.context if market.symbol == symbol.symbol for line in context_lines(market)]
+    if status.HasField("daily_report"):
+        shown.append(report_line(status.daily_report))
     if status.counters:
         width = max(len(name) for name in status.counters)
         shown += [f"  {name:<{width}}  {value:,}" for name, value in sorted(status.counters.items())]

@@ -22,6 +22,8 @@ export class DataLine {
     this.ageFact = byId("age-fact", HTMLSpanElement);
     this.age = byId("age", HTMLElement);
     this.covered = byId("covered", HTMLElement);
+    this.besideFact = byId("beside-fact", HTMLSpanElement);
+    this.beside = byId("beside", HTMLElement);
     this.oldestFact = byId("oldest-fact", HTMLSpanElement);
     this.oldest = byId("oldest", HTMLElement);
     this.sources = byId("sources", HTMLTableSectionElement);
@@ -58,6 +60,14 @@ export class DataLine {
     this.ageFact.classList.toggle("late", ageMs > LATE_MS);
     // On another clock, a venue's age is how far it is behind the newest of all.
     this.#showSources(coverage, isOtherClock ? watermarkMs : serverNowMs, isOtherClock);
+  }
+
+  /** @param {import("../liquidation_map.js").Beside | undefined} market beside the map and no part of it */
+  showBeside(market) {
+    this.besideFact.hidden = market === undefined;
+    if (market === undefined) return;
+    setText(this.beside, market.text);
+    this.besideFact.title = market.title;
   }
 
   /**

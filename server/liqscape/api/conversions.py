@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from liqscape import __version__
+from liqscape.api.context_conversions import context_message, report_message
 from liqscape.axes import TIMEFRAMES, WEIGHT_ONE
 from liqscape.broadcast.accounts import Account
 from liqscape.broadcast.chunks import axes_message, candles_message, coverage_message
@@ -135,6 +136,8 @@ def status_response(status: EngineStatus, view: DataView, account: Account) -> q
             for stage, histogram in account.timings.freshness.items()
         ],
         feeds=[_venue_feed(venue) for venue in status.feeds],
+        context=[context_message(context) for context in status.context],
+        daily_report=None if status.daily_report is None else report_message(status.daily_report),
     )
 
 

@@ -22,6 +22,7 @@ PREFIX: Final = "liqscape_"
 INSTRUMENT_LABELS: Final = ("symbol", "venue", "instrument")
 
 FEED_LABELS: Final = ("venue", "channel")
+CONTEXT_LABELS: Final = ("symbol", "venue")
 ACCOUNT_STATES: Final = ("fresh", "stale", "refused", "waiting")
 
 
@@ -119,6 +120,17 @@ REASONS: Final[dict[str, tuple[_Counter, tuple[str, ...]]]] = {
 }
 """Counters of GetStatus by the beginning of their name; the rest is a reason. Those named are shown from the start."""
 
+CONTEXT_GAUGES: Final = {
+    "context_open_interest_coins": ("open_interest_base", "One-sided open interest of a market beside the map."),
+    "context_open_interest_change_coins": ("open_interest_change_base", "Its change since the trading day before."),
+    "context_settle_quote": ("settle_quote", "Settlement of its contract month with the most coins open."),
+    "context_final": ("is_final", "1 where its numbers are final, 0 where one is preliminary."),
+    "context_age_seconds": ("age_seconds", "Since the end of its newest trading day; of a replay, by its data's time."),
+    "context_open_interest_share_ratio": ("open_interest_share", "Its part of all open interest, 0 to 1."),
+    "context_covered_share_ratio": ("covered_share", "What the map explains of all open interest, 0 to 1."),
+}
+"""Field of MarketContext and help, by metric. All open interest: that of the market and of the map's instruments."""
+
 STATES: Final = ("building", "serving", "ended", "failed")
 DATA_STATES: Final = tuple(name.removeprefix("DATA_STATE_").lower() for name in stream_pb2.DataState.keys()[1:])
 
@@ -142,6 +154,7 @@ class ServerMetrics:
         yield from self._market()
         yield from self._feeds()
         yield from self._accounts()
+        yield from self._context()
         yield from self._histograms()
 
     def _identity(self) -> Iterator[Metric]:
@@ -287,6 +300,19 @@ class ServerMetrics:
             ("venue", "reason"),
             {(venue, why): count for venue, accounts in followed for why, count in sorted(accounts.rejected.items())},
         )
+
+    def _context(self) -> Iterator[Metric]:
+        markets = [((market.symbol, market.venue), market) for market in self._status.context]
+        for name, (field, help_text) in CONTEXT_GAUGES.items():
+            may_lack = query_pb2.MarketContext.DESCRIPTOR.fields_by_name[field].has_presence
+            told = {labels: getattr(m, field) for labels, m in markets if not may_lack or m.HasField(field)}
+            yield _gauge(name, help_text, CONTEXT_LABELS, told)
+        if self._status.HasField("daily_report"):
+            report = self._status.daily_report
+            yield _counter(
+                "daily_report_failures", "Changes of the daily report that were not taken.", (), {(): report.failures}
+            )
+            yield _gauge("daily_report_stale", "1 where the newest was not taken.", (), {(): bool(report.message)})
 
     def _histograms(self) -> Iterator[Metric]:
         timings = self._timings

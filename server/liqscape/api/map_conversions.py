@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from liqscape.api.context_conversions import assumed_message, context_message
 from liqscape.api.conversions import CELL, FRAGMENT_OVERHEAD_BYTES, MAX_FRAGMENT_BYTES, MODELS
 from liqscape.axes import WEIGHT_ONE
 from liqscape.broadcast.chunks import coverage_message
@@ -69,6 +70,8 @@ def map_header(answer: MapAnswer, states: Iterable[stream_pb2.DataState]) -> que
             by_venue=_series(found.by_venue),
             by_leverage=_series(found.by_leverage),
             exact=[_exact(positions) for positions in answer.exact],
+            context=[context_message(context) for context in answer.context],
+            assumed=[assumed_message(positions) for positions in answer.assumed],
         )
     )
 

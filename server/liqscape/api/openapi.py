@@ -71,6 +71,16 @@ _STATED: Final = {
         "oldest_unix_ns": _WIDE,
     },
 }
+_ASSUMED: Final = {
+    "type": "object",
+    "required": ["label", "side", "lots", "usd"],
+    "properties": {
+        "label": {"type": "string"},
+        "side": {"enum": ["long", "short"]},
+        "lots": _WIDE,
+        "usd": _NUMBER,
+    },
+}
 _ROW: Final = {
     "type": "object",
     "properties": {
@@ -84,6 +94,7 @@ _ROW: Final = {
         "by_venue": {"type": "array", "items": _SHARE},
         "by_leverage": {"type": "array", "items": _SHARE},
         "exact": {"type": "array", "items": _STATED, "description": "what venues state of accounts, beside the book"},
+        "assumed": {"type": "array", "items": _ASSUMED, "description": "what is assumed of markets beside the book"},
         "meaning": {"type": "string"},
     },
 }

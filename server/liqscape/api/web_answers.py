@@ -54,10 +54,11 @@ def failure_json(failure: CallFailure) -> tuple[int, bytes]:
 
 
 def row_json(parts: Sequence[query_pb2.GetLiquidationMapResponse]) -> bytes:
-    """Return the map of one row: its prices, its USD, who holds what of it, the largest first, and what is stated."""
+    """Return the map of one row: its prices, its USD, who holds what, the largest first; what is stated, assumed."""
     header = parts[0].header
     axis = header.axis
     unit = 10.0**-axis.price_decimals * axis.base_step * axis.base_steps_per_row
+    usd_per_lot = header.usd_per_weighted_lot[0] * header.weight_one
     by_venue: defaultdict[tuple[str, int], float] = defaultdict(float)
     by_leverage: defaultdict[tuple[int, int], float] = defaultdict(float)
     for series in header.series:
@@ -75,6 +76,12 @@ def row_json(parts: Sequence[query_pb2.GetLiquidationMapResponse]) -> bytes:
             "by_venue": _shares("venue", by_venue),
             "by_leverage": _shares("leverage", by_leverage),
             "exact": [_stated(positions.venue, row) for positions in header.exact for row in positions.rows],
+            "assumed": [
+                {"label": series.label, "side": _SIDES[series.side], "lots": str(lots), "usd": lots * usd_per_lot}
+                for positions in header.assumed
+                for series in positions.series
+                for lots in series.lots
+            ],
             "meaning": header.meaning,
         }
     )

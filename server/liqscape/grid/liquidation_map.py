@@ -17,6 +17,8 @@ from liqscape.axes import RowRange, SymbolScale, timeframe
 from liqscape.device.backend import BookProfile
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
+from liqscape.feeds.context import MarketContext
+from liqscape.grid.assumed_layer import AssumedPositions
 from liqscape.grid.exact_layer import ExactPositions
 from liqscape.grid.queries import MAX_QUERY_CELLS, SelectedKey, check_cells, rows_of, selected_keys, weights_of
 from liqscape.grid.updates import Breakdown, Coverage, MapQuery, PositionModel
@@ -98,7 +100,10 @@ class LiquidationMap:
 
 @dataclass(frozen=True, slots=True)
 class MapAnswer:
-    """A map of the live book, with everything needed to read it, all of one tick; beside it what venues state."""
+    """A map of the live book, with everything needed to read it, all of one tick.
+
+    Beside it: what venues state of accounts; markets without a rule for a map; and what is assumed of these.
+    """
 
     symbol: str
     epoch: int
@@ -110,6 +115,8 @@ class MapAnswer:
     model: PositionModel
     map: LiquidationMap
     exact: tuple[ExactPositions, ...] = ()
+    context: tuple[MarketContext, ...] = ()
+    assumed: tuple[AssumedPositions, ...] = ()
 
 
 def liquidation_map(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liqscape.axes import RowRange, SymbolScale, Timeframe
 from liqscape.events import PositionSide
+from liqscape.feeds.context import DailyReportStatus, MarketContext
 from liqscape.feeds.status import VenueStatus
 from liqscape.grid.channel_specs import ChannelSpec, PositionFilter
 
@@ -168,7 +169,10 @@ class SymbolStatus:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """State of the engine; `state` is building, serving, ended or failed. feeds: of a source that listens to venues."""
+    """State of the engine; `state` is building, serving, ended or failed. feeds: of a source that listens to venues.
+
+    context: markets beside the maps; daily_report: how reading of them fares, None where nothing is read.
+    """
 
     state: str
     message: str
@@ -181,6 +185,8 @@ class EngineStatus:
     symbols: tuple[SymbolStatus, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
     feeds: tuple[VenueStatus, ...] = ()
+    context: tuple[MarketContext, ...] = ()
+    daily_report: DailyReportStatus | None = None
 
 
 class PositionModel(enum.Enum):

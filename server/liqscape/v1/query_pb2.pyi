@@ -182,7 +182,7 @@ class GetLiquidationMapResponse(_message.Message):
     def __init__(self, header: _Optional[_Union[MapHeader, _Mapping]] = ..., fragment: _Optional[_Union[MapFragment, _Mapping]] = ...) -> None: ...
 
 class MapHeader(_message.Message):
-    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "weight_one", "usd_per_weighted_lot", "mark_price", "price_row", "source_watermark_unix_ns", "states", "coverage", "meaning", "model", "reconciled", "series", "cells_bytes", "long_cumulative_weighted_lots", "short_cumulative_weighted_lots", "long_cumulative_usd", "short_cumulative_usd", "by_side", "by_venue", "by_leverage", "exact")
+    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "weight_one", "usd_per_weighted_lot", "mark_price", "price_row", "source_watermark_unix_ns", "states", "coverage", "meaning", "model", "reconciled", "series", "cells_bytes", "long_cumulative_weighted_lots", "short_cumulative_weighted_lots", "long_cumulative_usd", "short_cumulative_usd", "by_side", "by_venue", "by_leverage", "exact", "context", "assumed")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +208,8 @@ class MapHeader(_message.Message):
     BY_VENUE_FIELD_NUMBER: _ClassVar[int]
     BY_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    ASSUMED_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     epoch: int
     tick: int
@@ -233,7 +235,9 @@ class MapHeader(_message.Message):
     by_venue: _containers.RepeatedCompositeFieldContainer[MapSeries]
     by_leverage: _containers.RepeatedCompositeFieldContainer[MapSeries]
     exact: _containers.RepeatedCompositeFieldContainer[ExactPositions]
-    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., mark_price: _Optional[int] = ..., price_row: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., reconciled: bool = ..., series: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., long_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., short_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., long_cumulative_usd: _Optional[_Iterable[float]] = ..., short_cumulative_usd: _Optional[_Iterable[float]] = ..., by_side: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_venue: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., exact: _Optional[_Iterable[_Union[ExactPositions, _Mapping]]] = ...) -> None: ...
+    context: _containers.RepeatedCompositeFieldContainer[MarketContext]
+    assumed: _containers.RepeatedCompositeFieldContainer[AssumedPositions]
+    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., mark_price: _Optional[int] = ..., price_row: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., reconciled: bool = ..., series: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., long_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., short_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., long_cumulative_usd: _Optional[_Iterable[float]] = ..., short_cumulative_usd: _Optional[_Iterable[float]] = ..., by_side: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_venue: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., exact: _Optional[_Iterable[_Union[ExactPositions, _Mapping]]] = ..., context: _Optional[_Iterable[_Union[MarketContext, _Mapping]]] = ..., assumed: _Optional[_Iterable[_Union[AssumedPositions, _Mapping]]] = ...) -> None: ...
 
 class ExactPositions(_message.Message):
     __slots__ = ("venue", "rows", "totals")
@@ -342,7 +346,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("server_version", "state", "message", "progress", "seconds_left", "epoch", "tick", "backend", "input", "states", "server_unix_ns", "symbols", "streams", "ticks_conflated", "counters", "latency_bounds_seconds", "freshness", "feeds")
+    __slots__ = ("server_version", "state", "message", "progress", "seconds_left", "epoch", "tick", "backend", "input", "states", "server_unix_ns", "symbols", "streams", "ticks_conflated", "counters", "latency_bounds_seconds", "freshness", "feeds", "context", "daily_report")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -368,6 +372,8 @@ class GetStatusResponse(_message.Message):
     LATENCY_BOUNDS_SECONDS_FIELD_NUMBER: _ClassVar[int]
     FRESHNESS_FIELD_NUMBER: _ClassVar[int]
     FEEDS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    DAILY_REPORT_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     state: EngineState
     message: str
@@ -386,7 +392,9 @@ class GetStatusResponse(_message.Message):
     latency_bounds_seconds: _containers.RepeatedScalarFieldContainer[float]
     freshness: _containers.RepeatedCompositeFieldContainer[StageLatency]
     feeds: _containers.RepeatedCompositeFieldContainer[VenueFeed]
-    def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., latency_bounds_seconds: _Optional[_Iterable[float]] = ..., freshness: _Optional[_Iterable[_Union[StageLatency, _Mapping]]] = ..., feeds: _Optional[_Iterable[_Union[VenueFeed, _Mapping]]] = ...) -> None: ...
+    context: _containers.RepeatedCompositeFieldContainer[MarketContext]
+    daily_report: DailyReportFiles
+    def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., latency_bounds_seconds: _Optional[_Iterable[float]] = ..., freshness: _Optional[_Iterable[_Union[StageLatency, _Mapping]]] = ..., feeds: _Optional[_Iterable[_Union[VenueFeed, _Mapping]]] = ..., context: _Optional[_Iterable[_Union[MarketContext, _Mapping]]] = ..., daily_report: _Optional[_Union[DailyReportFiles, _Mapping]] = ...) -> None: ...
 
 class VenueFeed(_message.Message):
     __slots__ = ("venue", "message", "channels", "connections", "reconnects", "lag_ns", "open_interest_share", "rejected", "ignored", "quarantined", "accounts")
@@ -566,3 +574,109 @@ class TierDescription(_message.Message):
     long_bankruptcy_ratio: float
     short_bankruptcy_ratio: float
     def __init__(self, leverage: _Optional[int] = ..., inflow_share_ppm: _Optional[int] = ..., long_liquidation_ratio: _Optional[float] = ..., short_liquidation_ratio: _Optional[float] = ..., long_bankruptcy_ratio: _Optional[float] = ..., short_bankruptcy_ratio: _Optional[float] = ...) -> None: ...
+
+class MarketContext(_message.Message):
+    __slots__ = ("venue", "symbol", "label", "trade_date", "is_final", "as_of_unix_ns", "age_seconds", "open_interest_base", "open_interest_change_base", "previous_trade_date", "settle_quote", "months", "meaning", "open_interest_share", "covered_share", "warning")
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    TRADE_DATE_FIELD_NUMBER: _ClassVar[int]
+    IS_FINAL_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_BASE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_CHANGE_BASE_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_TRADE_DATE_FIELD_NUMBER: _ClassVar[int]
+    SETTLE_QUOTE_FIELD_NUMBER: _ClassVar[int]
+    MONTHS_FIELD_NUMBER: _ClassVar[int]
+    MEANING_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_SHARE_FIELD_NUMBER: _ClassVar[int]
+    COVERED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    WARNING_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    symbol: str
+    label: str
+    trade_date: str
+    is_final: bool
+    as_of_unix_ns: int
+    age_seconds: float
+    open_interest_base: float
+    open_interest_change_base: float
+    previous_trade_date: str
+    settle_quote: float
+    months: _containers.RepeatedCompositeFieldContainer[ContractMonth]
+    meaning: str
+    open_interest_share: float
+    covered_share: float
+    warning: str
+    def __init__(self, venue: _Optional[str] = ..., symbol: _Optional[str] = ..., label: _Optional[str] = ..., trade_date: _Optional[str] = ..., is_final: bool = ..., as_of_unix_ns: _Optional[int] = ..., age_seconds: _Optional[float] = ..., open_interest_base: _Optional[float] = ..., open_interest_change_base: _Optional[float] = ..., previous_trade_date: _Optional[str] = ..., settle_quote: _Optional[float] = ..., months: _Optional[_Iterable[_Union[ContractMonth, _Mapping]]] = ..., meaning: _Optional[str] = ..., open_interest_share: _Optional[float] = ..., covered_share: _Optional[float] = ..., warning: _Optional[str] = ...) -> None: ...
+
+class ContractMonth(_message.Message):
+    __slots__ = ("product", "contract_month", "contract_size_base", "open_interest_contracts", "open_interest_change_contracts", "volume_contracts", "settle_quote", "is_final")
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_MONTH_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_SIZE_BASE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_CONTRACTS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_CHANGE_CONTRACTS_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_CONTRACTS_FIELD_NUMBER: _ClassVar[int]
+    SETTLE_QUOTE_FIELD_NUMBER: _ClassVar[int]
+    IS_FINAL_FIELD_NUMBER: _ClassVar[int]
+    product: str
+    contract_month: str
+    contract_size_base: float
+    open_interest_contracts: int
+    open_interest_change_contracts: int
+    volume_contracts: int
+    settle_quote: float
+    is_final: bool
+    def __init__(self, product: _Optional[str] = ..., contract_month: _Optional[str] = ..., contract_size_base: _Optional[float] = ..., open_interest_contracts: _Optional[int] = ..., open_interest_change_contracts: _Optional[int] = ..., volume_contracts: _Optional[int] = ..., settle_quote: _Optional[float] = ..., is_final: bool = ...) -> None: ...
+
+class AssumedPositions(_message.Message):
+    __slots__ = ("venue", "meaning", "series")
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    MEANING_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    meaning: str
+    series: _containers.RepeatedCompositeFieldContainer[AssumedSeries]
+    def __init__(self, venue: _Optional[str] = ..., meaning: _Optional[str] = ..., series: _Optional[_Iterable[_Union[AssumedSeries, _Mapping]]] = ...) -> None: ...
+
+class AssumedSeries(_message.Message):
+    __slots__ = ("label", "leverage", "side", "rows", "lots", "inside_lots", "below_lots", "above_lots", "reached_lots", "without_price_lots")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    INSIDE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    BELOW_LOTS_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    REACHED_LOTS_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_PRICE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    leverage: int
+    side: PositionSide
+    rows: _containers.RepeatedScalarFieldContainer[int]
+    lots: _containers.RepeatedScalarFieldContainer[int]
+    inside_lots: int
+    below_lots: int
+    above_lots: int
+    reached_lots: int
+    without_price_lots: int
+    def __init__(self, label: _Optional[str] = ..., leverage: _Optional[int] = ..., side: _Optional[_Union[PositionSide, str]] = ..., rows: _Optional[_Iterable[int]] = ..., lots: _Optional[_Iterable[int]] = ..., inside_lots: _Optional[int] = ..., below_lots: _Optional[int] = ..., above_lots: _Optional[int] = ..., reached_lots: _Optional[int] = ..., without_price_lots: _Optional[int] = ...) -> None: ...
+
+class DailyReportFiles(_message.Message):
+    __slots__ = ("files", "rows", "ignored", "read_unix_ns", "failures", "message")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_FIELD_NUMBER: _ClassVar[int]
+    READ_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    files: int
+    rows: int
+    ignored: int
+    read_unix_ns: int
+    failures: int
+    message: str
+    def __init__(self, files: _Optional[int] = ..., rows: _Optional[int] = ..., ignored: _Optional[int] = ..., read_unix_ns: _Optional[int] = ..., failures: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...

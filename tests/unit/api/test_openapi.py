@@ -29,6 +29,7 @@ from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
 from tests.fake_engine import FakeEngine, FakeQueries, grid_answer, map_answer
+from tests.unit.api.test_context import ASSUMED, CONTEXT
 from tests.unit.api.test_map_conversions import EXACT
 
 DOCUMENT = openapi_document()
@@ -58,7 +59,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_grids_maps_rows_and_swept_cells_are_as_described() -> None:
     grid = grid_answer(60, 40)
-    book = replace(map_answer(4, 40), exact=(EXACT,))
+    book = replace(map_answer(4, 40), exact=(EXACT,), context=(CONTEXT,), assumed=(ASSUMED,))
     grid_parts = [grid_header(grid, ()), *grid_fragments(grid)]
     map_parts = [map_header(book, ()), *map_fragments(book)]
 
