@@ -226,6 +226,7 @@ export class Page {
     this.chart.swept.show([]);
     this.chart.live.forget();
     this.cursor.row = undefined;
+    this.line.showBeside(undefined);
     this.#draw();
   }
 
