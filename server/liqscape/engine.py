@@ -50,6 +50,7 @@ from liqscape.keeper import Keeper
 from liqscape.live_books import CapturedBook, LiveBooks
 from liqscape.metrics import Histogram, Stage, Timings
 from liqscape.past_answers import answer_past, is_past
+from liqscape.told_tables import ToldTables
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 0.2
@@ -112,6 +113,7 @@ class EngineThread:
         keeper: what the shard is restored from and kept by, if it is to outlive this process; its record is the shard's
             on_closed.
         archive: what minutes are answered from that have left the memory.
+        tables: margin tables that the source tells, if it does.
 
     Attributes:
         channels: the ChannelPort to it.
@@ -129,6 +131,7 @@ class EngineThread:
         timings: Timings | None = None,
         keeper: Keeper | None = None,
         archive: ArchiveReader | None = None,
+        tables: ToldTables | None = None,
     ) -> None:
         self._description = description
         self._source = source
@@ -145,6 +148,7 @@ class EngineThread:
         self._background = BackgroundWork()
         self._keeper = keeper
         self._archive = archive
+        self._tables = tables
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -304,6 +308,8 @@ class EngineThread:
     async def _consume(self) -> None:
         renewed = 0.0
         after_ns = self._restore()
+        if self._tables is not None:
+            self._tables.look()
         async for event in events_after(self._source, after_ns):
             began = time.perf_counter()
             output = self._shard.accept(event)
@@ -346,6 +352,8 @@ class EngineThread:
         self._publish(output)
         self._background.after_tick(self._shard)
         self.channels.after_tick()
+        if self._tables is not None:
+            self._tables.look()
         if self._keeper is not None:
             self._keeper.after_tick(self._shard)
         self._set_serving()
@@ -398,6 +406,7 @@ class EngineThread:
                 **self._shard.counters,
                 **self._background.counters,
                 **({} if self._keeper is None else self._keeper.all_counters),
+                **({} if self._tables is None else self._tables.counters),
                 "waits_for_encoding": self._encoding.waits,
                 **self.channels.counters,
             },

@@ -7,6 +7,7 @@ sets. A peer or a token is never one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
 from liqscape.feeds.status import FeedState
+from liqscape.feeds.tables import CONFIRMED, FETCHED, SHIPPED
 from liqscape.metrics import Histogram, Timings
 from liqscape.v1 import query_pb2, stream_pb2
 
@@ -23,6 +25,7 @@ INSTRUMENT_LABELS: Final = ("symbol", "venue", "instrument")
 
 FEED_LABELS: Final = ("venue", "channel")
 ACCOUNT_STATES: Final = ("fresh", "stale", "refused", "waiting")
+TABLE_ORIGINS: Final = (SHIPPED, CONFIRMED, FETCHED)
 
 
 class _Counter(NamedTuple):
@@ -65,6 +68,8 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "held_ticks": _Counter("held_ticks", "Ticks that would have gone back in time, and stood still."),
     "corrections": _Counter("corrections", "Corrections of what was said before."),
     "terms_changed": _Counter("terms_changed", "Changes of mixes or rules since the start."),
+    "margin_tables_taken": _Counter("margin_tables_taken", "Margin tables told by venues that took effect."),
+    "margin_tables_refused": _Counter("margin_tables_refused", "Margin tables told by venues that could not."),
     "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
     "open_interest_interpolated": _Counter(
         "open_interest_interpolated", "Samples of open interest that lay between two of the input."
@@ -142,6 +147,7 @@ class ServerMetrics:
         yield from self._market()
         yield from self._feeds()
         yield from self._accounts()
+        yield from self._margin_tables()
         yield from self._histograms()
 
     def _identity(self) -> Iterator[Metric]:
@@ -286,6 +292,23 @@ class ServerMetrics:
             "Answers about accounts, or parts of them, that were not taken, by reason.",
             ("venue", "reason"),
             {(venue, why): count for venue, accounts in followed for why, count in sorted(accounts.rejected.items())},
+        )
+
+    def _margin_tables(self) -> Iterator[Metric]:
+        tables = [(feed.venue, table) for feed in self._status.feeds for table in feed.margin_tables]
+        counted = Counter((venue, table.origin) for venue, table in tables)
+        asked = dict.fromkeys(venue for venue, _ in tables)
+        yield _gauge(
+            "feed_margin_tables",
+            "Instruments by where the margin table in force is from.",
+            ("venue", "origin"),
+            {(venue, origin): counted[venue, origin] for venue in asked for origin in TABLE_ORIGINS},
+        )
+        yield _counter(
+            "feed_margin_table_failures",
+            "Requests that brought no margin table that could be used.",
+            ("venue",),
+            {(venue,): sum(table.failures for of, table in tables if of == venue) for venue in asked},
         )
 
     def _histograms(self) -> Iterator[Metric]:

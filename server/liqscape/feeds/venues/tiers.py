@@ -29,6 +29,9 @@ PERCENT_FROM: Final = Fraction(1, 10)
 
 MAX_TIERS: Final = 500
 
+TOLD_BY: Final = "margin table as told by"
+"""With this the source of rules begins, where a venue has told the table."""
+
 
 @dataclass(frozen=True, slots=True)
 class TierSource:
@@ -38,10 +41,12 @@ class TierSource:
         request: what to ask about an instrument; None: a signed request.
         rows: an answer's rows about the instrument: floor (None: cap of the row before), cap (None: no bound), rate,
             amount (None: what makes maintenance margin continuous), highest leverage.
+        weight: of the request in the venue's budget "rest", on which its dialect's polls draw too.
     """
 
     request: Callable[[Instrument], Request] | None
     rows: Callable[[Instrument, Any], Iterable[_Row]]
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def tiers_of(instrument: Instrument, body: bytes) -> tuple[MaintenanceTier, ...]
             raise NotFound(f"the answer tells no margin table of {instrument.instrument_id}")
         if len(rows) > MAX_TIERS:
             raise Unreadable("too many tiers", len(rows))
-        return _checked(_tiers(rows))
+        return checked(_tiers(rows))
     except (UnreadableNumber, KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
         raise Unreadable("malformed", repr(error)) from error
 
@@ -85,8 +90,13 @@ def find_source(venue: str) -> TierSource:
 
 def with_tiers(instrument: Instrument, tiers: tuple[MaintenanceTier, ...], read: date, where: str) -> Instrument:
     """Return an instrument under a table that its venue has told."""
-    source = f"margin table as told by {where}; all else: {instrument.rules_date}: {instrument.rules_source}"
+    source = f"{TOLD_BY} {where}; all else: {instrument.rules_date}: {instrument.rules_source}"
     return replace(instrument, maintenance_tiers=tiers, rules_date=read.isoformat(), rules_source=source)
+
+
+def is_told(instrument: Instrument) -> bool:
+    """Return whether the rules of an instrument are those of with_tiers."""
+    return instrument.rules_source.startswith(TOLD_BY)
 
 
 def differences(shipped: Sequence[MaintenanceTier], told: Sequence[MaintenanceTier]) -> list[str]:
@@ -124,7 +134,14 @@ def _tiers(rows: Sequence[_Row]) -> list[MaintenanceTier]:
     return found
 
 
-def _checked(tiers: Sequence[MaintenanceTier]) -> tuple[MaintenanceTier, ...]:
+def checked(tiers: Sequence[MaintenanceTier]) -> tuple[MaintenanceTier, ...]:
+    """Return tiers that make a table: from nothing on, one after the other, with rates that do not fall.
+
+    Raises:
+        Unreadable: they make none.
+    """
+    if not tiers:
+        raise Unreadable("table without a tier")
     for tier in tiers:
         if not (0 < tier.maintenance_margin_rate <= 1 and tier.max_leverage >= 1 and tier.maintenance_amount >= 0):
             raise Unreadable("absurd tier", tier)
@@ -286,7 +303,7 @@ SOURCES: Final[Mapping[str, TierSource]] = {
         _gate,
     ),
     "hyperliquid": TierSource(
-        lambda _: Request("https://api.hyperliquid.xyz/info", json=b'{"type":"meta"}'), _hyperliquid
+        lambda _: Request("https://api.hyperliquid.xyz/info", json=b'{"type":"meta"}'), _hyperliquid, weight=20
     ),
     "kraken": TierSource(lambda _: Request("https://futures.kraken.com/derivatives/api/v3/instruments"), _kraken),
     "kucoin": TierSource(
