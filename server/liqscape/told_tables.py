@@ -65,9 +65,21 @@ class ToldTables:
             _LOG.warning("the margin table that %s has told is refused: %s; what is in force stays", name, error)
             return
         self.counters["margin_tables_taken"] += 1
-        for line in differences(coming.instrument.maintenance_tiers, table.tiers):
+        before, after = coming.instrument, wanted.instrument
+        for line in differences(before.maintenance_tiers, after.maintenance_tiers):
             _LOG.info("%s: %s", name, line)
-        _LOG.warning("from the next tick on %s is under the margin table as told by %s", name, table.where)
+        moves = _decides(before) != _decides(after)
+        _LOG.log(
+            logging.WARNING if moves else logging.INFO,
+            "from the next tick on %s is under the margin table as told by %s",
+            name,
+            table.where,
+        )
+
+
+def _decides(instrument: Instrument) -> tuple[object, ...]:
+    """Return what of a table decides where small positions end, and at which leverages they open."""
+    return instrument.maintenance_margin_rate, instrument.leverage_tiers
 
 
 def rules_of(shipped: Instrument, table: ToldTable) -> Instrument:

@@ -43,7 +43,7 @@ JITTER: Final = 0.1
 """Of a day, either way: servers that start together drift apart."""
 
 RETRY_FIRST_S: Final = 60.0
-"""Twice that is the longest first wait after a failure, it doubles from there: nothing is urgent about a table."""
+"""The longest first wait after a failure; it doubles from there. Nothing is urgent about a table."""
 
 RETRY_LONGEST_S: Final = 3600.0
 

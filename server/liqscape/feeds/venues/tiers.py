@@ -29,6 +29,9 @@ PERCENT_FROM: Final = Fraction(1, 10)
 
 MAX_TIERS: Final = 500
 
+LIGHTER_ONE: Final = 10_000
+"""Its margin fractions count hundredths of a per cent."""
+
 TOLD_BY: Final = "margin table as told by"
 """With this the source of rules begins, where a venue has told the table."""
 
@@ -277,6 +280,41 @@ def _dydx(instrument: Instrument, said: Any) -> Iterable[_Row]:
     )
 
 
+def _mexc(instrument: Instrument, said: Any) -> Iterable[_Row]:
+    """Levels of their own, or a first one and what each further one adds."""
+    for row in said["data"] if isinstance(said["data"], list) else [said["data"]]:
+        if row["symbol"] != instrument.name:
+            continue
+        if row.get("riskLimitType", "BY_VOLUME") != "BY_VOLUME":  # contracts, as the shipped table
+            raise Unreadable("another unit of sizes", row["riskLimitType"])
+        if row.get("riskLimitCustom"):
+            for level in row["riskLimitCustom"]:
+                yield _Row(
+                    None, _number(level, "maxVol"), _number(level, "mmr"), Fraction(0), _number(level, "maxLeverage")
+                )
+            continue
+        for above in range(min(int(row["riskLevelLimit"]), MAX_TIERS + 1)):
+            yield _Row(
+                None,
+                _number(row, "riskBaseVol") + above * _number(row, "riskIncrVol"),
+                _number(row, "maintenanceMarginRate") + above * _number(row, "riskIncrMmr"),
+                Fraction(0),
+                1 / (_number(row, "initialMarginRate") + above * _number(row, "riskIncrImr")),
+            )
+
+
+def _lighter(instrument: Instrument, said: Any) -> Iterable[_Row]:
+    for row in said["order_book_details"]:
+        if row["symbol"] == instrument.name and row.get("market_type", "perp") == "perp":
+            yield _Row(
+                Fraction(0),
+                None,
+                _number(row, "maintenance_margin_fraction") / LIGHTER_ONE,
+                Fraction(0),
+                LIGHTER_ONE / _number(row, "min_initial_margin_fraction"),
+            )
+
+
 def _category(instrument: Instrument) -> str:
     return "inverse" if instrument.is_inverse else "linear"
 
@@ -308,6 +346,10 @@ SOURCES: Final[Mapping[str, TierSource]] = {
     "kraken": TierSource(lambda _: Request("https://futures.kraken.com/derivatives/api/v3/instruments"), _kraken),
     "kucoin": TierSource(
         lambda i: Request(f"https://api-futures.kucoin.com/api/v1/contracts/risk-limit/{i.name}"), _kucoin
+    ),
+    "lighter": TierSource(lambda _: Request("https://mainnet.zklighter.elliot.ai/api/v1/orderBookDetails"), _lighter),
+    "mexc": TierSource(
+        lambda i: Request("https://contract.mexc.com/api/v1/contract/detail", {"symbol": i.name}), _mexc
     ),
     "okx": TierSource(
         lambda i: Request(

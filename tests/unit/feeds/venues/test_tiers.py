@@ -103,6 +103,42 @@ def test_amounts_of_hyperliquid_keep_maintenance_continuous() -> None:
     assert told("hyperliquid:ETH", said) == [(0, UNBOUNDED, "1/50", "0", 25)]
 
 
+MEXC_ROW = {"symbol": "BTC_USDT", "maxLeverage": 500, "riskLimitMode": "CUSTOM", "riskLimitType": "BY_VOLUME"}
+
+MEXC_LEVELS = [
+    {"level": 1, "maxVol": 50_000, "mmr": 0.001, "imr": 0.002, "maxLeverage": 500},
+    {"level": 2, "maxVol": 310_000, "mmr": 0.0025, "imr": 0.005, "maxLeverage": 200},
+]
+
+
+def test_mexc_tells_levels_in_contracts() -> None:
+    rows = [MEXC_ROW | {"riskLimitCustom": MEXC_LEVELS}, {"symbol": "ETH_USDT", "riskLimitCustom": []}]
+
+    found = told("mexc:BTC_USDT", {"success": True, "data": rows})
+
+    assert found == [(0, 50_000, "1/1000", "0", 500), (50_000, 310_000, "1/400", "0", 200)]
+    assert told("mexc:BTC_USDT", {"success": True, "data": rows[0]}) == found
+
+
+def test_levels_of_mexc_by_value_are_refused_because_the_tables_count_contracts() -> None:
+    row = MEXC_ROW | {"riskLimitCustom": MEXC_LEVELS, "riskLimitType": "BY_VALUE"}
+
+    with pytest.raises(Unreadable, match="another unit of sizes: BY_VALUE"):
+        told("mexc:BTC_USDT", {"data": [row]})
+
+
+def test_lighter_counts_hundredths_of_a_per_cent_and_its_spot_market_is_left_out() -> None:
+    perp = {"symbol": "BTC", "market_type": "perp", "min_initial_margin_fraction": 200}
+    said = {
+        "order_book_details": [
+            perp | {"market_type": "spot", "maintenance_margin_fraction": 1},
+            perp | {"maintenance_margin_fraction": 120},
+        ]
+    }
+
+    assert told("lighter:BTC", said) == [(0, UNBOUNDED, "3/250", "0", 50)]
+
+
 def test_dydx_has_one_tier() -> None:
     market = {"initialMarginFraction": "0.02", "maintenanceMarginFraction": "0.012"}
 
@@ -145,6 +181,32 @@ def test_recorded_answers_are_read(folder: str, instrument: Any, tiers: list[tup
     (body,) = messages(folder, "leverage_tiers.rest.jsonl")
 
     assert [plain(tier) for tier in tiers_of(instrument.instrument, body)] == tiers
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize(
+    ("folder", "instrument_id", "tiers"),
+    [
+        (
+            "mexc",
+            "mexc:BTC_USDT",
+            [
+                (0, 10_000, "1/250", "0", 125),
+                (10_000, 210_000, "1/125", "0", 83),
+                (210_000, 410_000, "3/250", "0", 62),
+                (410_000, 610_000, "2/125", "0", 50),
+                (610_000, 810_000, "1/50", "0", 41),
+            ],
+        ),
+        ("lighter", "lighter:ETH", [(0, UNBOUNDED, "1/200", "0", 100)]),
+    ],
+)
+def test_recorded_listings_that_hold_a_table_are_read(
+    folder: str, instrument_id: str, tiers: list[tuple[int, int, str, str, int]]
+) -> None:
+    (body,) = messages(folder, "instruments.rest.jsonl")
+
+    assert [plain(tier) for tier in tiers_of(find_instrument(instrument_id), body)] == tiers
 
 
 @pytest.mark.recorded
@@ -226,4 +288,4 @@ def test_what_is_asked_names_the_instrument_or_all(venue: str) -> None:
     request = asked(instrument)
     named = " ".join([request.url, *request.query.values()])
     assert request.url.startswith("https://")
-    assert instrument.name.removesuffix("-SWAP") in named or venue in ("hyperliquid", "kraken")
+    assert instrument.name.removesuffix("-SWAP") in named or venue in ("hyperliquid", "kraken", "lighter")
