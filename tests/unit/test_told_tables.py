@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from liqscape.errors import ConfigError
-from liqscape.events import Event
+from liqscape.events import Event, PositionSide
 from liqscape.feeds.tables import CONFIRMED, FETCHED, SHIPPED, TableBoard, ToldTable
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import PositionModel
-from liqscape.instruments import Instrument
+from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
 from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.terms import Terms
 from liqscape.positions.inflow import all_terms
+from liqscape.positions.weights import make_key
 from liqscape.told_tables import ToldTables, rules_of, that_can_follow, under_kept
 from tests.crash.small_market import INSTRUMENTS
 from tests.equal_shards import differences
@@ -185,7 +186,7 @@ def test_table_told_and_taken_back_before_the_tick_leaves_what_was_in_force() ->
     assert made.closed[1].terms == ()
 
 
-def test_leverage_that_comes_is_opened_on_and_one_that_would_end_is_refused() -> None:
+def test_table_by_which_a_leverage_would_end_is_refused_with_the_reason() -> None:
     made, ticks = Recorded(), market_ticks(8)
     take(made.shard, ticks[:2], made.tables)
 
@@ -199,6 +200,40 @@ def test_leverage_that_comes_is_opened_on_and_one_that_would_end_is_refused() ->
     )
     assert made.tables.counters == {"margin_tables_taken": 0, "margin_tables_refused": 1}
     assert [closed.terms for closed in made.closed] == [()] * 5
+
+
+def test_leverage_that_comes_is_opened_on_and_every_way_back_to_it_is_the_same() -> None:
+    lower = tuple(replace(tier, max_leverage=50) for tier in BTC.maintenance_tiers)
+    first = tuple(
+        all_terms([replace(BTC, maintenance_tiers=lower)])[0] if t.instrument_id == BTC.instrument_id else t
+        for t in all_terms(INSTRUMENTS)
+    )
+    closed: list[ClosedTick] = []
+    lived, board, ticks = new_shard(lambda _, c: closed.append(c)), TableBoard(INSTRUMENTS), market_ticks(60)
+    lived.begin_with(first)
+    tables = ToldTables(lived, board)
+    take(lived, ticks[:20], tables)
+    before = cohorts(lived)
+
+    board.tell(told(leverage=125))
+    take(lived, ticks[20:50], tables)
+    snapshot, terms_then = lived.snapshot()(), lived.terms
+    take(lived, ticks[50:], tables)
+    again, restored = new_shard(), new_shard()
+    again.begin_with(first)
+    restored.begin_with(terms_then)
+    restored.restore(snapshot)
+    for tick in closed:
+        again.replay(tick)
+    for tick in closed[50:]:
+        restored.replay(tick)
+
+    number = [i.instrument_id for i in lived.book("BTC").instruments].index(BTC.instrument_id)
+    of_highest = {make_key(number, LEVERAGE_TIERS.index(125), side) for side in PositionSide}
+    assert not {key for _, _, key in before} & of_highest
+    assert {key for _, _, key in cohorts(lived)} >= of_highest
+    assert sum(len(tick.terms) for tick in closed) == 1
+    assert differences(lived, again) == differences(lived, restored) == []
 
 
 def test_terms_at_a_start_are_under_what_was_kept_and_a_table_that_does_not_fit_them_is_left_out() -> None:
