@@ -31,17 +31,19 @@ class ToldTables:
         shard: whose terms they become.
         board: where they are told.
         now_ns: wall clock, for the time of a refusal.
-
-    Attributes:
-        counters: tables that took effect, and tables that could not.
     """
 
     def __init__(self, shard: Shard, board: TableBoard, now_ns: Callable[[], int] = time.time_ns) -> None:
-        self.counters: Counter[str] = Counter(margin_tables_taken=0, margin_tables_refused=0)
+        self._counts = Counter(margin_tables_taken=0, margin_tables_refused=0)
         self._shard = shard
         self._board = board
         self._now_ns = now_ns
         self._said: tuple[Instrument, ...] = ()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Return how many tables took effect, could not, and could not be kept for the next start."""
+        return {**self._counts, "margin_tables_unkept": self._board.unkept}
 
     def look(self) -> None:
         """Propose what was told since the last look, and say what is in force."""
@@ -60,11 +62,11 @@ class ToldTables:
             wanted = terms_under(coming, rules_of(self._board.shipped[name], table))
             self._shard.propose([wanted])
         except (LiqscapeError, ValueError, ArithmeticError) as error:
-            self.counters["margin_tables_refused"] += 1
+            self._counts["margin_tables_refused"] += 1
             self._board.fail(name, f"refused: {error}", self._now_ns())
             _LOG.warning("the margin table that %s has told is refused: %s; what is in force stays", name, error)
             return
-        self.counters["margin_tables_taken"] += 1
+        self._counts["margin_tables_taken"] += 1
         before, after = coming.instrument, wanted.instrument
         for line in differences(before.maintenance_tiers, after.maintenance_tiers):
             _LOG.info("%s: %s", name, line)

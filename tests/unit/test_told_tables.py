@@ -78,7 +78,11 @@ def test_told_table_takes_effect_with_the_next_tick_which_says_so() -> None:
     assert changed.instrument.maintenance_margin_rate == Fraction("0.006")
     assert changed.instrument.rules_date == "2026-11-21"
     assert changed.instrument.rules_source.startswith("margin table as told by https://a; all else: ")
-    assert made.tables.counters == {"margin_tables_taken": 1, "margin_tables_refused": 0}
+    assert made.tables.counters == {
+        "margin_tables_taken": 1,
+        "margin_tables_refused": 0,
+        "margin_tables_unkept": 0,
+    }
     (status,) = made.board.statuses([BTC.instrument_id])
     assert (status.origin, status.rules_date) == (FETCHED, "2026-11-21")
 
@@ -198,7 +202,7 @@ def test_table_by_which_a_leverage_would_end_is_refused_with_the_reason() -> Non
     assert status.failure == (
         "refused: 75x, 100x, 125x of venue:BTCUSDT, which may be open, and would be no leverage any more"
     )
-    assert made.tables.counters == {"margin_tables_taken": 0, "margin_tables_refused": 1}
+    assert (made.tables.counters["margin_tables_taken"], made.tables.counters["margin_tables_refused"]) == (0, 1)
     assert [closed.terms for closed in made.closed] == [()] * 5
 
 

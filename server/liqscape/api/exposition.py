@@ -70,6 +70,7 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "terms_changed": _Counter("terms_changed", "Changes of mixes or rules since the start."),
     "margin_tables_taken": _Counter("margin_tables_taken", "Margin tables told by venues that took effect."),
     "margin_tables_refused": _Counter("margin_tables_refused", "Margin tables told by venues that could not."),
+    "margin_tables_unkept": _Counter("margin_tables_unkept", "Times that told tables could not be written down."),
     "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
     "open_interest_interpolated": _Counter(
         "open_interest_interpolated", "Samples of open interest that lay between two of the input."

@@ -75,9 +75,13 @@ class TableBoard:
     Args:
         shipped: every instrument under its shipped rules.
         kept: tables that were told to an earlier process, to begin with.
+
+    Attributes:
+        unkept: how often what was told could not be written down for the next start.
     """
 
     def __init__(self, shipped: Iterable[Instrument], kept: Iterable[ToldTable] = ()) -> None:
+        self.unkept = 0
         self._lock = threading.Lock()
         self._shipped = {i.instrument_id: i for i in shipped}
         self._in_force = dict(self._shipped)

@@ -76,6 +76,7 @@ class TableKeeper:
             try:
                 await asyncio.to_thread(self._file.write, self.board.told().values())
             except TablesNotKept as error:
+                self.board.unkept += 1
                 if not self._failed:
                     _LOG.error("margin tables are not kept for the next start: %s", error)
                 self._failed = True

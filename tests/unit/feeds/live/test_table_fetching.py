@@ -217,6 +217,7 @@ async def test_what_is_told_is_kept_at_once_and_a_folder_that_cannot_be_written_
     assert kept.tiers[0].maintenance_margin_rate == Fraction("0.005")
     assert len(board.told()) == 1
     assert caplog.text.count("margin tables are not kept for the next start") == 1
+    assert board.unkept == 3
 
 
 def test_board_says_what_is_in_force_and_where_it_is_from() -> None:
