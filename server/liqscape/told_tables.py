@@ -56,7 +56,7 @@ class ToldTables:
     def _propose(self, table: ToldTable) -> None:
         name = table.instrument_id
         coming = next((terms for terms in self._shard.coming_terms if terms.instrument_id == name), None)
-        if coming is None or coming.instrument.maintenance_tiers == table.tiers:
+        if coming is None or table.is_of(coming.instrument):
             return
         try:
             wanted = terms_under(coming, rules_of(self._board.shipped[name], table))
@@ -81,14 +81,14 @@ class ToldTables:
 
 def _decides(instrument: Instrument) -> tuple[object, ...]:
     """Return what of a table decides where small positions end, and at which leverages they open."""
-    return instrument.maintenance_margin_rate, instrument.leverage_tiers
+    return instrument.maintenance_margin_rate, instrument.leverage_tiers, instrument.adjustments
 
 
 def rules_of(shipped: Instrument, table: ToldTable) -> Instrument:
     """Return an instrument under a told table; one that tells what is shipped leaves the shipped rules as they are."""
-    if shipped.maintenance_tiers == table.tiers:
+    if table.is_of(shipped):
         return shipped
-    return with_tiers(shipped, table.tiers, date.fromisoformat(table.since), table.where)
+    return with_tiers(shipped, table.tiers, date.fromisoformat(table.since), table.where, table.adjustments)
 
 
 def under_kept(wanted: Iterable[Terms], board: TableBoard | None) -> tuple[Terms, ...]:

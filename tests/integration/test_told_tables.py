@@ -25,7 +25,7 @@ from liqscape.feeds.live import table_fetching
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.table_fetching import TableKeeper
 from liqscape.feeds.tables import FETCHED, SHIPPED, TableBoard, TableStatus
-from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED, find_source, tiers_of
+from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED, find_source, table_of
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
 from liqscape.instruments import MaintenanceTier, shipped_instruments
@@ -68,12 +68,13 @@ def test_every_venue_that_tells_its_table_speaks_and_is_read(key: str) -> None:
             body = fake.speaker.answer(address.path, request.query, fake.market.open_interest, START_NS)
             assert body is not None
 
-            told = tiers_of(instrument, body)
+            told, adjustments = table_of(instrument, body)
 
             shipped = list(instrument.maintenance_tiers)
             if key == "kraken":  # whose levels end nowhere
                 shipped[-1] = replace(shipped[-1], notional_cap=UNBOUNDED)
             assert told == tuple(shipped)
+            assert adjustments == instrument.adjustments
 
 
 class Asking:
@@ -181,18 +182,18 @@ async def live(
     return engine, status
 
 
-def table_of(status: EngineStatus) -> TableStatus | None:
+def okx_table(status: EngineStatus) -> TableStatus | None:
     """Return what is told of the table of one instrument, once anything is."""
     return next((t for feed in status.feeds for t in feed.tables if t.instrument_id == OKX), None)
 
 
 def is_fetched(status: EngineStatus) -> bool:
-    table = table_of(status)
+    table = okx_table(status)
     return table is not None and table.origin == FETCHED
 
 
 def has_failed(status: EngineStatus) -> bool:
-    table = table_of(status)
+    table = okx_table(status)
     return table is not None and table.failures > 0
 
 
@@ -263,7 +264,7 @@ async def test_told_table_takes_effect_between_ticks_and_later_servers_go_on_und
         (second, odd, "refused: another unit of rates: 5 % from 0 at 20x; shipped 0.4 % from 0 at 100x"),
         (third, refused, "HTTP 403"),
     ):
-        table = table_of(status)
+        table = okx_table(status)
         assert table is not None
         assert (table.origin, table.failure) == (FETCHED, reason)
         assert status.counters["terms_changed"] == 0
@@ -276,9 +277,9 @@ async def test_server_that_is_to_ask_nobody_goes_by_what_is_shipped() -> None:
     fake.speaker.tables[OKX] = first_rate("0.005")
     exchange = FakeExchange([fake], ScaledTime(1.0, time.time_ns()))
     async with exchange.running():
-        engine, status = await live(exchange, None, lambda s: table_of(s) is not None, "shipped")
+        engine, status = await live(exchange, None, lambda s: okx_table(s) is not None, "shipped")
 
-    table = table_of(status)
+    table = okx_table(status)
     assert table is not None
     assert (table.origin, table.read_ns) == (SHIPPED, 0)
     assert table.note == "no venue is asked: margin-tables is shipped"

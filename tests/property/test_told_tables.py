@@ -15,7 +15,7 @@ from liqscape.errors import LiqscapeError, NotFound
 from liqscape.feeds.tables import ToldTable
 from liqscape.feeds.venues.dialect import Unreadable
 from liqscape.feeds.venues.table_check import HIGHEST_LEVERAGE, check_table
-from liqscape.feeds.venues.tiers import SOURCES, find_source, tiers_of
+from liqscape.feeds.venues.tiers import SOURCES, find_source, table_of
 from liqscape.instruments import Instrument
 from liqscape.market.terms import terms_as_plain, terms_of_plain
 from liqscape.positions.carried_terms import terms_under
@@ -54,12 +54,17 @@ def test_hostile_answer_is_a_table_to_open_under_or_is_refused(case: tuple[Instr
     (terms,) = all_terms([shipped])
     for body in bodies:
         try:
-            tiers = tiers_of(shipped, body)
-            check_table(shipped, tiers)
+            tiers, adjustments = table_of(shipped, body)
+            check_table(shipped, tiers, adjustments)
         except (NotFound, Unreadable):
             continue
         table = ToldTable(
-            instrument_id=shipped.instrument_id, tiers=tiers, since="2026-11-21", read_ns=START_NS, where="https://a"
+            instrument_id=shipped.instrument_id,
+            tiers=tiers,
+            since="2026-11-21",
+            read_ns=START_NS,
+            where="https://a",
+            adjustments=adjustments,
         )
         try:
             carried = terms_under(terms, rules_of(shipped, table))

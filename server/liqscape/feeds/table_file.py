@@ -1,7 +1,8 @@
 """Margin tables that venues have told, kept in the data folder for the next start.
 
 DIR/margin_tables.json    one object: crc32, and the tables by instrument id: since, read_ns, where, and the tiers as
-                          [floor, cap, maintenance rate, amount taken off, highest leverage], rates and amounts as text
+                          [floor, cap, maintenance rate, amount taken off, highest leverage], rates and amounts as text;
+                          adjustments, where there are any, as [leverage, [[first size, factor], ...]]
 
 It is written whole or not at all: a temporary file, fsync, rename. A damaged one is set aside under another name, and
 the shipped tables are in force until the venues have told theirs again. Who holds the folder holds the file.
@@ -23,7 +24,7 @@ from liqscape.errors import LiqscapeError
 from liqscape.feeds.tables import ToldTable
 from liqscape.feeds.venues.dialect import Unreadable
 from liqscape.feeds.venues.table_check import check_table
-from liqscape.feeds.venues.tiers import checked
+from liqscape.feeds.venues.tiers import checked, checked_adjustments
 from liqscape.instruments import Instrument, MaintenanceTier
 
 _LOG = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ def _may_be_used(table: ToldTable, shipped: Mapping[str, Instrument]) -> bool:
         _LOG.info("%s: what was told on %s is older than what is shipped", table.instrument_id, read)
         return False
     try:
-        check_table(instrument, table.tiers)
+        check_table(instrument, table.tiers, table.adjustments)
     except Unreadable as error:
         _LOG.error("%s: the table that was kept is not believed: %s", table.instrument_id, error)
         return False
@@ -147,6 +148,7 @@ def _plain(table: ToldTable) -> dict[str, Any]:
             ]
             for t in table.tiers
         ],
+        "adjustments": [[leverage, [[s.floor, str(s.factor)] for s in steps]] for leverage, steps in table.adjustments],
     }
 
 
@@ -164,4 +166,10 @@ def _table(name: str, plain: Mapping[str, Any]) -> ToldTable:
         since=date.fromisoformat(plain["since"]).isoformat(),
         read_ns=int(plain["read_ns"]),
         where=str(plain["where"]),
+        adjustments=checked_adjustments(
+            [
+                (int(leverage), [(int(floor), Fraction(str(factor))) for floor, factor in steps])
+                for leverage, steps in plain.get("adjustments", ())
+            ]
+        ),
     )

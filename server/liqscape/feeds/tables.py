@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, runtime_checkable
 
-from liqscape.instruments import Instrument, MaintenanceTier
+from liqscape.instruments import AdjustmentStep, Instrument, MaintenanceTier
 
 SHIPPED: Final = "shipped"
 """In force as this version brings it."""
@@ -33,6 +33,7 @@ class ToldTable:
         since: ISO date on which it was first told like this.
         read_ns: when it was last told, unix nanoseconds.
         where: address that was asked.
+        adjustments: see Instrument.adjustments.
     """
 
     instrument_id: str
@@ -40,6 +41,11 @@ class ToldTable:
     since: str
     read_ns: int
     where: str
+    adjustments: tuple[tuple[int, tuple[AdjustmentStep, ...]], ...] = ()
+
+    def is_of(self, instrument: Instrument) -> bool:
+        """Return whether an instrument is under this very table."""
+        return self.tiers == instrument.maintenance_tiers and self.adjustments == instrument.adjustments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +124,7 @@ class TableBoard:
         name = table.instrument_id
         with self._lock:
             before = self._told.get(name)
-            if before is not None and before.tiers == table.tiers:
+            if before is not None and (before.tiers, before.adjustments) == (table.tiers, table.adjustments):
                 table = replace(table, since=before.since)
             self._told[name] = self._new[name] = table
             self._state(name, read_ns=table.read_ns, note=note)
@@ -159,11 +165,10 @@ class TableBoard:
         self._statuses[name] = replace(status, origin=self._origin(name))
 
     def _origin(self, name: str) -> str:
-        tiers = self._in_force[name].maintenance_tiers
-        if tiers != self._shipped[name].maintenance_tiers:
+        now, shipped, told = self._in_force[name], self._shipped[name], self._told.get(name)
+        if (now.maintenance_tiers, now.adjustments) != (shipped.maintenance_tiers, shipped.adjustments):
             return FETCHED
-        told = self._told.get(name)
-        return SHIPPED if told is None or told.tiers != tiers else CONFIRMED
+        return CONFIRMED if told is not None and told.is_of(now) else SHIPPED
 
 
 @runtime_checkable

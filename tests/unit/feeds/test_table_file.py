@@ -44,6 +44,16 @@ def test_tables_are_read_as_they_were_written_to_the_last_fraction(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
+def test_factors_by_leverage_are_read_as_they_were_written(tmp_path: Path) -> None:
+    htx = find_instrument("htx:BTC-USDT")
+    now_ns = READ_NS + 86_400 * 10**9
+    kept = table(htx, read_ns=now_ns, tiers=htx.maintenance_tiers, adjustments=htx.adjustments)
+
+    TableFile(tmp_path).write([kept])
+
+    assert TableFile(tmp_path).read({htx.instrument_id: htx}) == [kept]
+
+
 def test_writing_again_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
     file = TableFile(tmp_path)
     file.write([table(OKX), table(GATE, tiers=GATE.maintenance_tiers)])
@@ -84,6 +94,7 @@ def with_table(change: dict[str, Any]) -> str:
         lambda text: with_table({"read_ns": -1}),
         lambda text: with_table({"since": "yesterday"}),
         lambda text: with_table({"tiers": []}),
+        lambda text: with_table({"adjustments": [[10, [[0, "1"]]]]}),
         lambda text: with_table({"tiers": [[0, 10, "1/0", "0", 50]]}),
         lambda text: with_table({"tiers": [[5, 10, "1/100", "0", 50]]}),
     ],

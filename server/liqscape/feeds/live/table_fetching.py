@@ -23,7 +23,7 @@ from liqscape.feeds.table_file import TableFile, TablesNotKept
 from liqscape.feeds.tables import TableBoard, ToldTable
 from liqscape.feeds.venues.dialect import Request, Unreadable
 from liqscape.feeds.venues.table_check import check_table
-from liqscape.feeds.venues.tiers import SOURCES, TierSource, tiers_of
+from liqscape.feeds.venues.tiers import SOURCES, TierSource, table_of
 from liqscape.instruments import Instrument
 
 _LOG = logging.getLogger(__name__)
@@ -157,15 +157,21 @@ class TableFetcher:
         """Pass on the table of an instrument in an answer; return whether there is one that is believed."""
         now_ns = self._timing.now_ns()
         try:
-            tiers = tiers_of(shipped, body)
-            note = check_table(shipped, tiers)
+            tiers, adjustments = table_of(shipped, body)
+            note = check_table(shipped, tiers, adjustments)
         except (NotFound, Unreadable) as error:
             self._fail([shipped], f"refused: {error}")
             return False
         today = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
-        self._board.tell(
-            ToldTable(instrument_id=shipped.instrument_id, tiers=tiers, since=today, read_ns=now_ns, where=where), note
+        table = ToldTable(
+            instrument_id=shipped.instrument_id,
+            tiers=tiers,
+            since=today,
+            read_ns=now_ns,
+            where=where,
+            adjustments=adjustments,
         )
+        self._board.tell(table, note)
         self._logged.pop(shipped.instrument_id, None)
         return True
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from liqscape.feeds.venues.dialect import Unreadable
-from liqscape.feeds.venues.tiers import UNBOUNDED
+from liqscape.feeds.venues.tiers import UNBOUNDED, Adjustments
 from liqscape.instruments import LEVERAGE_TIERS, Instrument, MaintenanceTier
 
 HIGHEST_LEVERAGE: Final = 1000
@@ -30,12 +30,13 @@ CROSSED_CAP: Final = 1000
 """Likewise of the first cap, where both have one. Caps do differ by tens, and decide only what a size mix says."""
 
 
-def check_table(shipped: Instrument, told: Sequence[MaintenanceTier]) -> str:
+def check_table(shipped: Instrument, told: Sequence[MaintenanceTier], adjustments: Adjustments = ()) -> str:
     """Return what people should know of a table that is believed, in words; empty: nothing.
 
     Args:
         shipped: the instrument under its shipped rules.
-        told: its table, as tiers_of returns it.
+        told: its tiers, as table_of returns them.
+        adjustments: likewise, of a venue whose rate follows the leverage.
 
     Raises:
         Unreadable: it is not believed, with the reason.
@@ -59,9 +60,28 @@ def check_table(shipped: Instrument, told: Sequence[MaintenanceTier]) -> str:
     caps = (first.notional_cap, known.notional_cap)
     if UNBOUNDED not in caps and _times(*map(Fraction, caps)) >= CROSSED_CAP:
         raise Unreadable("another unit of sizes", f"first cap {caps[0]}; shipped {caps[1]}")
+    if bool(adjustments) != bool(shipped.adjustments):
+        raise Unreadable("another kind of table", f"{len(adjustments)} leverages; shipped {len(shipped.adjustments)}")
     if rate < STRIKING_RATE:
-        return ""
+        return _striking_factors(shipped, adjustments)
     return f"first rate {_rate(first)}, shipped {_rate(known)} of {shipped.rules_date}"
+
+
+def _striking_factors(shipped: Instrument, adjustments: Adjustments) -> str:
+    """Return where small positions need twice or half of the shipped margin. Factors cannot cross units: all are below
+    one (tiers.py), and 1 % told as 1 would not be.
+    """
+    striking = []
+    for leverage in LEVERAGE_TIERS:
+        told, known = _factor(adjustments, leverage), _factor(shipped.adjustments, leverage)
+        if told is not None and known is not None and _times(told, known) >= STRIKING_RATE:
+            striking.append(f"factor {float(told):g} at {leverage}x, shipped {float(known):g}")
+    return f"{'; '.join(striking)} of {shipped.rules_date}" if striking else ""
+
+
+def _factor(adjustments: Adjustments, leverage: int) -> Fraction | None:
+    """Return the factor of a small position; the row of the next higher leverage holds for one that is not listed."""
+    return next((steps[0].factor for listed, steps in adjustments if leverage <= listed), None)
 
 
 def _times(one: Fraction, other: Fraction) -> Fraction:

@@ -1,7 +1,8 @@
 """Margin tables as venues tell them without a key: what to ask, and an answer -> maintenance tiers. Pure.
 
 Binance and BingX want a signed request; the answer of the former can be read all the same, by whoever has a key. HTX
-tells factors by leverage, Deribit formulas, and the others nothing per tier: their shipped rules are all there is.
+tells factors by leverage and size in place of tiers. Deribit has formulas, and what the others tell is not read here:
+their shipped rules are all there is.
 Sources: the venues' documents of 2026 and the recorded answers of the tests.
 """
 
@@ -12,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
 from liqscape.errors import NotFound
 from liqscape.feeds.venues.dialect import Request, Unreadable
 from liqscape.feeds.venues.numbers import UnreadableNumber, as_fraction
-from liqscape.instruments import Instrument, MaintenanceTier
+from liqscape.instruments import AdjustmentStep, Instrument, MaintenanceTier
 
 UNBOUNDED: Final = 10**12
 """Cap of a last tier that has none: more than any position is worth."""
@@ -44,12 +45,16 @@ class TierSource:
         request: what to ask about an instrument; None: a signed request.
         rows: an answer's rows about the instrument: floor (None: cap of the row before), cap (None: no bound), rate,
             amount (None: what makes maintenance margin continuous), highest leverage.
+            None: the venue tells adjustments.
+        adjustments: an answer's factors about the instrument: leverage, and steps of (first size, factor), ascending;
+            None: the venue tells rows.
         weight: of the request in the venue's budget "rest", on which its dialect's polls draw too.
     """
 
     request: Callable[[Instrument], Request] | None
-    rows: Callable[[Instrument, Any], Iterable[_Row]]
+    rows: Callable[[Instrument, Any], Iterable[_Row]] | None
     weight: int = 1
+    adjustments: Callable[[Instrument, Any], Iterable[_Factors]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,20 @@ class _Row:
     leverage: Fraction
 
 
+_Factors: TypeAlias = tuple[int, list[tuple[int, Fraction]]]
+"""Of a leverage: (first size, factor) of each step."""
+
+Adjustments: TypeAlias = tuple[tuple[int, tuple[AdjustmentStep, ...]], ...]
+"""See Instrument.adjustments."""
+
+
 def tiers_of(instrument: Instrument, body: bytes) -> tuple[MaintenanceTier, ...]:
-    """Return the table of an instrument in a venue's answer.
+    """Return the tiers of table_of."""
+    return table_of(instrument, body)[0]
+
+
+def table_of(instrument: Instrument, body: bytes) -> tuple[tuple[MaintenanceTier, ...], Adjustments]:
+    """Return the table of an instrument in a venue's answer: tiers, and what a venue adds whose rate follows leverage.
 
     Raises:
         NotFound: the venue tells none that can be read here, or not of this instrument.
@@ -70,12 +87,17 @@ def tiers_of(instrument: Instrument, body: bytes) -> tuple[MaintenanceTier, ...]
     """
     source = find_source(instrument.venue)
     try:
-        rows = list(source.rows(instrument, orjson.loads(body)))
-        if not rows:
+        said = orjson.loads(body)
+        rows = list(source.rows(instrument, said)) if source.rows is not None else []
+        factors = list(source.adjustments(instrument, said)) if source.adjustments is not None else []
+        if not rows and not factors:
             raise NotFound(f"the answer tells no margin table of {instrument.instrument_id}")
-        if len(rows) > MAX_TIERS:
-            raise Unreadable("too many tiers", len(rows))
-        return checked(_tiers(rows))
+        if max(len(rows), sum(len(steps) for _, steps in factors)) > MAX_TIERS:
+            raise Unreadable("too many tiers", len(rows) or len(factors))
+        if rows:
+            return checked(_tiers(rows)), ()
+        adjustments = checked_adjustments(factors)
+        return (_standing_for_all(instrument, adjustments),), adjustments
     except (UnreadableNumber, KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
         raise Unreadable("malformed", repr(error)) from error
 
@@ -91,10 +113,22 @@ def find_source(venue: str) -> TierSource:
     return SOURCES[venue]
 
 
-def with_tiers(instrument: Instrument, tiers: tuple[MaintenanceTier, ...], read: date, where: str) -> Instrument:
+def with_tiers(
+    instrument: Instrument,
+    tiers: tuple[MaintenanceTier, ...],
+    read: date,
+    where: str,
+    adjustments: Adjustments = (),
+) -> Instrument:
     """Return an instrument under a table that its venue has told."""
     source = f"{TOLD_BY} {where}; all else: {instrument.rules_date}: {instrument.rules_source}"
-    return replace(instrument, maintenance_tiers=tiers, rules_date=read.isoformat(), rules_source=source)
+    return replace(
+        instrument,
+        maintenance_tiers=tiers,
+        adjustments=adjustments,
+        rules_date=read.isoformat(),
+        rules_source=source,
+    )
 
 
 def is_told(instrument: Instrument) -> bool:
@@ -111,6 +145,20 @@ def differences(shipped: Sequence[MaintenanceTier], told: Sequence[MaintenanceTi
         if mine != theirs:
             found.append(f"tier {number + 1}: shipped {_in_words(mine)}, told {_in_words(theirs)}")
     return found
+
+
+def adjustment_differences(shipped: Adjustments, told: Adjustments) -> list[str]:
+    """Return in words where factors by leverage differ; a leverage that only one of them has counts too."""
+    mine, theirs = dict(shipped), dict(told)
+    return [
+        f"{leverage}x: shipped {_factors_in_words(mine.get(leverage))}, told {_factors_in_words(theirs.get(leverage))}"
+        for leverage in sorted(mine.keys() | theirs.keys())
+        if mine.get(leverage) != theirs.get(leverage)
+    ]
+
+
+def _factors_in_words(steps: Sequence[AdjustmentStep] | None) -> str:
+    return ", ".join(f"{float(s.factor):g} from {s.floor:,}" for s in steps) if steps else "none"
 
 
 def _in_words(tier: MaintenanceTier | None) -> str:
@@ -156,6 +204,36 @@ def checked(tiers: Sequence[MaintenanceTier]) -> tuple[MaintenanceTier, ...]:
     if tiers[0].notional_floor != 0:
         raise Unreadable("table without a first tier", tiers[0])
     return tuple(tiers)
+
+
+def checked_adjustments(factors: Sequence[_Factors]) -> Adjustments:
+    """Return factors by leverage as an instrument has them: from nothing on, ascending, none that takes all margin.
+
+    Raises:
+        Unreadable: they make no table.
+    """
+    found: list[tuple[int, tuple[AdjustmentStep, ...]]] = []
+    for leverage, steps in sorted(factors):
+        floors, shares = [floor for floor, _ in steps], [factor for _, factor in steps]
+        if not steps or leverage < 1 or (found and found[-1][0] == leverage):
+            raise Unreadable("absurd leverage", f"{leverage}x of {len(steps)} steps")
+        if floors[0] != 0 or any(upper <= lower for lower, upper in pairwise(floors)):
+            raise Unreadable("tiers that do not follow each other", f"{leverage}x from {floors}")
+        if not 0 < min(shares) <= max(shares) < 1 or any(upper < lower for lower, upper in pairwise(shares)):
+            raise Unreadable("absurd factor", f"{leverage}x: {', '.join(map(str, shares))}")
+        caps = [*floors[1:], None]
+        found.append((leverage, tuple(AdjustmentStep(*each) for each in zip(floors, caps, shares, strict=True))))
+    return tuple(found)
+
+
+def _standing_for_all(instrument: Instrument, adjustments: Adjustments) -> MaintenanceTier:
+    """Return the tier that stands for all: the rate of a small position at the highest leverage, as shipped tables do.
+
+    It is below the margin at that leverage, so every leverage that is listed has margin beyond maintenance.
+    """
+    leverage, steps = adjustments[-1]
+    cap = instrument.maintenance_tiers[-1].notional_cap
+    return MaintenanceTier(0, cap, steps[0].factor / leverage, Fraction(0), leverage)
 
 
 def _number(row: Mapping[str, Any], *names: str) -> Fraction:
@@ -315,6 +393,14 @@ def _lighter(instrument: Instrument, said: Any) -> Iterable[_Row]:
             )
 
 
+def _htx(instrument: Instrument, said: Any) -> Iterable[_Factors]:
+    for row in said["data"]:
+        if row["contract_code"] == instrument.name:
+            for listed in row["list"]:
+                steps = [(int(step["min_size"]), _number(step, "adjust_factor")) for step in listed["ladders"]]
+                yield int(listed["lever_rate"]), sorted(steps)
+
+
 def _category(instrument: Instrument) -> str:
     return "inverse" if instrument.is_inverse else "linear"
 
@@ -339,6 +425,14 @@ SOURCES: Final[Mapping[str, TierSource]] = {
             {"contract": i.name},
         ),
         _gate,
+    ),
+    "htx": TierSource(
+        lambda i: Request(
+            f"https://api.hbdm.com/{'swap-api' if i.is_inverse else 'linear-swap-api'}/v1/swap_adjustfactor",
+            {"contract_code": i.name},
+        ),
+        None,
+        adjustments=_htx,
     ),
     "hyperliquid": TierSource(
         lambda _: Request("https://api.hyperliquid.xyz/info", json=b'{"type":"meta"}'), _hyperliquid, weight=20

@@ -10,7 +10,7 @@ import pytest
 from liqscape.feeds.venues.dialect import Unreadable
 from liqscape.feeds.venues.table_check import check_table
 from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED
-from liqscape.instruments import MaintenanceTier, find_instrument, shipped_instruments
+from liqscape.instruments import AdjustmentStep, MaintenanceTier, find_instrument, shipped_instruments
 
 BYBIT = find_instrument("bybit:BTCUSDT")
 
@@ -33,7 +33,7 @@ NOT_OFFERED = ("mexc:BTC_USDT",)
 def test_every_shipped_table_of_a_venue_that_tells_its_own_is_believed(name: str) -> None:
     instrument = shipped_instruments()[name]
 
-    assert check_table(instrument, instrument.maintenance_tiers) == ""
+    assert check_table(instrument, instrument.maintenance_tiers, instrument.adjustments) == ""
 
 
 def test_table_with_more_tiers_and_other_leverages_is_believed() -> None:
@@ -84,6 +84,27 @@ def test_amount_that_makes_maintenance_continuous_is_believed_and_one_above_the_
 )
 def test_first_rate_far_from_the_shipped_one_is_believed_and_said(rate: str, said: str) -> None:
     assert check_table(BYBIT, (replace(FIRST, maintenance_margin_rate=Fraction(rate)),)) == said
+
+
+def test_factors_by_leverage_are_believed_and_those_far_from_the_shipped_ones_are_said() -> None:
+    htx = find_instrument("htx:ETH-USDT")
+    factors = {leverage: steps[0].factor for leverage, steps in htx.adjustments}
+    factors |= {10: Fraction("0.15"), 20: Fraction("0.16"), 100: Fraction("0.27")}
+    told = tuple((leverage, (AdjustmentStep(0, None, factor),)) for leverage, factor in factors.items())
+
+    assert check_table(htx, htx.maintenance_tiers, told) == (
+        "factor 0.15 at 10x, shipped 0.075; factor 0.27 at 75x, shipped 0.55; factor 0.27 at 100x, shipped 0.55"
+        " of 2020-09-25"
+    )
+
+
+def test_tiers_in_place_of_factors_and_the_other_way_round_are_another_kind_of_table() -> None:
+    htx = find_instrument("htx:ETH-USDT")
+
+    with pytest.raises(Unreadable, match="another kind of table: 0 leverages; shipped 6"):
+        check_table(htx, htx.maintenance_tiers)
+    with pytest.raises(Unreadable, match="another kind of table: 6 leverages; shipped 0"):
+        check_table(BYBIT, BYBIT.maintenance_tiers, htx.adjustments)
 
 
 def test_cap_of_a_table_without_bounds_is_no_other_unit() -> None:

@@ -11,8 +11,17 @@ import pytest
 
 from liqscape.errors import NotFound
 from liqscape.feeds.venues.dialect import Unreadable
-from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED, differences, find_source, tiers_of, with_tiers
-from liqscape.instruments import MaintenanceTier, find_instrument, shipped_instruments
+from liqscape.feeds.venues.tiers import (
+    SOURCES,
+    UNBOUNDED,
+    adjustment_differences,
+    differences,
+    find_source,
+    table_of,
+    tiers_of,
+    with_tiers,
+)
+from liqscape.instruments import AdjustmentStep, MaintenanceTier, find_instrument, shipped_instruments
 from tests.unit.feeds.venues.captured import listing, messages
 
 
@@ -137,6 +146,75 @@ def test_lighter_counts_hundredths_of_a_per_cent_and_its_spot_market_is_left_out
     }
 
     assert told("lighter:BTC", said) == [(0, UNBOUNDED, "3/250", "0", 50)]
+
+
+def htx_answer(*listed: tuple[int, list[tuple[object, object]]]) -> bytes:
+    """Return factors by leverage as the venue tells them, of two contracts."""
+    rows = [
+        {
+            "lever_rate": leverage,
+            "ladders": [
+                {"ladder": n, "min_size": floor, "max_size": None, "adjust_factor": factor}
+                for n, (floor, factor) in enumerate(steps)
+            ],
+        }
+        for leverage, steps in listed
+    ]
+    other = {"symbol": "ETH", "contract_code": "ETH-USDT", "list": []}
+    return orjson.dumps({"status": "ok", "data": [other, {"symbol": "BTC", "contract_code": "BTC-USDT", "list": rows}]})
+
+
+def test_htx_tells_factors_by_leverage_and_size() -> None:
+    body = htx_answer((125, [(0, 0.25), (112, 0.31)]), (10, [(1000, 0.125), (0, 0.075)]))
+
+    tiers, adjustments = table_of(find_instrument("htx:BTC-USDT"), body)
+
+    assert [plain(tier) for tier in tiers] == [(0, 100_000, "1/500", "0", 125)]
+    assert adjustments == (
+        (10, (AdjustmentStep(0, 1000, Fraction("0.075")), AdjustmentStep(1000, None, Fraction("0.125")))),
+        (125, (AdjustmentStep(0, 112, Fraction("0.25")), AdjustmentStep(112, None, Fraction("0.31")))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ([(10, [(0, 1.0)])], "absurd factor"),
+        ([(10, [(0, 0)])], "absurd factor"),
+        ([(10, [(0, 0.5), (5, 0.4)])], "absurd factor"),
+        ([(10, [(1, 0.5)])], "tiers that do not follow each other"),
+        ([(10, [(0, 0.5), (0, 0.6)])], "tiers that do not follow each other"),
+        ([(10, [])], "absurd leverage"),
+        ([(0, [(0, 0.5)])], "absurd leverage"),
+        ([(10, [(0, 0.5)]), (10, [(0, 0.5)])], "absurd leverage"),
+        ([(10, [("many", 0.5)])], "malformed"),
+    ],
+)
+def test_absurd_factors_are_refused(listed: list[Any], reason: str) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        table_of(find_instrument("htx:BTC-USDT"), htx_answer(*listed))
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.recorded
+def test_recorded_factors_of_htx_are_read() -> None:
+    (body,) = messages("htx", "leverage_tiers.rest.jsonl")
+
+    tiers, adjustments = table_of(listing("htx", "MANA-USDT").instrument, body)
+
+    assert adjustments == ((75, (AdjustmentStep(0, None, Fraction("0.7")),)),)
+    assert [(tier.max_leverage, tier.maintenance_margin_rate) for tier in tiers] == [(75, Fraction("0.7") / 75)]
+
+
+def test_factors_that_differ_are_said_by_leverage() -> None:
+    body = htx_answer((10, [(0, 0.075)]), (20, [(0, 0.2)]))
+    _, told_then = table_of(find_instrument("htx:BTC-USDT"), body)
+
+    found = adjustment_differences(find_instrument("htx:ETH-USDT").adjustments, told_then)
+
+    assert found[0] == "3x: shipped 0.025 from 0, told none"
+    assert "20x: shipped 0.15 from 0, told 0.2 from 0" in found
+    assert not any(line.startswith("10x") for line in found)
 
 
 def test_dydx_has_one_tier() -> None:
