@@ -25,7 +25,8 @@ from liqscape.feeds.live import table_fetching
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.table_fetching import TableKeeper
 from liqscape.feeds.tables import FETCHED, SHIPPED, TableBoard, TableStatus
-from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED, find_source, table_of
+from liqscape.feeds.venues.tier_sources import SOURCES
+from liqscape.feeds.venues.tiers import UNBOUNDED, find_source, table_of
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import EngineStatus
 from liqscape.instruments import MaintenanceTier, shipped_instruments

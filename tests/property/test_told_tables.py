@@ -15,7 +15,8 @@ from liqscape.errors import LiqscapeError, NotFound
 from liqscape.feeds.tables import ToldTable
 from liqscape.feeds.venues.dialect import Unreadable
 from liqscape.feeds.venues.table_check import HIGHEST_LEVERAGE, check_table
-from liqscape.feeds.venues.tiers import SOURCES, find_source, table_of
+from liqscape.feeds.venues.tier_sources import SOURCES
+from liqscape.feeds.venues.tiers import find_source, table_of
 from liqscape.instruments import Instrument
 from liqscape.market.terms import terms_as_plain, terms_of_plain
 from liqscape.positions.carried_terms import terms_under

@@ -23,7 +23,8 @@ from liqscape.feeds.table_file import TableFile, TablesNotKept
 from liqscape.feeds.tables import TableBoard, ToldTable
 from liqscape.feeds.venues.dialect import Request, Unreadable
 from liqscape.feeds.venues.table_check import check_table
-from liqscape.feeds.venues.tiers import SOURCES, TierSource, table_of
+from liqscape.feeds.venues.tier_sources import SOURCES, TierSource
+from liqscape.feeds.venues.tiers import table_of
 from liqscape.instruments import Instrument
 
 _LOG = logging.getLogger(__name__)

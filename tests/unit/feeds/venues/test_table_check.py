@@ -9,7 +9,8 @@ import pytest
 
 from liqscape.feeds.venues.dialect import Unreadable
 from liqscape.feeds.venues.table_check import check_table
-from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED
+from liqscape.feeds.venues.tier_sources import SOURCES
+from liqscape.feeds.venues.tiers import UNBOUNDED
 from liqscape.instruments import AdjustmentStep, MaintenanceTier, find_instrument, shipped_instruments
 
 BYBIT = find_instrument("bybit:BTCUSDT")

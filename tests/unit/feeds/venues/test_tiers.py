@@ -11,8 +11,8 @@ import pytest
 
 from liqscape.errors import NotFound
 from liqscape.feeds.venues.dialect import Unreadable
+from liqscape.feeds.venues.tier_sources import SOURCES
 from liqscape.feeds.venues.tiers import (
-    SOURCES,
     UNBOUNDED,
     adjustment_differences,
     differences,
