@@ -13,12 +13,13 @@ from liqscape.events import Event, PositionSide
 from liqscape.feeds.tables import CONFIRMED, FETCHED, SHIPPED, TableBoard, ToldTable
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import PositionModel
-from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.instruments import LEVERAGE_TIERS, Instrument, find_instrument
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
 from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.terms import Terms
 from liqscape.positions.inflow import all_terms
+from liqscape.positions.margin import liquidation_ratio
 from liqscape.positions.weights import make_key
 from liqscape.told_tables import ToldTables, rules_of, that_can_follow, under_kept
 from tests.crash.small_market import INSTRUMENTS
@@ -254,6 +255,22 @@ def test_terms_at_a_start_are_under_what_was_kept_and_a_table_that_does_not_fit_
     ]
     assert misfit == tuple(sized)
     assert under_kept(wanted, None) == wanted
+
+
+def test_factors_by_leverage_take_effect_as_tiers_do() -> None:
+    htx = find_instrument("htx:ETH-USDT")
+    (shipped,) = all_terms([htx])
+    factors = tuple((leverage, (replace(steps[0], factor=Fraction("0.6")),)) for leverage, steps in htx.adjustments)
+    table = replace(told(htx), tiers=htx.maintenance_tiers, adjustments=factors)
+
+    (carried,) = under_kept([shipped], TableBoard([htx], [table]))
+
+    assert carried.changed_from(shipped) == "rules_date, rules_source, adjustments"
+    assert carried.instrument == rules_of(htx, table)
+    assert [liquidation_ratio(i, 10, PositionSide.LONG) for i in (htx, carried.instrument)] == [
+        Fraction(9, 10) / (1 - Fraction(factor) / 10) for factor in ("0.075", "0.6")
+    ]
+    assert rules_of(htx, replace(table, adjustments=htx.adjustments)) == htx
 
 
 def under(terms: Terms, instrument: Instrument) -> Terms:
