@@ -254,6 +254,11 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of live: follow up to N accounts with the largest trades at such a venue too (default 0)",
     )
+    parser.add_argument(
+        "--margin-tables",
+        metavar="HOW",
+        help="of live: fetch asks the venues for theirs once a day, shipped asks nobody (default fetch)",
+    )
     parser.add_argument("--scenario", default="usual", help="of the simulation: usual, crash, outage or crash-outage")
     parser.add_argument(
         "--recordings", type=Path, help="folder above market/ (default LIQSCAPE_RECORDINGS or ../shared)"

@@ -21,12 +21,15 @@ from liqscape.errors import ConfigError
 from liqscape.feeds.build import build_source
 from liqscape.feeds.daily_report import DailyReport
 from liqscape.feeds.source import EventSource
+from liqscape.feeds.tables import board_of
 from liqscape.grid.open_channels import MAX_HOST_CUSTOM_CHANNELS
 from liqscape.grid.rolls import DEFAULT_ROLLS_PER_TICK
 from liqscape.grid.shard import Shard
 from liqscape.journal.data_folder import DataFolder
 from liqscape.metrics import Timings
 from liqscape.model_file import ModelFile, read_model_file
+from liqscape.positions.inflow import all_terms
+from liqscape.told_tables import ToldTables, under_kept
 
 _LOG = logging.getLogger(__name__)
 
@@ -99,26 +102,30 @@ def _build(
     about = source.description
     chosen = choose(config.backend, config.device)
     _LOG.info("backend %s", chosen)
+    model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
+    tables = board_of(source)
+    # A model file names the leverages of the shipped rules: it must not go wrong because a venue has changed its own.
+    wanted = under_kept(all_terms(about.instruments, model.inflow_mixes, model.size_mixes), tables)
+    instruments = tuple(terms.instrument for terms in wanted)
     custom_channels = MAX_HOST_CUSTOM_CHANNELS
     if chosen.free_bytes is not None:
         budget = MemoryBudget(chosen.free_bytes)
-        for symbol, need in needs(about.instruments, with_open_only=config.with_open_only).items():
+        for symbol, need in needs(instruments, with_open_only=config.with_open_only).items():
             budget.admit(symbol, need)
-        custom_channels = budget.admit_custom_channels(about.instruments)
-    model = read_model_file(config.model, about.instruments) if config.model is not None else ModelFile()
+        custom_channels = budget.admit_custom_channels(instruments)
     markets = _markets_of(config, clock, model, replay=about.replay)
     rolls_per_tick = DEFAULT_ROLLS_PER_TICK if config.rolls_per_tick is None else config.rolls_per_tick
     keeper, reader = None, None
     if folder is not None:
         archivist = archivist_of(folder, config, about)
-        keeper = keeper_of(folder, config, about, model, rolls_per_tick, archivist)
+        keeper = keeper_of(folder, config, about, wanted, rolls_per_tick, archivist)
         reader = ArchiveReader(folder.archive_path, about.instruments)
     shard = Shard(
-        about.instruments,
+        instruments,
         chosen.backend,
         clock.now_ns,
-        mixes=model.inflow_mixes,
-        size_mixes=model.size_mixes,
+        mixes={terms.instrument_id: terms.inflow_mix for terms in wanted},
+        size_mixes={terms.instrument_id: terms.size_mix for terms in wanted},
         with_open_only=config.with_open_only,
         rolls_per_tick=rolls_per_tick,
         max_custom_channels=custom_channels,
@@ -145,6 +152,7 @@ def _build(
         keeper=keeper,
         archive=reader,
         markets=markets,
+        tables=None if tables is None else ToldTables(shard, tables, clock.now_ns),
     )
     return BuiltEngine(description, source, chosen, frames, thread)
 

@@ -38,6 +38,9 @@ MAX_WORKERS: Final = 64
 MAX_FOUND_ACCOUNTS: Final = 500
 """With as many named ones all are asked once in 8 minutes and a half, inside a budget of their own."""
 
+MARGIN_TABLES: Final = ("fetch", "shipped")
+"""fetch by default: a venue changes its table without asking us, and what it tells costs a request a day."""
+
 BACKENDS: Final = ("auto", "numpy", "cupy")
 """numpy computes on the host, cupy on a GPU; auto is cupy where it can run, so that nobody has to know."""
 
@@ -61,6 +64,8 @@ class SourceConfig:
         accounts: file of accounts whose positions a live venue is asked for; None = nobody is named.
         find_accounts: accounts that are taken from such a venue's own trades, at most; 0 = none, because whom a server
             follows is for its owner to decide.
+        margin_tables: of live, one of MARGIN_TABLES: whether venues are asked for theirs, or those shipped are it.
+        kept_tables: data folder in which tables that were told are kept for the next start; None = nowhere.
     """
 
     kind: str = "simulate"
@@ -75,6 +80,8 @@ class SourceConfig:
     past: Path | None = None
     accounts: Path | None = None
     find_accounts: int = 0
+    margin_tables: str = "fetch"
+    kept_tables: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,21 @@ def parse_relay(text: str | None) -> str | None:
     """
     if text is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ConfigError(f"relay {text!r} is invalid; use http://HOST:PORT or https://HOST:PORT")
+    return text
+
+
+def parse_margin_tables(text: str | None, kind: str) -> str:
+    """Return --margin-tables of a kind of source: fetch where it is live and nothing else is said, else shipped.
+
+    Raises:
+        ConfigError: it is neither, or nobody could be asked.
+    """
+    if text is None:
+        return "fetch" if kind == "live" else "shipped"
+    if text not in MARGIN_TABLES:
+        raise ConfigError(f"margin-tables {text!r} is unknown; use {' or '.join(MARGIN_TABLES)}")
+    if text == "fetch" and kind != "live":
+        raise ConfigError("margin-tables fetch is of live venues; use --source live, or shipped")
     return text
 
 

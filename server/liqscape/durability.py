@@ -15,9 +15,9 @@ from liqscape.instruments import Instrument
 from liqscape.journal.data_folder import DataFolder
 from liqscape.keeper import Keeper
 from liqscape.market.terms import Terms, UnreadableTerms, terms_as_plain, terms_of_plain
-from liqscape.model_file import ModelFile
 from liqscape.positions.inflow import all_terms
 from liqscape.recovery import TERMS
+from liqscape.told_tables import that_can_follow
 
 
 def open_data_folder(config: ServeConfig) -> tuple[DataFolder | None, int | None]:
@@ -41,7 +41,7 @@ def keeper_of(
     folder: DataFolder,
     config: ServeConfig,
     about: SourceDescription,
-    model: ModelFile,
+    wanted: Sequence[Terms],
     rolls_per_tick: int,
     archive: Archivist | None = None,
 ) -> Keeper:
@@ -51,7 +51,7 @@ def keeper_of(
         folder: open.
         config: of the server.
         about: its input.
-        model: the mixes in force.
+        wanted: terms of its instruments, by their order.
         rolls_per_tick: in force.
         archive: of the folder, if days are to be kept.
 
@@ -59,7 +59,6 @@ def keeper_of(
         ConfigError: other settings have made what is in the folder; names them.
     """
     source = config.source
-    wanted = all_terms(about.instruments, model.inflow_mixes, model.size_mixes)
     settings: dict[str, Any] = {
         "source": source.kind if source.manifest is None else f"{source.kind} {source.manifest.name}",
         "seed": source.seed if source.kind == "simulate" else None,
@@ -128,11 +127,10 @@ def _require_exact(first: Mapping[str, Terms], wanted: Sequence[Terms], folder: 
     """Refuse terms that cannot follow on the first ones: keys, units and what liquidates must stay what they are."""
     if set(first) != {terms.instrument_id for terms in wanted}:
         raise _other_settings(folder, "instruments")
-    for terms in wanted:
-        try:
-            terms.changed_from(first[terms.instrument_id])
-        except ConfigError as error:
-            raise _other_settings(folder, str(error)) from None
+    try:
+        that_can_follow(wanted, first.values())
+    except ConfigError as error:
+        raise _other_settings(folder, str(error)) from None
 
 
 def _other_settings(folder: DataFolder, what: str) -> ConfigError:

@@ -51,6 +51,7 @@ from liqscape.keeper import Keeper
 from liqscape.live_books import CapturedBook, LiveBooks
 from liqscape.metrics import Histogram, Stage, Timings
 from liqscape.past_answers import answer_past, is_past
+from liqscape.told_tables import ToldTables
 
 _LOG = logging.getLogger(__name__)
 _STATUS_SECONDS = 0.2
@@ -114,6 +115,7 @@ class EngineThread:
             on_closed.
         archive: what minutes are answered from that have left the memory.
         markets: what stands beside the maps by a daily report.
+        tables: margin tables that the source tells, if it does.
 
     Attributes:
         channels: the ChannelPort to it.
@@ -132,6 +134,7 @@ class EngineThread:
         keeper: Keeper | None = None,
         archive: ArchiveReader | None = None,
         markets: DailyMarkets | None = None,
+        tables: ToldTables | None = None,
     ) -> None:
         self._description = description
         self._source = source
@@ -149,6 +152,7 @@ class EngineThread:
         self._keeper = keeper
         self._archive = archive
         self._markets = markets
+        self._tables = tables
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -317,6 +321,8 @@ class EngineThread:
     async def _consume(self) -> None:
         renewed = 0.0
         after_ns = self._restore()
+        if self._tables is not None:
+            self._tables.look()
         async for event in events_after(self._source, after_ns):
             began = time.perf_counter()
             output = self._shard.accept(event)
@@ -359,6 +365,8 @@ class EngineThread:
         self._publish(output)
         self._background.after_tick(self._shard)
         self.channels.after_tick()
+        if self._tables is not None:
+            self._tables.look()
         if self._keeper is not None:
             self._keeper.after_tick(self._shard)
         self._set_serving()
@@ -411,6 +419,7 @@ class EngineThread:
                 **self._shard.counters,
                 **self._background.counters,
                 **({} if self._keeper is None else self._keeper.all_counters),
+                **({} if self._tables is None else self._tables.counters),
                 "waits_for_encoding": self._encoding.waits,
                 **self.channels.counters,
             },

@@ -160,7 +160,7 @@ class Instrument:
 
     @property
     def leverage_tiers(self) -> tuple[int, ...]:
-        """Return the assumed leverages the venue offers and whose margin exceeds maintenance."""
+        """Return the assumed leverages the venue offers and whose margin exceeds maintenance: the lowest ones."""
         floor = self.maintenance_margin_rate + self.fee_rate
         return tuple(x for x in LEVERAGE_TIERS if x <= self.max_leverage and Fraction(1, x) > floor)
 

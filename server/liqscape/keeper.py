@@ -30,6 +30,7 @@ from liqscape.market.notes import notes_of
 from liqscape.market.terms import Terms, terms_as_plain
 from liqscape.market.tick_codec import encode_tick
 from liqscape.recovery import TERMS, recover, stored_snapshot
+from liqscape.told_tables import that_can_follow
 
 _LOG = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ class Keeper:
             self._snapshot_due = self._monotonic() + self._snapshot_seconds
         if shard.tick:
             _LOG.info("restored tick %d: snapshot %d and %d ticks", shard.tick, found.snapshot_tick, found.replayed)
-        for change in shard.propose(wanted):
+        for change in shard.propose(that_can_follow(wanted, shard.terms)):
             _LOG.warning("from the next tick on another %s is in force", change)
         if self._archive is not None:
             self._archive.go_live()

@@ -16,7 +16,7 @@ from liqscape.config import parse_relay
 from liqscape.errors import ConfigError, InvalidArgument, NotFound
 from liqscape.events import PositionSide
 from liqscape.feeds.venues.dialect import Request
-from liqscape.feeds.venues.tiers import differences, find_source, tiers_of, with_tiers
+from liqscape.feeds.venues.tiers import adjustment_differences, differences, find_source, table_of, with_tiers
 from liqscape.instruments import (
     CONTEXT,
     Instrument,
@@ -94,10 +94,12 @@ def _as_told(shipped: Instrument, namespace: argparse.Namespace) -> Instrument:
         request = asked(shipped)
         where = request.url
         body = asyncio.run(_fetched(request, parse_relay(namespace.relay)))
-    told = tiers_of(shipped, body)
+    told, adjustments = table_of(shipped, body)
     for line in differences(shipped.maintenance_tiers, told):
         print(f"liqscape: {shipped.instrument_id}: {line}", file=sys.stderr)
-    return with_tiers(shipped, told, datetime.now(UTC).date(), where)
+    for line in adjustment_differences(shipped.adjustments, adjustments):
+        print(f"liqscape: {shipped.instrument_id}: {line}", file=sys.stderr)
+    return with_tiers(shipped, told, datetime.now(UTC).date(), where, adjustments)
 
 
 async def _fetched(request: Request, relay: str | None) -> bytes:

@@ -16,6 +16,7 @@ from tests.fake_exchange.speaker import (
     Prints,
     Said,
     VenueSpeaker,
+    fraction_text,
     is_long,
     is_sell,
     plain,
@@ -75,6 +76,8 @@ class BitgetSpeaker(VenueSpeaker):
         return [(_topic(argument), _pushed(argument, "update", [row], event.time_ns))]
 
     def answer(self, path: str, query: Mapping[str, str], newest: Mapping[str, int], now_ns: int) -> bytes | None:
+        if path == "/api/v2/mix/market/query-position-lever":
+            return self._position_lever(query["symbol"], now_ns)
         if path != "/api/v2/mix/market/contracts":
             return None
         rows = [
@@ -88,6 +91,20 @@ class BitgetSpeaker(VenueSpeaker):
                 "fundInterval": "8",
             }
             for name, listing in self.named.items()
+        ]
+        return orjson.dumps({"code": "00000", "msg": "success", "requestTime": now_ns // MS, "data": rows})
+
+    def _position_lever(self, symbol: str, now_ns: int) -> bytes:
+        rows = [
+            {
+                "symbol": symbol,
+                "level": str(number),
+                "startUnit": str(tier.notional_floor),
+                "endUnit": str(tier.notional_cap),
+                "leverage": str(tier.max_leverage),
+                "keepMarginRate": fraction_text(tier.maintenance_margin_rate),
+            }
+            for number, tier in enumerate(self.table(symbol), 1)
         ]
         return orjson.dumps({"code": "00000", "msg": "success", "requestTime": now_ns // MS, "data": rows})
 

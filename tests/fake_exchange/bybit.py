@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 import orjson
 
@@ -15,6 +16,7 @@ from tests.fake_exchange.speaker import (
     Prints,
     Said,
     VenueSpeaker,
+    fraction_text,
     is_long,
     is_sell,
     plain,
@@ -89,6 +91,8 @@ class BybitSpeaker(VenueSpeaker):
         return [(topic, to_text({"topic": topic, "type": "snapshot", "ts": time_ms + 300, "data": [row]}))]
 
     def answer(self, path: str, query: Mapping[str, str], newest: Mapping[str, int], now_ns: int) -> bytes | None:
+        if path == "/v5/market/risk-limit":
+            return self._risk_limit(query, now_ns)
         if path != "/v5/market/instruments-info":
             return None
         rows = [
@@ -102,6 +106,24 @@ class BybitSpeaker(VenueSpeaker):
             }
             for name, listing in self.named.items()
             if listing.instrument.is_inverse == (query["category"] == "inverse")
+        ]
+        result = {"category": query["category"], "list": rows, "nextPageCursor": ""}
+        return orjson.dumps({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": now_ns // MS})
+
+    def _risk_limit(self, query: Mapping[str, str], now_ns: int) -> bytes:
+        """Return a margin table; the lowest tier has no deduction, told as nothing."""
+        rows = [
+            {
+                "id": number,
+                "symbol": query["symbol"],
+                "riskLimitValue": str(tier.notional_cap),
+                "maintenanceMargin": fraction_text(tier.maintenance_margin_rate),
+                "initialMargin": fraction_text(Fraction(1, tier.max_leverage)),
+                "isLowestRisk": int(number == 1),
+                "maxLeverage": f"{tier.max_leverage}.00",
+                "mmDeduction": fraction_text(tier.maintenance_amount) if tier.maintenance_amount else "",
+            }
+            for number, tier in enumerate(self.table(query["symbol"]), 1)
         ]
         result = {"category": query["category"], "list": rows, "nextPageCursor": ""}
         return orjson.dumps({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": now_ns // MS})

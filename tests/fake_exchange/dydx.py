@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tests.fake_exchange.speaker import (
     Prints,
     Said,
     VenueSpeaker,
+    fraction_text,
     is_sell,
     price_text,
     quantity_text,
@@ -87,8 +89,8 @@ class DydxSpeaker(VenueSpeaker):
             "status": "ACTIVE",
             "oraclePrice": self.mark_text(listing),
             "nextFundingRate": self.rate_text(listing),
-            "initialMarginFraction": "0.02",
-            "maintenanceMarginFraction": "0.012",
+            "initialMarginFraction": fraction_text(Fraction(1, self.table(listing.name)[0].max_leverage)),
+            "maintenanceMarginFraction": fraction_text(self.table(listing.name)[0].maintenance_margin_rate),
             "openInterest": self.interest_text(listing),
             "tickSize": tick_text(listing),
             "stepSize": "0.0001",

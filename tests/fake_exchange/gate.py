@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from tests.fake_exchange.speaker import (
     Prints,
     Said,
     VenueSpeaker,
+    fraction_text,
     is_sell,
     price_text,
     quantity_text,
@@ -93,6 +95,8 @@ class GateSpeaker(VenueSpeaker):
         return _pushed("futures.public_liquidates", settled_in(listing.instrument), [row], event.time_ns)
 
     def answer(self, path: str, query: Mapping[str, str], newest: Mapping[str, int], now_ns: int) -> bytes | None:
+        if path.endswith("/risk_limit_tiers"):
+            return self._risk_limit_tiers(query["contract"])
         settle = path.removeprefix("/api/v4/futures/").removesuffix("/contracts")
         rows = [
             {
@@ -108,6 +112,21 @@ class GateSpeaker(VenueSpeaker):
             if settled_in(listing.instrument) == settle
         ]
         return orjson.dumps(rows) if rows else None
+
+    def _risk_limit_tiers(self, contract: str) -> bytes:
+        rows = [
+            {
+                "tier": number,
+                "risk_limit": str(tier.notional_cap),
+                "initial_rate": fraction_text(Fraction(1, tier.max_leverage)),
+                "maintenance_rate": fraction_text(tier.maintenance_margin_rate),
+                "leverage_max": str(tier.max_leverage),
+                "contract": contract,
+                "deduction": fraction_text(tier.maintenance_amount),
+            }
+            for number, tier in enumerate(self.table(contract), 1)
+        ]
+        return orjson.dumps(rows)
 
 
 def _signed(listing: Listing, event: Trade | Liquidation) -> int:

@@ -119,6 +119,8 @@ class HtxSpeaker(VenueSpeaker):
         listing = self.named.get(query.get("contract_code", ""))
         if listing is None:
             return None
+        if path.endswith("/v1/swap_adjustfactor"):
+            return orjson.dumps({"status": "ok", "data": [_adjustfactor(listing)], "ts": time_ms})
         quantity = newest[listing.instrument_id]
         at = coins_at(listing, quantity, self.marks[listing.instrument_id].price)
         volume = quantity_text(listing, quantity)
@@ -129,6 +131,27 @@ class HtxSpeaker(VenueSpeaker):
             told = {"volume": float(volume), "amount": float(at), "symbol": "BTC", "contract_code": listing.name}
             return orjson.dumps({"status": "ok", "data": [told], "ts": time_ms})
         return None
+
+
+def _adjustfactor(listing: Listing) -> dict[str, Any]:
+    """Return factors by leverage and size; sizes are told with both ends, the last without one."""
+    listed = [
+        {
+            "lever_rate": leverage,
+            "ladders": [
+                {
+                    "ladder": number,
+                    "min_size": step.floor,
+                    "max_size": None if step.cap is None else step.cap - 1,
+                    "adjust_factor": float(step.factor),
+                }
+                for number, step in enumerate(steps)
+            ],
+        }
+        for leverage, steps in listing.instrument.adjustments
+    ]
+    about = {"symbol": listing.instrument.symbol, "contract_code": listing.name, "list": listed}
+    return about if listing.instrument.is_inverse else {**about, "margin_mode": "isolated", "trade_partition": "USDT"}
 
 
 def _packed(message: Mapping[str, Any]) -> bytes:

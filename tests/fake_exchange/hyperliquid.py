@@ -55,8 +55,13 @@ class HyperliquidSpeaker(VenueSpeaker):
     def answer(self, path: str, query: Mapping[str, str], newest: Mapping[str, int], now_ns: int) -> bytes | None:
         if path != "/info":
             return None
-        rows = [{"name": name, "szDecimals": 5, "maxLeverage": 40, "marginTableId": 56} for name in self.named]
-        return orjson.dumps({"universe": rows, "marginTables": []})
+        rows, tables = [], []
+        for number, name in enumerate(self.named, 56):
+            tiers = self.table(name)
+            rows.append({"name": name, "szDecimals": 5, "maxLeverage": tiers[0].max_leverage, "marginTableId": number})
+            steps = [{"lowerBound": f"{t.notional_floor}.0", "maxLeverage": t.max_leverage} for t in tiers]
+            tables.append([number, {"description": f"tiered {tiers[0].max_leverage}x", "marginTiers": steps}])
+        return orjson.dumps({"universe": rows, "marginTables": tables})
 
     def _context(self, listing: Listing) -> str:
         price = self.mark_text(listing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tests.fake_exchange.speaker import (
     Prints,
     Said,
     VenueSpeaker,
+    fraction_text,
     is_sell,
     number,
     price_text,
@@ -79,7 +81,14 @@ class KrakenSpeaker(VenueSpeaker):
                 "tickSize": number(tick_text(listing)),
                 "contractSize": 1,
                 "tradeable": True,
-                "marginLevels": [{"contracts": 0, "initialMargin": 0.02, "maintenanceMargin": 0.01}],
+                "marginLevels": [
+                    {
+                        "contracts" if listing.instrument.is_inverse else "numNonContractUnits": tier.notional_floor,
+                        "initialMargin": float(fraction_text(Fraction(1, tier.max_leverage))),
+                        "maintenanceMargin": float(tier.maintenance_margin_rate),
+                    }
+                    for tier in self.table(name)
+                ],
             }
             for name, listing in self.named.items()
         ]

@@ -89,6 +89,8 @@ class KucoinSpeaker(VenueSpeaker):
                 "pingTimeout": 10_000,
             }
             return orjson.dumps({"code": "200000", "data": {"token": TOKEN, "instanceServers": [server]}})
+        if path.startswith("/api/v1/contracts/risk-limit/"):
+            return self._risk_limit(path.rpartition("/")[2])
         if path != "/api/v1/contracts/active":
             return None
         rows = [
@@ -104,6 +106,21 @@ class KucoinSpeaker(VenueSpeaker):
                 "fundingRateGranularity": 28_800_000,
             }
             for name, listing in self.named.items()
+        ]
+        return orjson.dumps({"code": "200000", "data": rows})
+
+    def _risk_limit(self, symbol: str) -> bytes:
+        rows = [
+            {
+                "symbol": symbol,
+                "level": level,
+                "maxRiskLimit": tier.notional_cap,
+                "minRiskLimit": tier.notional_floor,
+                "maxLeverage": tier.max_leverage,
+                "initialMargin": float(1 / tier.max_leverage),
+                "maintainMargin": float(tier.maintenance_margin_rate),
+            }
+            for level, tier in enumerate(self.table(symbol), 1)
         ]
         return orjson.dumps({"code": "200000", "data": rows})
 

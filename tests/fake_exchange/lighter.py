@@ -82,7 +82,9 @@ class LighterSpeaker(VenueSpeaker):
                 "status": "active",
                 "price_decimals": listing.instrument.price_decimals,
                 "size_decimals": 5,
-                "min_initial_margin_fraction": 200,
+                "min_initial_margin_fraction": 10_000 // self.table(name)[0].max_leverage,
+                "maintenance_margin_fraction": int(10_000 * self.table(name)[0].maintenance_margin_rate),
+                "closeout_margin_fraction": 80,
             }
             for name, listing in self.named.items()
         ]

@@ -73,9 +73,22 @@ class MexcSpeaker(VenueSpeaker):
                 "contractSize": float(listing.unit),
                 "priceUnit": number(tick_text(listing)),
                 "maxLeverage": 500,
+                "riskLimitMode": "CUSTOM",
+                "riskLimitType": "BY_VOLUME",
+                "riskLimitCustom": [
+                    {
+                        "level": level,
+                        "maxVol": tier.notional_cap,
+                        "mmr": float(tier.maintenance_margin_rate),
+                        "imr": float(1 / tier.max_leverage),
+                        "maxLeverage": tier.max_leverage,
+                    }
+                    for level, tier in enumerate(self.table(name), 1)
+                ],
                 "state": 0,
             }
             for name, listing in self.named.items()
+            if query.get("symbol", name) == name
         ]
         return orjson.dumps({"success": True, "code": 0, "data": rows})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from tests.fake_exchange.speaker import (
     Said,
     VenueSpeaker,
     coins_at,
+    fraction_text,
     is_long,
     is_sell,
     plain,
@@ -111,6 +113,8 @@ class OkxSpeaker(VenueSpeaker):
         return [(_topic(ALL_ORDERS), to_text({"arg": ALL_ORDERS, "data": [row]}))]
 
     def answer(self, path: str, query: Mapping[str, str], newest: Mapping[str, int], now_ns: int) -> bytes | None:
+        if path == "/api/v5/public/position-tiers":
+            return self._position_tiers(query)
         if path != "/api/v5/public/instruments" or query["instType"] != "SWAP":
             return None
         rows = [
@@ -125,6 +129,28 @@ class OkxSpeaker(VenueSpeaker):
                 "state": "live",
             }
             for name, listing in self.named.items()
+        ]
+        return orjson.dumps({"code": "0", "msg": "", "data": rows})
+
+    def _position_tiers(self, query: Mapping[str, str]) -> bytes:
+        """Return a margin table; a tier begins a contract behind the end of the one before."""
+        family = query["instFamily"]
+        rows = [
+            {
+                "baseMaxLoan": "",
+                "imr": fraction_text(Fraction(1, tier.max_leverage)),
+                "instFamily": family,
+                "instId": "",
+                "maxLever": str(tier.max_leverage),
+                "maxSz": str(tier.notional_cap),
+                "minSz": str(tier.notional_floor + (number > 1)),
+                "mmr": fraction_text(tier.maintenance_margin_rate),
+                "optMgnFactor": "0",
+                "quoteMaxLoan": "",
+                "tier": str(number),
+                "uly": family,
+            }
+            for number, tier in enumerate(self.table(f"{family}-SWAP"), 1)
         ]
         return orjson.dumps({"code": "0", "msg": "", "data": rows})
 

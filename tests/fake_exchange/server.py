@@ -178,8 +178,9 @@ class FakeExchange:
         newest = {name: quantity * factor for name, quantity in venue.market.open_interest.items()}
         skew_ns = SKEW_NS if Fault.CLOCK_SKEW in venue.faults else 0
         now_ns = self._time.now_ns() + skew_ns
-        body = venue.speaker.answer("/" + request.match_info["path"], dict(request.query), newest, now_ns)
-        if body is None:
+        path = "/" + request.match_info["path"]
+        body = venue.speaker.answer(path, dict(request.query), newest, now_ns)
+        if body is None or path in venue.speaker.hides:
             raise web.HTTPNotFound
         if Fault.MALFORMED in venue.faults and venue.requests % 3 == 0:
             body = body[: len(body) // 2]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import orjson
@@ -27,6 +28,7 @@ from liqscape.events import (
     Trade,
 )
 from liqscape.feeds.venues.dialect import Listing
+from liqscape.instruments import MaintenanceTier
 
 MS = 1_000_000
 
@@ -91,6 +93,8 @@ class VenueSpeaker:
         ping_s: seconds between its demands for a sign of life; None: it makes none.
         forgiven: demands that may go unanswered; with one more it cuts the connection.
         silence_s: seconds after which it cuts who says nothing; None: it never does.
+        tables: margin tables by instrument id, as shipped until a test says otherwise.
+        hides: paths of addresses that are answered with 404.
     """
 
     prints: ClassVar[Prints | None] = None
@@ -104,6 +108,8 @@ class VenueSpeaker:
         self.named = {listing.name: listing for listing in listings}
         self.marks: dict[str, MarkPrice] = {}
         self.interest: dict[str, int] = {}
+        self.hides: frozenset[str] = frozenset()
+        self.tables = {name: each.instrument.maintenance_tiers for name, each in self.listings.items()}
         self.rates: dict[str, int] = dict.fromkeys(self.listings, 100_000)
         self.recent: dict[str, deque[tuple[Trade | Liquidation, int]]] = {
             name: deque(maxlen=RECENT) for name in self.listings
@@ -182,6 +188,11 @@ class VenueSpeaker:
         """
         return None
 
+    def table(self, name: str) -> tuple[MaintenanceTier, ...]:
+        """Return the margin table of an instrument by the venue's own name; empty where it has no such."""
+        listing = self.named.get(name)
+        return () if listing is None else self.tables[listing.instrument_id]
+
     def mark_text(self, listing: Listing) -> str:
         """Return the newest mark price."""
         return price_text(listing, self.marks[listing.instrument_id].price)
@@ -228,6 +239,11 @@ def coins_at(listing: Listing, quantity: int, price: int) -> Decimal:
     if worth is None:
         return coins(quantity)
     return coins(quantity) * worth.numerator / Decimal(price).scaleb(-listing.instrument.price_decimals)
+
+
+def fraction_text(value: Fraction) -> str:
+    """Return a rate or an amount of a margin table as a decimal number, rounded down where it has no end."""
+    return plain((Decimal(value.numerator) / Decimal(value.denominator)).quantize(Decimal("1e-12"), ROUND_FLOOR))
 
 
 def plain(value: Decimal) -> str:

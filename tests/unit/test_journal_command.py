@@ -22,7 +22,6 @@ from liqscape.feeds.source import SourceDescription
 from liqscape.instruments import Instrument
 from liqscape.journal.data_folder import DataFolder
 from liqscape.market.terms import terms_of_plain
-from liqscape.model_file import ModelFile
 from liqscape.positions.inflow import all_terms
 from tests.crash.small_market import INSTRUMENTS
 from tests.kept_shard import KeptShard, market_ticks
@@ -276,7 +275,7 @@ def test_settings_of_a_folder_are_those_of_its_first_server(tmp_path: Path) -> N
             name="a simulation", instruments=tuple(instruments), tick_ms=1000, simulated=True, start_ns=began
         )
         try:
-            keeper_of(folder, config, about, ModelFile(), 4)
+            keeper_of(folder, config, about, all_terms(about.instruments), 4)
         finally:
             folder.close()
         return start_ns
@@ -311,9 +310,9 @@ def test_folder_of_an_older_version_keeps_its_mixes_and_is_refused_other_rules(t
         folder.keep_settings(old)
         others = (replace(INSTRUMENTS[0], rules_date="2026-01-01"), *INSTRUMENTS[1:])
         with pytest.raises(ConfigError, match="other settings of instruments;"):
-            keeper_of(folder, config, replace(about, instruments=others), ModelFile(), 4)
+            keeper_of(folder, config, replace(about, instruments=others), all_terms(others), 4)
 
-        keeper_of(folder, config, about, ModelFile(), 4)
+        keeper_of(folder, config, about, all_terms(INSTRUMENTS), 4)
 
         kept = folder.settings()
         assert kept is not None

@@ -19,6 +19,8 @@ from liqscape_client.market_state import state_names
 
 _EXIT_FAILURE: Final = 1
 _SHOWN_SHARES: Final = (0.5, 0.95, 0.99)
+_SHOWN_SOURCE: Final = 80
+"""Characters of where rules were read; --json has it whole."""
 _MAX_PRICE_DECIMALS: Final = 18
 """No price has more; a server that is not ours might say four billion."""
 
@@ -92,6 +94,7 @@ def to_json(status: query_pb2.GetStatusResponse) -> dict[str, Any]:
                 "ignored": dict(sorted(feed.ignored.items())),
                 "quarantined": list(feed.quarantined),
                 **({"accounts": _accounts(feed.accounts)} if feed.HasField("accounts") else {}),
+                "margin_tables": [{name: getattr(t, name) for name in _TABLE_FIELDS} for t in feed.margin_tables],
             }
             for feed in status.feeds
         ],
@@ -110,6 +113,7 @@ _ACCOUNT_FIELDS: Final = tuple(
 _SYMBOL_FIELDS: Final = tuple(
     field.name for field in query_pb2.SymbolStatus.DESCRIPTOR.fields if field.name != "coverage"
 )
+_TABLE_FIELDS: Final = tuple(field.name for field in query_pb2.MarginTable.DESCRIPTOR.fields)
 _CHANNEL_FIELDS: Final = tuple(field.name for field in query_pb2.ChannelFeed.DESCRIPTOR.fields)
 _VENUE_FIELDS: Final = tuple(field.name for field in stream_pb2.VenueChunk.DESCRIPTOR.fields)
 
@@ -130,6 +134,7 @@ def lines(status: query_pb2.GetStatusResponse) -> list[str]:
         shown.append(_feed_line(feed))
         if feed.HasField("accounts"):
             shown.append(_accounts_line(feed.accounts, status.server_unix_ns))
+        shown += _table_lines(feed.margin_tables)
     for symbol in status.symbols:
         decimals = min(symbol.price_decimals, _MAX_PRICE_DECIMALS)
         price = symbol.mark_price / 10**decimals
@@ -193,6 +198,32 @@ def _accounts_line(accounts: query_pb2.FollowedAccounts, now_ns: int) -> str:
     age = f", the oldest {(now_ns - accounts.oldest_unix_ns) / 1e9:,.0f} s ago" if accounts.oldest_unix_ns else ""
     rejected = f", {sum(accounts.rejected.values()):,} rejected" if accounts.rejected else ""
     return f"    accounts: {told}, {accounts.positions:,} positions{age}{rejected}"
+
+
+def _table_lines(tables: Sequence[query_pb2.MarginTable]) -> list[str]:
+    """Return a line for those instruments of a venue of which the same is to be said."""
+    alike: dict[tuple[str, ...], list[query_pb2.MarginTable]] = {}
+    for table in tables:
+        said = (table.origin, table.rules_date, table.rules_source[:_SHOWN_SOURCE], table.note, table.failure)
+        alike.setdefault(said, []).append(table)
+    return [_table_line(*said, of=of) for said, of in alike.items()]
+
+
+def _table_line(
+    origin: str, date: str, source: str, note: str, failure: str, *, of: Sequence[query_pb2.MarginTable]
+) -> str:
+    names = ", ".join(table.instrument.partition(":")[2] for table in of)
+    read_ns = min(table.read_unix_ns for table in of)
+    read = f", last told {_time(read_ns)}" if read_ns else ""
+    failed = ""
+    if failure:
+        count, last_ns = sum(table.failures for table in of), max(table.failed_unix_ns for table in of)
+        failed = f"; {count:,} failed, the last at {_time(last_ns)}: {failure}"
+    return f"    margin {names}: {origin}, of {date}{read}{failed}" + (f"; {note}" if note else "") + f" ({source})"
+
+
+def _time(unix_ns: int) -> str:
+    return datetime.fromtimestamp(unix_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _state(status: query_pb2.GetStatusResponse) -> str:

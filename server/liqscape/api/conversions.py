@@ -162,6 +162,20 @@ def _venue_feed(venue: VenueStatus) -> query_pb2.VenueFeed:
         ignored=venue.ignored,
         quarantined=venue.quarantined,
         accounts=None if venue.accounts is None else _accounts(venue.accounts),
+        margin_tables=[
+            query_pb2.MarginTable(
+                instrument=table.instrument_id,
+                origin=table.origin,
+                rules_date=table.rules_date,
+                rules_source=table.rules_source,
+                read_unix_ns=table.read_ns,
+                failures=table.failures,
+                failure=table.failure,
+                failed_unix_ns=table.failed_ns,
+                note=table.note,
+            )
+            for table in venue.tables
+        ],
     )
 
 

@@ -7,6 +7,7 @@ sets. A peer or a token is never one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
 from liqscape.feeds.status import FeedState
+from liqscape.feeds.tables import CONFIRMED, FETCHED, SHIPPED
 from liqscape.metrics import Histogram, Timings
 from liqscape.v1 import query_pb2, stream_pb2
 
@@ -24,6 +26,7 @@ INSTRUMENT_LABELS: Final = ("symbol", "venue", "instrument")
 FEED_LABELS: Final = ("venue", "channel")
 CONTEXT_LABELS: Final = ("symbol", "venue")
 ACCOUNT_STATES: Final = ("fresh", "stale", "refused", "waiting")
+TABLE_ORIGINS: Final = (SHIPPED, CONFIRMED, FETCHED)
 
 
 class _Counter(NamedTuple):
@@ -66,6 +69,9 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "held_ticks": _Counter("held_ticks", "Ticks that would have gone back in time, and stood still."),
     "corrections": _Counter("corrections", "Corrections of what was said before."),
     "terms_changed": _Counter("terms_changed", "Changes of mixes or rules since the start."),
+    "margin_tables_taken": _Counter("margin_tables_taken", "Margin tables told by venues that took effect."),
+    "margin_tables_refused": _Counter("margin_tables_refused", "Margin tables told by venues that could not."),
+    "margin_tables_unkept": _Counter("margin_tables_unkept", "Times that told tables could not be written down."),
     "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
     "open_interest_interpolated": _Counter(
         "open_interest_interpolated", "Samples of open interest that lay between two of the input."
@@ -155,6 +161,7 @@ class ServerMetrics:
         yield from self._feeds()
         yield from self._accounts()
         yield from self._context()
+        yield from self._margin_tables()
         yield from self._histograms()
 
     def _identity(self) -> Iterator[Metric]:
@@ -313,6 +320,23 @@ class ServerMetrics:
                 "daily_report_failures", "Changes of the daily report that were not taken.", (), {(): report.failures}
             )
             yield _gauge("daily_report_stale", "1 where the newest was not taken.", (), {(): bool(report.message)})
+
+    def _margin_tables(self) -> Iterator[Metric]:
+        tables = [(feed.venue, table) for feed in self._status.feeds for table in feed.margin_tables]
+        counted = Counter((venue, table.origin) for venue, table in tables)
+        asked = dict.fromkeys(venue for venue, _ in tables)
+        yield _gauge(
+            "feed_margin_tables",
+            "Instruments by where the margin table in force is from.",
+            ("venue", "origin"),
+            {(venue, origin): counted[venue, origin] for venue in asked for origin in TABLE_ORIGINS},
+        )
+        yield _counter(
+            "feed_margin_table_failures",
+            "Requests that brought no margin table that could be used.",
+            ("venue",),
+            {(venue,): sum(table.failures for of, table in tables if of == venue) for venue in asked},
+        )
 
     def _histograms(self) -> Iterator[Metric]:
         timings = self._timings

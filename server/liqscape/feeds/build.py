@@ -51,7 +51,10 @@ def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
     if config.kind == "replay":
         return build_replay(config, clock)
     from liqscape.feeds.live.source import LiveSource
+    from liqscape.feeds.live.table_fetching import TableKeeper
     from liqscape.feeds.live.transport import through_relay
+    from liqscape.feeds.table_file import TableFile
+    from liqscape.feeds.tables import TableBoard
     from liqscape.feeds.venues.registry import RECORDED_ONLY
 
     if config.speed != 1.0:
@@ -61,7 +64,24 @@ def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
         raise ConfigError(f"{', '.join(closed)} cannot be listened to any more; only recordings are read")
     venues, listings = wanted_venues(config.venues, config.symbols)
     rewrite = (lambda url: url) if config.relay is None else through_relay(config.relay)
-    live = LiveSource(venues, listings, clock, rewrite=rewrite, following=_following(config, venues))
+    shipped = {each.instrument_id: each.instrument for of_venue in listings.values() for each in of_venue}
+    file = None if config.kept_tables is None else TableFile(config.kept_tables)
+    if config.margin_tables == "fetch":
+        tables = TableBoard(shipped.values(), () if file is None else file.read(shipped))
+        asked_tables = TableKeeper(tables, file)
+    else:
+        tables, asked_tables = TableBoard(shipped.values()), None
+        for name in shipped:
+            tables.note(name, "no venue is asked: margin-tables is shipped")
+    live = LiveSource(
+        venues,
+        listings,
+        clock,
+        rewrite=rewrite,
+        following=_following(config, venues),
+        tables=tables,
+        asked_tables=asked_tables,
+    )
     if config.past is None:
         return live
     from liqscape.feeds.backfill.with_past import WithPast

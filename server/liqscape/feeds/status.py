@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from liqscape.feeds.exact import AccountsStatus
+from liqscape.feeds.tables import TableStatus
 
 
 class FeedState(enum.Enum):
@@ -60,6 +61,7 @@ class VenueStatus:
         ignored: messages understood and not needed, by kind.
         quarantined: instruments that are heard and not believed.
         accounts: whose positions it is asked for; None: nobody's.
+        tables: where the margin tables of its instruments are from.
     """
 
     venue: str
@@ -73,6 +75,7 @@ class VenueStatus:
     ignored: Mapping[str, int] = field(default_factory=dict)
     quarantined: tuple[str, ...] = ()
     accounts: AccountsStatus | None = None
+    tables: tuple[TableStatus, ...] = ()
 
 
 @runtime_checkable

@@ -208,6 +208,9 @@ def weights_of(
 ) -> tuple[NDArray[np.uint16], bool]:
     """Return the weight of each key, and whether the lots they count are a part of the reconciled book.
 
+    Leverages that an instrument does not offer count as well: its rules may change while a channel has these weights,
+    and what opens then must not be left out of it. A mix of one's own knows no share of them, and leaves them out.
+
     A mix of one's own fits the open-only book too, and better: only prices end its positions, so what is open in a tier
     is in proportion to the share it had of what opened. But nothing ties that book to open interest.
 
@@ -216,14 +219,22 @@ def weights_of(
     """
     wanted = _own_mix(query)
     weights = no_weights(len(instruments))
-    for entry in selected_keys(query, instruments):
-        share = mixes[entry.number][entry.instrument.leverage_tiers.index(entry.leverage)]
-        weights[entry.key] = _weight(entry.leverage, share, wanted)
+    for entry in selected_keys(query, instruments, offered_only=False):
+        mix, tier = mixes[entry.number], LEVERAGE_TIERS.index(entry.leverage)
+        # The tiers of a mix, of the past too, are the lowest ones: see Instrument.leverage_tiers.
+        weights[entry.key] = _weight(entry.leverage, mix[tier] if tier < len(mix) else 0, wanted)
     return weights, not wanted and query.model is PositionModel.NET_OF_CLOSES
 
 
-def selected_keys(query: PositionQuery, instruments: Sequence[Instrument]) -> list[SelectedKey]:
+def selected_keys(
+    query: PositionQuery, instruments: Sequence[Instrument], *, offered_only: bool = True
+) -> list[SelectedKey]:
     """Return the keys that the filters of a query let pass, by instrument, tier and side.
+
+    Args:
+        query: its filters.
+        instruments: of the symbol, in the order of their numbers.
+        offered_only: leave out leverages that an instrument does not offer now.
 
     Raises:
         InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
@@ -239,7 +250,7 @@ def selected_keys(query: PositionQuery, instruments: Sequence[Instrument]) -> li
         SelectedKey(make_key(number, LEVERAGE_TIERS.index(leverage), side), number, instrument, leverage, side)
         for number, instrument in enumerate(instruments)
         if not query.venues or instrument.venue in query.venues
-        for leverage in instrument.leverage_tiers
+        for leverage in (instrument.leverage_tiers if offered_only else LEVERAGE_TIERS)
         if not query.leverages or leverage in query.leverages
         for side in PositionSide
         if query.side in (None, side)
@@ -260,6 +271,8 @@ def _own_mix(query: PositionQuery) -> dict[int, int]:
 def _weight(leverage: int, share: int, wanted: dict[int, int]) -> int:
     if not wanted:
         return WEIGHT_ONE
+    if not share:
+        return 0
     ratio = Fraction(wanted.get(leverage, 0), share)
     if ratio >= MAX_WEIGHT_RATIO:
         raise InvalidArgument(

@@ -102,7 +102,7 @@ class Shard:
         self._now_ns = now_ns
         self._observe = observe
         self._terms = {t.instrument_id: t for t in all_terms(self.instruments, mixes, size_mixes)}
-        self._proposed: tuple[Terms, ...] = ()
+        self._proposed: dict[str, Terms] = {}  # by instrument id
         self._with_open_only = with_open_only
         self._rolls = RollQueue(rolls_per_tick)
         self._models: dict[str, SymbolModel] = {}
@@ -126,7 +126,7 @@ class Shard:
             return None
         closed = self.market.close(event)
         if self._proposed:
-            closed, self._proposed = replace(closed, terms=self._proposed), ()
+            closed, self._proposed = replace(closed, terms=tuple(self._proposed.values())), {}
         if self._on_closed is not None:
             self._on_closed(self.tick + 1, closed)
         self._take(closed)
@@ -140,6 +140,11 @@ class Shard:
         """Return the terms in force, by instrument id."""
         return tuple(self._terms.values())
 
+    @property
+    def coming_terms(self) -> tuple[Terms, ...]:
+        """Return the terms in force from the next tick on, as far as is known."""
+        return tuple({**self._terms, **self._proposed}.values())
+
     def begin_with(self, terms: Iterable[Terms]) -> None:
         """Have other terms in force from the beginning. Before any event, replay or restore.
 
@@ -151,11 +156,16 @@ class Shard:
     def propose(self, terms: Iterable[Terms]) -> list[str]:
         """Have terms in force from the next tick on, which tells so; return in words what they change.
 
+        What was proposed of other instruments since the last tick stays proposed.
+
         Raises:
-            ConfigError: a change would not be exact.
+            ConfigError: a change would not be exact; then none of them is proposed.
         """
         changes = [(t, t.changed_from(self._terms[t.instrument_id])) for t in terms]
-        self._proposed = tuple(changed for changed, what in changes if what)
+        for changed, what in changes:
+            self._proposed.pop(changed.instrument_id, None)
+            if what:
+                self._proposed[changed.instrument_id] = changed
         return [f"{what} of {changed.instrument_id}" for changed, what in changes if what]
 
     def replay(self, tick: ClosedTick, *, render: bool = False) -> TickOutput | None:

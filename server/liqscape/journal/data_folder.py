@@ -5,6 +5,7 @@ journal.sqlite       ticks since the oldest snapshot (and journal.sqlite-wal, -s
 snapshots/           see snapshot_folder
 rebuilt.sqlite       the good ticks of a damaged journal, whole, until they have taken its place
 archive/             sealed days, see archive.day_files
+margin_tables.json   what venues have told, see feeds.table_file
 lock                 held while a server or a command uses the folder
 """
 

@@ -13,6 +13,9 @@ from liqscape.market.terms import terms_text
 CORRECTION: Final = "correction"
 TERMS: Final = "terms"
 
+SHOWN_SOURCE: Final = 120
+"""Characters of where rules were read: an address, and not all that is to be said of it. The note has it whole."""
+
 
 def notes_of(tick: ClosedTick) -> list[tuple[str, str]]:
     """Return kind and text, JSON, of each note of a tick."""
@@ -34,7 +37,8 @@ def told(kind: str, text: str) -> str:
         return f"{said['instrument_id']}: {what} of {span}, said {_stamp(said['time_ns'])}: {said['reason']}"
     rules = said["terms"]["rules"]
     mixes = f"inflow mix {said['terms']['inflow_mix']}, size mix {said['terms']['size_mix']}"
-    return f"{rules['venue']}:{rules['name']}: rules of {rules['rules_date']}, {mixes}, from {_stamp(said['time_ns'])}"
+    read = f"rules of {rules['rules_date']} ({rules['rules_source'][:SHOWN_SOURCE]})"
+    return f"{rules['venue']}:{rules['name']}: {read}, {mixes}, from {_stamp(said['time_ns'])}"
 
 
 def _stamp(time_ns: int) -> str:

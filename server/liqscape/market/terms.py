@@ -39,6 +39,10 @@ class UnreadableTerms(LiqscapeError):
     """Plain values that are not terms as they are known here."""
 
 
+class LeverageGone(ConfigError):
+    """Terms under which a leverage would end that positions may have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """Of one instrument.
@@ -62,7 +66,7 @@ class Terms:
         """Say what differs from the terms before, in words; nothing where nothing does.
 
         Raises:
-            ConfigError: the change would not be exact.
+            ConfigError: the change would not be exact; LeverageGone where that is all that is wrong with it.
         """
         differing = [f.name for f in fields(Instrument) if _field(self, f.name) != _field(before, f.name)]
         fixed = [name for name in differing if name not in CHANGEABLE]
@@ -71,7 +75,7 @@ class Terms:
         gone = sorted(set(before.instrument.leverage_tiers) - set(self.instrument.leverage_tiers))
         if gone:
             tiers = ", ".join(f"{tier}x" for tier in gone)
-            raise ConfigError(f"{tiers} of {self.instrument_id}, which may be open, and would be no leverage any more")
+            raise LeverageGone(f"{tiers} of {self.instrument_id}, which may be open, and would be no leverage any more")
         if self.inflow_mix != before.inflow_mix:
             differing.append("inflow_mix")
         if self.size_mix != before.size_mix:

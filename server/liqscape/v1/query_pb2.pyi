@@ -397,7 +397,7 @@ class GetStatusResponse(_message.Message):
     def __init__(self, server_version: _Optional[str] = ..., state: _Optional[_Union[EngineState, str]] = ..., message: _Optional[str] = ..., progress: _Optional[float] = ..., seconds_left: _Optional[float] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., backend: _Optional[str] = ..., input: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., server_unix_ns: _Optional[int] = ..., symbols: _Optional[_Iterable[_Union[SymbolStatus, _Mapping]]] = ..., streams: _Optional[int] = ..., ticks_conflated: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., latency_bounds_seconds: _Optional[_Iterable[float]] = ..., freshness: _Optional[_Iterable[_Union[StageLatency, _Mapping]]] = ..., feeds: _Optional[_Iterable[_Union[VenueFeed, _Mapping]]] = ..., context: _Optional[_Iterable[_Union[MarketContext, _Mapping]]] = ..., daily_report: _Optional[_Union[DailyReportFiles, _Mapping]] = ...) -> None: ...
 
 class VenueFeed(_message.Message):
-    __slots__ = ("venue", "message", "channels", "connections", "reconnects", "lag_ns", "open_interest_share", "rejected", "ignored", "quarantined", "accounts")
+    __slots__ = ("venue", "message", "channels", "connections", "reconnects", "lag_ns", "open_interest_share", "rejected", "ignored", "quarantined", "accounts", "margin_tables")
     class RejectedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -423,6 +423,7 @@ class VenueFeed(_message.Message):
     IGNORED_FIELD_NUMBER: _ClassVar[int]
     QUARANTINED_FIELD_NUMBER: _ClassVar[int]
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_TABLES_FIELD_NUMBER: _ClassVar[int]
     venue: str
     message: str
     channels: _containers.RepeatedCompositeFieldContainer[ChannelFeed]
@@ -434,7 +435,30 @@ class VenueFeed(_message.Message):
     ignored: _containers.ScalarMap[str, int]
     quarantined: _containers.RepeatedScalarFieldContainer[str]
     accounts: FollowedAccounts
-    def __init__(self, venue: _Optional[str] = ..., message: _Optional[str] = ..., channels: _Optional[_Iterable[_Union[ChannelFeed, _Mapping]]] = ..., connections: _Optional[int] = ..., reconnects: _Optional[int] = ..., lag_ns: _Optional[int] = ..., open_interest_share: _Optional[float] = ..., rejected: _Optional[_Mapping[str, int]] = ..., ignored: _Optional[_Mapping[str, int]] = ..., quarantined: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Union[FollowedAccounts, _Mapping]] = ...) -> None: ...
+    margin_tables: _containers.RepeatedCompositeFieldContainer[MarginTable]
+    def __init__(self, venue: _Optional[str] = ..., message: _Optional[str] = ..., channels: _Optional[_Iterable[_Union[ChannelFeed, _Mapping]]] = ..., connections: _Optional[int] = ..., reconnects: _Optional[int] = ..., lag_ns: _Optional[int] = ..., open_interest_share: _Optional[float] = ..., rejected: _Optional[_Mapping[str, int]] = ..., ignored: _Optional[_Mapping[str, int]] = ..., quarantined: _Optional[_Iterable[str]] = ..., accounts: _Optional[_Union[FollowedAccounts, _Mapping]] = ..., margin_tables: _Optional[_Iterable[_Union[MarginTable, _Mapping]]] = ...) -> None: ...
+
+class MarginTable(_message.Message):
+    __slots__ = ("instrument", "origin", "rules_date", "rules_source", "read_unix_ns", "failures", "failure", "failed_unix_ns", "note")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    RULES_DATE_FIELD_NUMBER: _ClassVar[int]
+    RULES_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    READ_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    origin: str
+    rules_date: str
+    rules_source: str
+    read_unix_ns: int
+    failures: int
+    failure: str
+    failed_unix_ns: int
+    note: str
+    def __init__(self, instrument: _Optional[str] = ..., origin: _Optional[str] = ..., rules_date: _Optional[str] = ..., rules_source: _Optional[str] = ..., read_unix_ns: _Optional[int] = ..., failures: _Optional[int] = ..., failure: _Optional[str] = ..., failed_unix_ns: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
 
 class FollowedAccounts(_message.Message):
     __slots__ = ("named", "found", "fresh", "stale", "refused", "waiting", "statements", "positions", "oldest_unix_ns", "rejected")

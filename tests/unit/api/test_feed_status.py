@@ -13,6 +13,7 @@ from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.in_process import InProcessFrameSource
 from liqscape.feeds.exact import AccountsStatus
 from liqscape.feeds.status import ChannelStatus, FeedState, VenueStatus
+from liqscape.feeds.tables import CONFIRMED, FETCHED, SHIPPED, TableStatus
 from liqscape.grid.updates import EngineStatus
 from liqscape.metrics import Timings
 from liqscape.v1 import query_pb2
@@ -49,6 +50,35 @@ VENUE = VenueStatus(
 )
 
 
+DAY_NS = 1_795_219_200 * 10**9
+"""2026-11-21."""
+
+TABLES = (
+    TableStatus(
+        instrument_id="okx:BTC-USDT-SWAP",
+        origin=FETCHED,
+        rules_date="2026-11-21",
+        rules_source="margin table as told by https://www.okx.com",
+        read_ns=DAY_NS,
+        failures=2,
+        failure="HTTP 429",
+        failed_ns=DAY_NS + 60 * 10**9,
+        note="first rate 1 %, shipped 0.4 % of 2026-09-30",
+    ),
+    TableStatus(
+        instrument_id="okx:ETH-USDT-SWAP",
+        origin=CONFIRMED,
+        rules_date="2026-09-30",
+        rules_source="position tiers",
+        read_ns=DAY_NS,
+    ),
+    *(
+        TableStatus(instrument_id=name, origin=SHIPPED, rules_date="2026-09-30", rules_source="position tiers")
+        for name in ("okx:SOL-USDT-SWAP", "okx:BTC-USD-SWAP")
+    ),
+)
+
+
 def answer(venue: VenueStatus = VENUE) -> query_pb2.GetStatusResponse:
     hub = Hub(InProcessFrameSource(describe()), now_ns=lambda: 10 * 10**9)
     status = EngineStatus("serving", "", 1.0, None, 1, 0, "numpy", "live: binance-usdm", feeds=(venue,))
@@ -73,6 +103,7 @@ def test_status_tells_all_that_is_known_of_a_venue() -> None:
             "rejected": {"malformed": 4},
             "ignored": {"order book": 2},
             "quarantined": ["binance:BTCUSDT"],
+            "margin_tables": [],
         }
     ]
 
@@ -171,3 +202,40 @@ def test_an_instrument_never_heard_has_no_age() -> None:
     assert "  okx:BTC-USD-SWAP  nothing heard yet, 0 rejected" in lines(told)
     assert "liqscape_covered_share_ratio{" in metrics
     assert "liqscape_data_age_seconds{" not in metrics
+
+
+def test_margin_tables_are_told_each_with_origin_date_source_and_the_last_failure() -> None:
+    told = answer(replace(VENUE, tables=TABLES))
+    registry = CollectorRegistry()
+    registry.register(ServerMetrics(told, Timings()))
+
+    metrics = generate_latest(registry).decode().splitlines()
+    plain = to_json(told)["feeds"][0]["margin_tables"]
+    read = lines(told)
+
+    assert plain[0] == {
+        "instrument": "okx:BTC-USDT-SWAP",
+        "origin": "fetched",
+        "rules_date": "2026-11-21",
+        "rules_source": "margin table as told by https://www.okx.com",
+        "read_unix_ns": DAY_NS,
+        "failures": 2,
+        "failure": "HTTP 429",
+        "failed_unix_ns": DAY_NS + 60 * 10**9,
+        "note": "first rate 1 %, shipped 0.4 % of 2026-09-30",
+    }
+    assert [each["origin"] for each in plain] == ["fetched", "confirmed", "shipped", "shipped"]
+    assert [line for line in metrics if line.startswith("liqscape_feed_margin_table")] == [
+        'liqscape_feed_margin_tables{origin="shipped",venue="binance-usdm"} 2.0',
+        'liqscape_feed_margin_tables{origin="confirmed",venue="binance-usdm"} 1.0',
+        'liqscape_feed_margin_tables{origin="fetched",venue="binance-usdm"} 1.0',
+        'liqscape_feed_margin_table_failures_total{venue="binance-usdm"} 2.0',
+    ]
+    (at,) = [number for number, line in enumerate(read) if "binance-usdm  " in line]
+    assert read[at + 1 : at + 4] == [
+        "    margin BTC-USDT-SWAP: fetched, of 2026-11-21, last told 2026-11-21 00:00:00; 2 failed, the last at"
+        " 2026-11-21 00:01:00: HTTP 429; first rate 1 %, shipped 0.4 % of 2026-09-30"
+        " (margin table as told by https://www.okx.com)",
+        "    margin ETH-USDT-SWAP: confirmed, of 2026-09-30, last told 2026-11-21 00:00:00 (position tiers)",
+        "    margin SOL-USDT-SWAP, BTC-USD-SWAP: shipped, of 2026-09-30 (position tiers)",
+    ]

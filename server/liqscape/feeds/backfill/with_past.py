@@ -13,11 +13,12 @@ from liqscape.feeds.exact import ExactView, ReportsExact
 from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource, Progress, SourceDescription
 from liqscape.feeds.status import ReportsFeeds, VenueStatus
+from liqscape.feeds.tables import TableBoard, board_of
 from liqscape.feeds.venues.dialect import Listing, Venue
 
 
 class WithPast:
-    """See EventSource, ResumableSource, ReportsFeeds and ReportsExact.
+    """See EventSource, ResumableSource, ReportsFeeds, ReportsExact and TellsTables.
 
     The past ends where its pages end, minutes or more before the first live tick: that tick tells a Gap of each
     instrument. A server that starts again takes what was backfilled of its absence.
@@ -65,6 +66,10 @@ class WithPast:
     def exact(self) -> tuple[ExactView, ...]:
         """Return what the live source knows of accounts: their past is not told."""
         return self._live.exact() if isinstance(self._live, ReportsExact) else ()
+
+    def tables(self) -> TableBoard | None:
+        """Return where the live source tells margin tables."""
+        return board_of(self._live)
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield the past, then what is live."""

@@ -20,9 +20,11 @@ from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PriceBoard
 from liqscape.feeds.live.polling import Poller
 from liqscape.feeds.live.report import venue_statuses
+from liqscape.feeds.live.table_fetching import TableFetcher, TableKeeper
 from liqscape.feeds.live.timing import Timing
 from liqscape.feeds.live.transport import open_transport
 from liqscape.feeds.status import VenueStatus
+from liqscape.feeds.tables import TableBoard
 from liqscape.feeds.venues.dialect import Listing, Venue
 
 _LOG = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class Feeds:
         recorder: takes raw messages, if they are kept.
         rewrite: what is asked for instead of an address.
         following: accounts whose positions one of the venues is asked for; None: nobody's.
+        tables: where it stands how the margin tables fare; None: nowhere.
+        asked_tables: of the tables that venues are asked for; None: they are not.
 
     Attributes:
         statuses: of each venue, renewed a few times a second.
@@ -74,7 +78,11 @@ class Feeds:
         recorder: Recorder | None = None,
         rewrite: Callable[[str], str] = lambda url: url,
         following: Following | None = None,
+        tables: TableBoard | None = None,
+        asked_tables: TableKeeper | None = None,
     ) -> None:
+        self._tables = tables
+        self._asked_tables = asked_tables
         self._timing = timing
         self._generator = random.Random(seed)
         self._recorder = recorder
@@ -116,6 +124,8 @@ class Feeds:
                     group.create_task(self._for_ever(feed, feed.poller.run))
                     if feed.desk.venue.name in self._account_pollers:
                         group.create_task(self._for_ever(feed, self._account_pollers[feed.desk.venue.name].run))
+                    if self._asked_tables is not None:
+                        group.create_task(self._for_ever(feed, self._table_fetcher(feed, self._asked_tables).run))
 
     async def _pulse(self) -> None:
         while True:
@@ -132,7 +142,8 @@ class Feeds:
             feed.desk.pulse(now_ns)
         parts = [(f.desk, {n: k.state for n, k in f.keepers.items()}, f.poller.states) for f in self._feeds]
         statuses = venue_statuses(parts, self._mirrors, now_ns)
-        self.statuses = tuple(self._with_accounts(status, now_ns) for status in statuses)
+        named = zip(statuses, self._feeds, strict=True)
+        self.statuses = tuple(self._with_tables(self._with_accounts(status, now_ns), feed) for status, feed in named)
         self.exact = tuple(accounts.view(now_ns) for accounts in self._accounts.values())
 
     def _with_accounts(self, status: VenueStatus, now_ns: int) -> VenueStatus:
@@ -142,6 +153,15 @@ class Feeds:
         reason = f"accounts: {poller.reason}" if poller.reason else ""
         message = "; ".join(text for text in (status.message, reason) if text)
         return replace(status, message=message, accounts=poller.desk.status(now_ns))
+
+    def _with_tables(self, status: VenueStatus, feed: VenueFeed) -> VenueStatus:
+        if self._tables is None:
+            return status
+        return replace(status, tables=self._tables.statuses([each.instrument_id for each in feed.desk.listings]))
+
+    def _table_fetcher(self, feed: VenueFeed, keeper: TableKeeper) -> TableFetcher:
+        instruments = [listing.instrument for listing in feed.desk.listings]
+        return TableFetcher(instruments, feed.poller.ask, keeper, self._timing, self._generator)
 
     async def _for_ever(self, feed: VenueFeed, work: Callable[[], object]) -> None:
         """Run work that never ends; a defect in it costs its venue a pause, and the others nothing."""

@@ -11,9 +11,9 @@ from liqscape.feeds.live.backoff import Backoff
 from liqscape.feeds.live.budgets import WeightBudget
 from liqscape.feeds.live.connection import BLOCKED_STATUS, OK, Surroundings
 from liqscape.feeds.live.desk import VenueDesk
-from liqscape.feeds.live.transport import ConnectFailed
+from liqscape.feeds.live.transport import Answer, ConnectFailed
 from liqscape.feeds.status import FeedState
-from liqscape.feeds.venues.dialect import Poll
+from liqscape.feeds.venues.dialect import Poll, Request
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,6 +66,29 @@ class Poller:
             for poll in self._desk.polls:
                 group.create_task(self._repeat(poll), name=f"{self._desk.venue.name} {poll.name}")
 
+    async def ask(self, request: Request, budget: str, weight: int) -> Answer:
+        """Send one request when its budget has room for it, beside those that are under way.
+
+        Args:
+            request: of the venue; one of its polls, or another.
+            budget: name of the budget it draws on; one that the dialect does not name has no limit.
+            weight: what it takes of it.
+
+        Raises:
+            ConnectFailed: there is no answer.
+        """
+        shared = self._budgets.get(budget)
+        if shared is not None:
+            await shared.take(weight)
+        try:
+            async with self._places, self._timing.timeout(ANSWER_S):
+                answer = await self._around.transport.request(request)
+        except TimeoutError as error:
+            raise ConnectFailed(str(error) or "no answer") from error
+        if answer.status in TOO_MANY_STATUS and shared is not None:
+            shared.close_for(answer.retry_after_s or TOO_MANY_S)
+        return answer
+
     async def _repeat(self, poll: Poll) -> None:
         timing, state = self._timing, self.states[poll.name]
         backoff = Backoff(self._around.generator)
@@ -92,23 +115,16 @@ class Poller:
 
     async def _ask(self, poll: Poll, backoff: Backoff) -> float | None:
         """Ask once; return None if it was answered, else seconds to wait."""
-        state, timing = self.states[poll.name], self._timing
-        budget = self._budgets.get(poll.budget)
-        if budget is not None:
-            await budget.take(poll.weight)
+        state = self.states[poll.name]
         try:
-            async with self._places, timing.timeout(ANSWER_S):
-                answer = await self._around.transport.request(poll.request)
-        except (TimeoutError, ConnectFailed) as error:
+            answer = await self.ask(poll.request, poll.budget, poll.weight)
+        except ConnectFailed as error:
             state.state, state.reason = FeedState.SILENT, str(error) or "no answer"
             return backoff.after_failure()
-        receive_ns = timing.now_ns()
+        receive_ns = self._timing.now_ns()
         if answer.status in TOO_MANY_STATUS:
-            wait = answer.retry_after_s or TOO_MANY_S
-            if budget is not None:
-                budget.close_for(wait)
             state.state, state.reason = FeedState.SILENT, f"HTTP {answer.status}"
-            return backoff.after_failure(retry_after_s=wait)
+            return backoff.after_failure(retry_after_s=answer.retry_after_s or TOO_MANY_S)
         if answer.status in BLOCKED_STATUS:
             state.state, state.reason = FeedState.BLOCKED, f"HTTP {answer.status}"
             return backoff.after_failure(blocked=True, retry_after_s=answer.retry_after_s)

@@ -17,9 +17,11 @@ from liqscape.feeds.live.account_desk import Following
 from liqscape.feeds.live.connection import Recorder
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.inbox import Inbox
+from liqscape.feeds.live.table_fetching import TableKeeper
 from liqscape.feeds.live.timing import SystemTiming, Timing
 from liqscape.feeds.source import Progress, SourceDescription
 from liqscape.feeds.status import VenueStatus
+from liqscape.feeds.tables import TableBoard
 from liqscape.feeds.venues.dialect import Listing, Venue
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class LiveSource:
         tick_ms: milliseconds.
         timing: clocks of the connections; None = the machine's, with stamps of `clock`.
         seed: of jitter; None = another one each time, so that servers that start together spread out.
-        recorder, rewrite, following: see Feeds.
+        recorder, rewrite, following, tables, asked_tables: see Feeds.
     """
 
     def __init__(
@@ -63,7 +65,10 @@ class LiveSource:
         recorder: Recorder | None = None,
         rewrite: Callable[[str], str] = lambda url: url,
         following: Following | None = None,
+        tables: TableBoard | None = None,
+        asked_tables: TableKeeper | None = None,
     ) -> None:
+        self._tables = tables
         self._clock = clock
         self._tick_ns = tick_ms * 1_000_000
         self.inbox = Inbox()
@@ -76,6 +81,8 @@ class LiveSource:
             recorder=recorder,
             rewrite=rewrite,
             following=following,
+            tables=tables,
+            asked_tables=asked_tables,
         )
         self._heard: set[str] = set()
         instruments = tuple(listing.instrument for venue in venues for listing in listings[venue.name])
@@ -101,6 +108,10 @@ class LiveSource:
     def exact(self) -> tuple[ExactView, ...]:
         """See ReportsExact."""
         return self._feeds.exact
+
+    def tables(self) -> TableBoard | None:
+        """See TellsTables."""
+        return self._tables
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events by venue time within each tick, until cancelled.

@@ -11,8 +11,17 @@ import pytest
 
 from liqscape.errors import NotFound
 from liqscape.feeds.venues.dialect import Unreadable
-from liqscape.feeds.venues.tiers import SOURCES, UNBOUNDED, differences, find_source, tiers_of, with_tiers
-from liqscape.instruments import MaintenanceTier, find_instrument, shipped_instruments
+from liqscape.feeds.venues.tier_sources import SOURCES
+from liqscape.feeds.venues.tiers import (
+    UNBOUNDED,
+    adjustment_differences,
+    differences,
+    find_source,
+    table_of,
+    tiers_of,
+    with_tiers,
+)
+from liqscape.instruments import AdjustmentStep, MaintenanceTier, find_instrument, shipped_instruments
 from tests.unit.feeds.venues.captured import listing, messages
 
 
@@ -103,6 +112,111 @@ def test_amounts_of_hyperliquid_keep_maintenance_continuous() -> None:
     assert told("hyperliquid:ETH", said) == [(0, UNBOUNDED, "1/50", "0", 25)]
 
 
+MEXC_ROW = {"symbol": "BTC_USDT", "maxLeverage": 500, "riskLimitMode": "CUSTOM", "riskLimitType": "BY_VOLUME"}
+
+MEXC_LEVELS = [
+    {"level": 1, "maxVol": 50_000, "mmr": 0.001, "imr": 0.002, "maxLeverage": 500},
+    {"level": 2, "maxVol": 310_000, "mmr": 0.0025, "imr": 0.005, "maxLeverage": 200},
+]
+
+
+def test_mexc_tells_levels_in_contracts() -> None:
+    rows = [MEXC_ROW | {"riskLimitCustom": MEXC_LEVELS}, {"symbol": "ETH_USDT", "riskLimitCustom": []}]
+
+    found = told("mexc:BTC_USDT", {"success": True, "data": rows})
+
+    assert found == [(0, 50_000, "1/1000", "0", 500), (50_000, 310_000, "1/400", "0", 200)]
+    assert told("mexc:BTC_USDT", {"success": True, "data": rows[0]}) == found
+
+
+def test_levels_of_mexc_by_value_are_refused_because_the_tables_count_contracts() -> None:
+    row = MEXC_ROW | {"riskLimitCustom": MEXC_LEVELS, "riskLimitType": "BY_VALUE"}
+
+    with pytest.raises(Unreadable, match="another unit of sizes: BY_VALUE"):
+        told("mexc:BTC_USDT", {"data": [row]})
+
+
+def test_lighter_counts_hundredths_of_a_per_cent_and_its_spot_market_is_left_out() -> None:
+    perp = {"symbol": "BTC", "market_type": "perp", "min_initial_margin_fraction": 200}
+    said = {
+        "order_book_details": [
+            perp | {"market_type": "spot", "maintenance_margin_fraction": 1},
+            perp | {"maintenance_margin_fraction": 120},
+        ]
+    }
+
+    assert told("lighter:BTC", said) == [(0, UNBOUNDED, "3/250", "0", 50)]
+
+
+def htx_answer(*listed: tuple[int, list[tuple[object, object]]]) -> bytes:
+    """Return factors by leverage as the venue tells them, of two contracts."""
+    rows = [
+        {
+            "lever_rate": leverage,
+            "ladders": [
+                {"ladder": n, "min_size": floor, "max_size": None, "adjust_factor": factor}
+                for n, (floor, factor) in enumerate(steps)
+            ],
+        }
+        for leverage, steps in listed
+    ]
+    other = {"symbol": "ETH", "contract_code": "ETH-USDT", "list": []}
+    return orjson.dumps({"status": "ok", "data": [other, {"symbol": "BTC", "contract_code": "BTC-USDT", "list": rows}]})
+
+
+def test_htx_tells_factors_by_leverage_and_size() -> None:
+    body = htx_answer((125, [(0, 0.25), (112, 0.31)]), (10, [(1000, 0.125), (0, 0.075)]))
+
+    tiers, adjustments = table_of(find_instrument("htx:BTC-USDT"), body)
+
+    assert [plain(tier) for tier in tiers] == [(0, 100_000, "1/500", "0", 125)]
+    assert adjustments == (
+        (10, (AdjustmentStep(0, 1000, Fraction("0.075")), AdjustmentStep(1000, None, Fraction("0.125")))),
+        (125, (AdjustmentStep(0, 112, Fraction("0.25")), AdjustmentStep(112, None, Fraction("0.31")))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ([(10, [(0, 1.0)])], "absurd factor"),
+        ([(10, [(0, 0)])], "absurd factor"),
+        ([(10, [(0, 0.5), (5, 0.4)])], "absurd factor"),
+        ([(10, [(1, 0.5)])], "tiers that do not follow each other"),
+        ([(10, [(0, 0.5), (0, 0.6)])], "tiers that do not follow each other"),
+        ([(10, [])], "absurd leverage"),
+        ([(0, [(0, 0.5)])], "absurd leverage"),
+        ([(10, [(0, 0.5)]), (10, [(0, 0.5)])], "absurd leverage"),
+        ([(10, [("many", 0.5)])], "malformed"),
+    ],
+)
+def test_absurd_factors_are_refused(listed: list[Any], reason: str) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        table_of(find_instrument("htx:BTC-USDT"), htx_answer(*listed))
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.recorded
+def test_recorded_factors_of_htx_are_read() -> None:
+    (body,) = messages("htx", "leverage_tiers.rest.jsonl")
+
+    tiers, adjustments = table_of(listing("htx", "MANA-USDT").instrument, body)
+
+    assert adjustments == ((75, (AdjustmentStep(0, None, Fraction("0.7")),)),)
+    assert [(tier.max_leverage, tier.maintenance_margin_rate) for tier in tiers] == [(75, Fraction("0.7") / 75)]
+
+
+def test_factors_that_differ_are_said_by_leverage() -> None:
+    body = htx_answer((10, [(0, 0.075)]), (20, [(0, 0.2)]))
+    _, told_then = table_of(find_instrument("htx:BTC-USDT"), body)
+
+    found = adjustment_differences(find_instrument("htx:ETH-USDT").adjustments, told_then)
+
+    assert found[0] == "3x: shipped 0.025 from 0, told none"
+    assert "20x: shipped 0.15 from 0, told 0.2 from 0" in found
+    assert not any(line.startswith("10x") for line in found)
+
+
 def test_dydx_has_one_tier() -> None:
     market = {"initialMarginFraction": "0.02", "maintenanceMarginFraction": "0.012"}
 
@@ -145,6 +259,32 @@ def test_recorded_answers_are_read(folder: str, instrument: Any, tiers: list[tup
     (body,) = messages(folder, "leverage_tiers.rest.jsonl")
 
     assert [plain(tier) for tier in tiers_of(instrument.instrument, body)] == tiers
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize(
+    ("folder", "instrument_id", "tiers"),
+    [
+        (
+            "mexc",
+            "mexc:BTC_USDT",
+            [
+                (0, 10_000, "1/250", "0", 125),
+                (10_000, 210_000, "1/125", "0", 83),
+                (210_000, 410_000, "3/250", "0", 62),
+                (410_000, 610_000, "2/125", "0", 50),
+                (610_000, 810_000, "1/50", "0", 41),
+            ],
+        ),
+        ("lighter", "lighter:ETH", [(0, UNBOUNDED, "1/200", "0", 100)]),
+    ],
+)
+def test_recorded_listings_that_hold_a_table_are_read(
+    folder: str, instrument_id: str, tiers: list[tuple[int, int, str, str, int]]
+) -> None:
+    (body,) = messages(folder, "instruments.rest.jsonl")
+
+    assert [plain(tier) for tier in tiers_of(find_instrument(instrument_id), body)] == tiers
 
 
 @pytest.mark.recorded
@@ -226,4 +366,4 @@ def test_what_is_asked_names_the_instrument_or_all(venue: str) -> None:
     request = asked(instrument)
     named = " ".join([request.url, *request.query.values()])
     assert request.url.startswith("https://")
-    assert instrument.name.removesuffix("-SWAP") in named or venue in ("hyperliquid", "kraken")
+    assert instrument.name.removesuffix("-SWAP") in named or venue in ("hyperliquid", "kraken", "lighter")
