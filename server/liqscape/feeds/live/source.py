@@ -1,4 +1,4 @@
-"""Venues as an event source: the feeds in a thread of their own, ticks by the clock."""
+"""Venues as an event source: the feeds in a thread of their own, slices and ticks by the clock."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Final
 
 from liqscape.clock import Clock
 from liqscape.errors import LiqscapeError
-from liqscape.events import Event, TickEnd
+from liqscape.events import Event
 from liqscape.feeds.exact import ExactView
 from liqscape.feeds.live.account_desk import Following
 from liqscape.feeds.live.connection import Recorder
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.inbox import Inbox
+from liqscape.feeds.live.slices import Slices
 from liqscape.feeds.live.timing import SystemTiming, Timing
 from liqscape.feeds.source import Progress, SourceDescription
 from liqscape.feeds.status import VenueStatus
@@ -26,9 +27,6 @@ _LOG = logging.getLogger(__name__)
 
 DEFAULT_TICK_MS: Final = 250
 """Four pictures a second: what is faster, nobody sees."""
-
-STEPPED_BACK_NS: Final = 1_000_000
-"""By which ticks move on while the clock stands before the last one: minutes never go back, and hardly on."""
 
 STOP_S: Final = 10.0
 """For connections to be closed."""
@@ -103,7 +101,7 @@ class LiveSource:
         return self._feeds.exact
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield events by venue time within each tick, until cancelled.
+        """Yield events by venue time within each slice of a tick (see slices.py), until cancelled.
 
         Raises:
             FeedsStopped: of a defect.
@@ -111,22 +109,14 @@ class LiveSource:
         thread = _FeedsThread(self._feeds)
         thread.start()
         try:
-            last_ns = 0
+            slices = Slices(self.inbox, self._clock, self._tick_ns)
             while True:
-                last_ns = await self._next_end(last_ns)
+                heard = await slices.next()
                 thread.check()
-                for event in self.inbox.take():
+                for event in heard:
                     yield event
-                yield TickEnd(last_ns)
         finally:
             thread.stop()
-
-    async def _next_end(self, last_ns: int) -> int:
-        """Wait for the end of the next tick and return it. Ends that have gone by in the meantime are left out."""
-        now_ns = self._clock.now_ns()
-        end_ns = (now_ns // self._tick_ns + 1) * self._tick_ns
-        await self._clock.sleep_until_ns(end_ns)
-        return end_ns if end_ns > last_ns else last_ns + STEPPED_BACK_NS
 
 
 class _FeedsThread:
