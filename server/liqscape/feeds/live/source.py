@@ -37,7 +37,7 @@ class FeedsStopped(LiqscapeError):
 
 
 class LiveSource:
-    """See EventSource. Sockets are read in a thread, so that a long tick delays no receive time.
+    """See EventSource. Sockets are read in a thread, so that a long tick delays no receive time (see turn.py).
 
     Args:
         venues: to listen to.
@@ -62,13 +62,12 @@ class LiveSource:
         rewrite: Callable[[str], str] = lambda url: url,
         following: Following | None = None,
     ) -> None:
-        self._clock = clock
-        self._tick_ns = tick_ms * 1_000_000
         self.inbox = Inbox()
+        self._slices = Slices(self.inbox, clock, tick_ms * 1_000_000)
         self._feeds = Feeds(
             venues,
             listings,
-            self.inbox.put,
+            self._hear,
             timing or SystemTiming(clock),
             seed=secrets.randbits(64) if seed is None else seed,
             recorder=recorder,
@@ -109,14 +108,19 @@ class LiveSource:
         thread = _FeedsThread(self._feeds)
         thread.start()
         try:
-            slices = Slices(self.inbox, self._clock, self._tick_ns)
             while True:
-                heard = await slices.next()
+                heard = await self._slices.next()
                 thread.check()
                 for event in heard:
                     yield event
         finally:
+            self._slices.turn.give_back()
             thread.stop()
+
+    def _hear(self, events: Sequence[Event]) -> None:
+        """Take what is believed; on the feeds' thread."""
+        self._slices.turn.wait()
+        self.inbox.put(events)
 
 
 class _FeedsThread:

@@ -1,12 +1,15 @@
-"""Slices of a tick, live and in a replay: what is handed over when, in which order, and which ticks there are.
+"""Slices of a tick, live and in a replay: what is handed over when, in which order, and which ticks there are; and who
+waits for whom at the end of one.
 
 Seen to fail when broken on purpose, one at a time: in slices.py the end of a tick found anew in every slice; the end
 kept though the clock was set back; in replay.py a tick handed over in one piece; slices cut a slice too late, the last
-one before the end left to it; the pulse at each slice; a resumed tick begun with its last slice.
+one before the end left to it; the pulse at each slice; a resumed tick begun with its last slice. In turn.py nobody
+waiting, everybody waiting before the end, too, and a wait for each message; the turn never given back by slices.py.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +19,14 @@ import pytest
 from liqscape.clock import ManualClock
 from liqscape.events import Event, Gap, MarkPrice, TakerSide, TickEnd, Trade
 from liqscape.feeds.build import wanted_venues
+from liqscape.feeds.live import turn
 from liqscape.feeds.live.desk import VenueDesk
 from liqscape.feeds.live.inbox import Inbox
 from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PriceBoard
 from liqscape.feeds.live.replay import ReplaySource
 from liqscape.feeds.live.slices import SLICES_A_TICK, STEPPED_BACK_NS, Slices, slice_ns
+from liqscape.feeds.live.source import LiveSource
 
 TICK_NS = 250_000_000
 SLICE_NS = slice_ns(TICK_NS)
@@ -120,6 +125,64 @@ async def test_a_clock_set_forward_within_a_tick_ends_it_at_once() -> None:
     ends = [event.time_ns for event in await said_by(slices, 2) if isinstance(event, TickEnd)]
 
     assert ends == [START_NS + TICK_NS, START_NS + TICK_NS + 3600 * 10**9]
+
+
+async def test_the_turn_is_the_engines_from_the_end_of_a_tick_until_the_next_one_is_asked_for() -> None:
+    claims: list[int | None] = []
+    clock = HearingClock([])
+    slices = Slices(Inbox(), clock, TICK_NS)
+
+    for _ in range(SLICES_A_TICK + 1):
+        await slices.next()
+        claims.append(slices.turn.claimed_from_ns)
+
+    assert claims == [*[None] * (SLICES_A_TICK - 1), START_NS + TICK_NS, None]
+
+
+def test_what_is_heard_after_the_end_of_a_tick_is_handed_over_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "GIVE_WAY_S", 60.0)
+    venues, listings = wanted_venues((VENUE,), ("BTC",))
+    source = LiveSource(venues, listings, ManualClock(START_NS))
+    source._slices.turn.claim(START_NS)
+    heard = threading.Event()
+
+    def hear() -> None:
+        source._hear([trade(1)])
+        heard.set()
+
+    thread = threading.Thread(target=hear)
+    thread.start()
+
+    assert not heard.wait(0.05)
+    assert source.inbox.take() == []
+    source._slices.turn.give_back()
+    thread.join(30.0)
+    assert source.inbox.take() == [trade(1)]
+
+
+def test_before_the_end_of_a_tick_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "GIVE_WAY_S", 600.0)
+    mine = turn.Turn(lambda: START_NS - 1)
+    mine.claim(START_NS)
+
+    waiting = threading.Thread(target=mine.wait, daemon=True)
+    waiting.start()
+    waiting.join(30.0)
+
+    assert not waiting.is_alive()
+
+
+def test_a_tick_that_takes_long_lets_the_feeds_wait_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = turn.Turn(lambda: START_NS)
+    mine.claim(START_NS)
+    mine.wait()
+    monkeypatch.setattr(turn, "GIVE_WAY_S", 600.0)
+
+    waiting = threading.Thread(target=mine.wait, daemon=True)
+    waiting.start()
+    waiting.join(30.0)
+
+    assert not waiting.is_alive()
 
 
 def message(number: int, receive_ns: int, late_ms: int) -> Heard:
