@@ -12,8 +12,8 @@ live, are left out of the bytes before the clock starts.
 cryptofeed parses the very same bytes to its own objects, and does no more with them. Its exchanges speak of aggregated
 trades, and the recordings of Binance hold single ones: those are restated as aggregated trades, for both.
 
-The burst: 20,000 trades and 2,000 liquidations a second, made up in the form of Binance, into a shard that renders four
-times a second; what a tick takes, beside the same shard with 200 trades a second.
+The burst: 20,000 trades and 2,000 liquidations a second, made up in the form of Binance, beside 200 trades a second:
+whether ticks are late. burst_ticks says what is measured, and can be run alone.
 """
 
 from __future__ import annotations
@@ -21,21 +21,19 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from benchmarks import report
-from liqscape.device.numpy_backend import NumpyBackend
-from liqscape.events import OpenInterest, TickEnd
+from benchmarks import burst_ticks, report
+from liqscape.events import TickEnd
 from liqscape.feeds.build import wanted_venues
 from liqscape.feeds.live.capture_file import Capture
 from liqscape.feeds.live.desk import VenueDesk
@@ -45,7 +43,6 @@ from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PriceBoard
 from liqscape.feeds.recordings import recordings_folder
 from liqscape.feeds.venues.registry import VENUES
-from liqscape.grid.shard import Shard
 from liqscape.instruments import Instrument
 from liqscape.market.state import MarketState
 
@@ -57,10 +54,6 @@ TICK_NS: Final = 250_000_000
 PEER: Final = Path(__file__).parent / "feed_peer.py"
 PEER_PACKAGE: Final = "cryptofeed>=2.4.1,<3"
 INSTALL_LIMIT_S: Final = 600
-
-BURST_S: Final = 20
-QUIET_TRADES, BURST_TRADES, BURST_LIQUIDATIONS = 200, 20_000, 2_000
-"""A second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found[recording.venue] = _measure(recording, messages, options.repeats)
             if recording.peer is not None:
                 found[recording.venue]["peer"] = _peer(recording.peer, messages, options)
-    burst = _burst()
+    burst = _burst(options.repeats == REPEATS)
     for venue, result in found.items():
         print(f"{venue}: {json.dumps(result)}")
     for venue, reason in skipped.items():
@@ -231,58 +224,13 @@ def _peer(exchange: tuple[str, str], messages: Messages, options: argparse.Names
     return result
 
 
-def _burst() -> dict[str, Any]:
-    """Return milliseconds of a tick while little is said and while very much is, feed and all."""
-    found = {}
-    for name, trades, liquidations in (("quiet", QUIET_TRADES, 0), ("burst", BURST_TRADES, BURST_LIQUIDATIONS)):
-        taken = sorted(_ticks(trades, liquidations))
-        found[name] = {"p50_ms": taken[len(taken) // 2] * 1e3, "p99_ms": taken[int(len(taken) * 0.99)] * 1e3}
-    return {**found, "p99_ratio": found["burst"]["p99_ms"] / found["quiet"]["p99_ms"]}
-
-
-def _ticks(trades: int, liquidations: int) -> list[float]:
-    """Return wall seconds of the engine's part of each tick; messages are read before, as the feeds' thread does."""
-    recording = RECORDINGS[0]
-    desk, line, inbox, instruments = _desk(recording)
-    shard = Shard(instruments, NumpyBackend(), time.time_ns)
-    draw = random.Random(1)
-    name = instruments[0].instrument_id
-    at_ns, price, number, open_interest = 1_795_219_200_000_000_000, 650_000, 0, 80_000 * 10**8
-    taken = []
-    for tick in range(BURST_S * 4):
-        end_ns = at_ns + TICK_NS
-        for message in _quarter_second(draw, at_ns, number, price, trades // 4, liquidations // 4):
-            line.hear(message, at_ns)
-        number += trades // 4
-        price += draw.randint(-100, 100)
-        open_interest += draw.randint(-(10**9), 10**9)
-        events = inbox.take()
-        began = time.perf_counter()
-        for event in events:
-            shard.accept(event)
-        shard.accept(OpenInterest(name, end_ns - 1, open_interest))
-        shard.accept(TickEnd(end_ns))
-        if tick >= 8:  # the first ones build the grids
-            taken.append(time.perf_counter() - began)
-        at_ns = end_ns
-    assert not desk.unread, desk.unread
-    return taken
-
-
-def _quarter_second(
-    draw: random.Random, at_ns: int, number: int, price: int, trades: int, liquidations: int
-) -> Iterator[bytes]:
-    """Yield messages of a quarter of a second around a price; trades are numbered on."""
-    for index in range(trades + liquidations):
-        stamp_ms = (at_ns + index * TICK_NS // (trades + liquidations)) // 10**6
-        near = price + draw.randint(-300, 300)
-        text, size = f"{near // 10}.{near % 10}", f"0.{index % 900 + 100}"
-        if index < trades:
-            said = {"e": "aggTrade", "s": "BTCUSDT", "a": number + index + 1, "p": text, "q": size, "T": stamp_ms}
-            yield orjson.dumps({**said, "m": index % 2 == 1})
-        else:
-            order = {"s": "BTCUSDT", "S": "SELL", "ap": text, "X": "FILLED", "z": size, "T": stamp_ms}
-            yield orjson.dumps({"e": "forceOrder", "E": stamp_ms, "o": order})
+def _burst(is_full: bool) -> dict[str, Any]:
+    """Return what burst_ticks says, which runs in a process of its own: as a server, it collects garbage rarely."""
+    shorter = () if is_full else ("--seconds", "5", "--rounds", "1")
+    command = [sys.executable, "-m", "benchmarks.burst_ticks", *shorter]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _figures(found: dict[str, Any], burst: dict[str, Any]) -> dict[str, str]:
@@ -297,11 +245,7 @@ def _figures(found: dict[str, Any], burst: dict[str, Any]) -> dict[str, str]:
             figures[f"{venue}: cryptofeed {peer['version']}, the same bytes to its objects"] = (
                 f"{peer['per_s']:,} (ours to events: x {ratio:.2f}, wanted {WANTED_RATIO:g})"
             )
-    quiet, busy = burst["quiet"], burst["burst"]
-    figures["a tick, 200 trades a second / 20,000 and 2,000 liquidations, p50 (p99)"] = (
-        f"{quiet['p50_ms']:.1f} ({quiet['p99_ms']:.1f}) / {busy['p50_ms']:.1f} ({busy['p99_ms']:.1f}) ms"
-    )
-    return figures
+    return figures | burst_ticks.figures(burst)
 
 
 if __name__ == "__main__":

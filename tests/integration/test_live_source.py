@@ -23,7 +23,8 @@ from liqscape.feeds.build import build_source
 from liqscape.feeds.live.capture_file import CaptureWriter
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.replay import ReplaySource
-from liqscape.feeds.live.source import STEPPED_BACK_NS, FeedsStopped, LiveSource
+from liqscape.feeds.live.slices import SLICES_A_TICK, STEPPED_BACK_NS
+from liqscape.feeds.live.source import FeedsStopped, LiveSource
 from liqscape.feeds.venues.dialect import Listing, Venue
 from liqscape.running import RunningServer
 from liqscape_client.client import Client
@@ -102,12 +103,12 @@ class SteppingClock(ManualClock):
 
     def __init__(self, ticks: int) -> None:
         super().__init__(1_795_219_200_000_000_000)
-        self._ticks = ticks
+        self._slices = ticks * SLICES_A_TICK
 
     async def sleep_until_ns(self, deadline_ns: int) -> None:
         await super().sleep_until_ns(deadline_ns)
-        self._ticks -= 1
-        if self._ticks == 0:
+        self._slices -= 1
+        if self._slices == 0:
             self.advance(-3600 * 10**9)
 
 

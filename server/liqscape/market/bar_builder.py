@@ -85,6 +85,7 @@ class BarBuilder:
         self._sample: int | None = None
         self._silent_until_ns = 0  # end of a gap
         self._newest_trade_ns = self._newest_mark_ns = 0
+        self._oldest_trade_ns = self._oldest_mark_ns = 0
         self._touched = False
 
     def touch(self) -> None:
@@ -137,8 +138,10 @@ class BarBuilder:
         is_older = time_ns < self._newest_trade_ns
         if not is_older:
             self._newest_trade_ns, self._last_price = time_ns, price
+        elif time_ns < self._oldest_trade_ns:
+            self._oldest_trade_ns, self._first_price = time_ns, price
         if not self._has_traded:
-            self._has_traded = True
+            self._has_traded, self._oldest_trade_ns = True, time_ns
             self._first_price = self._lowest_price = self._highest_price = price
         elif price > self._highest_price:
             self._highest_price = price
@@ -153,9 +156,12 @@ class BarBuilder:
         """Take a mark price; return whether it is older than another of this tick."""
         self.see_time(mark.time_ns)
         price, is_older = self._units(mark.price), mark.time_ns < self._newest_mark_ns
-        self._mark = _extended(self._mark, price, price, price, price, is_older)
+        is_oldest = self._mark is None or mark.time_ns < self._oldest_mark_ns
+        self._mark = _extended(self._mark, price, price, price, price, is_older, is_oldest)
         if not is_older:
             self._newest_mark_ns = mark.time_ns
+        if is_oldest:
+            self._oldest_mark_ns = mark.time_ns
         self._sends_marks = True
         return is_older
 
@@ -241,8 +247,19 @@ class BarBuilder:
 
 
 def _extended(
-    known: PriceRange | None, opened: int, high: int, low: int, close: int, is_older: bool = False
+    known: PriceRange | None,
+    opened: int,
+    high: int,
+    low: int,
+    close: int,
+    is_older: bool = False,
+    is_oldest: bool = False,
 ) -> PriceRange:
     if known is None:
         return PriceRange(opened, high, low, close)
-    return PriceRange(known.open, max(known.high, high), min(known.low, low), known.close if is_older else close)
+    return PriceRange(
+        opened if is_oldest else known.open,
+        max(known.high, high),
+        min(known.low, low),
+        known.close if is_older else close,
+    )

@@ -4,7 +4,8 @@ An event counts in the tick in which it is heard, whatever its stamp. Stamps dec
 
     late        a price or trade stamped more than MAX_LATE_NS before our clock at the end of the last tick is refused:
                 what has opened since must not be swept by a price of before
-    disordered  one that is older than another of its kind in the same tick widens its range, and is not its close
+    disordered  one that is older than another of its kind in the same tick widens its range, and is not its close; the
+                oldest is its open, whenever it comes
     a sample    of open interest older than the newest one is refused; with the same stamp it is the same sample, said
                 again. A candle that begins before the newest one has ended is one of them said again
     leapt       what stays behind for LEAP_NS of ticks comes from a venue that has set its clock back, and is believed

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from benchmarks.bench_feed import RECORDINGS, _desk, _measure, _messages, _quarter_second
-from liqscape.events import Liquidation, Trade
+from benchmarks.bench_feed import RECORDINGS, _measure, _messages
 
 
 def capture(folder: Path) -> Path:
@@ -43,15 +40,3 @@ def test_every_message_becomes_an_event_and_a_bar(tmp_path: Path) -> None:
     assert result["messages"] == 40
     assert result["events"] == {"trades": 40}
     assert min(result["to_events_per_s"], result["to_bars_per_s"]) > 0
-
-
-def test_made_up_trades_and_liquidations_are_all_believed() -> None:
-    desk, line, inbox, _ = _desk(RECORDINGS[0])
-    at_ns = 1_795_219_200 * 10**9
-
-    for quarter in range(3):
-        for message in _quarter_second(random.Random(1), at_ns, quarter * 50, 650_000, 50, 5):
-            line.hear(message, at_ns)
-
-    assert Counter(type(event) for event in inbox.take()) == {Trade: 150, Liquidation: 15}
-    assert not desk.unread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import count
 
 import numpy as np
@@ -13,7 +13,7 @@ from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.errors import ModelError
 from liqscape.events import Event, TickEnd
 from liqscape.grid.shard import Shard
-from liqscape.grid.updates import TickOutput
+from liqscape.grid.updates import PositionModel, TickOutput
 from liqscape.market.bars import Bar
 from liqscape.positions.book import BookStep
 from tests.unit.recording_backend import RecordingBackend
@@ -78,6 +78,25 @@ def test_tick_says_price_coverage_and_all_nine_grids() -> None:
     assert venue.uncovered_lots == (8_753_399_940, 8_753_399_940)
     assert venue.covered_share() == 81_780_860 / 8_835_180_800
     assert first.bars_closed_unix_ns < first.grids_ready_unix_ns < second.bars_closed_unix_ns
+
+
+def test_what_is_heard_after_a_tick_changes_nothing_that_is_said_of_it() -> None:
+    shard = make_shard()
+    accept_all(shard, EXAMPLE)
+    before, served = shard.view()["BTC"], shard.served()
+    book = shard.live_book("BTC", PositionModel.NET_OF_CLOSES).profile()()
+
+    accept_all(
+        shard,
+        [trade(at(MINUTE + 5, 1), 850_000, "9"), mark(at(MINUTE + 5, 2), 850_000), open_interest(at(MINUTE + 6), "7")],
+    )
+
+    now = shard.view()["BTC"]
+    assert (now.mark_price, now.source_watermark_ns, now.coverage) == (890_406, at(MINUTE + 5), before.coverage)
+    assert shard.served() == served
+    after = shard.live_book("BTC", PositionModel.NET_OF_CLOSES).profile()()
+    assert all(map(np.array_equal, astuple(book), astuple(after)))
+    assert accept_all(shard, [tick_end(MINUTE + 6)])[0].symbols[0].mark_price == 850_000
 
 
 def test_tick_before_any_price_says_nothing_and_is_counted() -> None:

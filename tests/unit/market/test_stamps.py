@@ -2,18 +2,21 @@
 
 Seen to fail when broken on purpose, one at a time: in stamps.py a limit of ten minutes for what is late, a leap never
 believed, a repeated sample taken, stamps ahead believed; in bar_builder.py the close taken from an older price, the
-first minute of a bar that of a gap's begin; in state.py the clock of the last tick taken for its end while it is held,
-or left out of a snapshot.
+open from the first one heard, the first minute of a bar that of a gap's begin; in state.py the clock of the last tick
+taken for its end while it is held, or left out of a snapshot.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
 from liqscape.errors import ModelError
 from liqscape.events import Correction, Event, Funding, Gap, TickEnd
+from liqscape.market.bars import PriceRange
 from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.state import MarketState
 from liqscape.market.tick_codec import decode_tick, encode_tick
@@ -79,6 +82,28 @@ def test_older_price_of_a_tick_widens_its_range_and_is_not_its_close(ticks: Tick
     assert bar.trigger is not None
     assert (bar.trigger.high, bar.trigger.low, bar.trigger.close) == (909_000, 905_000, 908_500)
     assert ticks.counted("disordered_events") == 1
+
+
+@pytest.mark.parametrize("price", [mark, trade])
+@pytest.mark.parametrize("order", list(permutations((0, 1, 2))))
+def test_open_and_close_of_a_tick_are_its_oldest_and_newest_price_in_whatever_order_they_are_heard(
+    price: Callable[[int, int], Event], order: tuple[int, ...]
+) -> None:
+    market = MarketState([BTC])
+    prices = (907_000, 909_000, 908_000)
+    for number in order:
+        market.apply(price(at(MINUTE, 1.0 + number / 10), prices[number]))
+
+    (bar,) = market.close(TickEnd(at(MINUTE, 2.0))).bars
+
+    assert bar.trigger == PriceRange(907_000, 909_000, 907_000, 908_000)
+
+
+def test_samples_of_a_tick_end_with_the_newest_in_whatever_order_they_are_heard(ticks: Ticks) -> None:
+    closed = ticks.tick(open_interest(at(MINUTE, 1.5), "7"), open_interest(at(MINUTE, 1.2), "5"))
+
+    assert closed.bars[0].open_interest_lots == 700_000
+    assert ticks.counted("late_events") == 1
 
 
 def test_trades_out_of_order_all_count(ticks: Ticks) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from liqscape.feeds.live.inbox import Inbox
 from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PriceBoard
+from liqscape.feeds.live.slices import slice_ns
 from liqscape.feeds.source import Progress, SourceDescription
 from liqscape.feeds.venues.dialect import Listing, Venue
 
@@ -130,6 +132,26 @@ class CaptureDesks:
                 desk.retire(line, other)
 
 
+@dataclass(frozen=True, slots=True)
+class HeardSlice:
+    """What was heard in a slice of a tick.
+
+    Attributes:
+        end_ns: of the slice, in receive time.
+        tick_end_ns: of the tick.
+        events: by venue time.
+    """
+
+    end_ns: int
+    tick_end_ns: int
+    events: list[Event]
+
+    @property
+    def ends_tick(self) -> bool:
+        """Return whether it is the last one of its tick."""
+        return self.end_ns == self.tick_end_ns
+
+
 class ReplaySource:
     """See EventSource.
 
@@ -188,35 +210,60 @@ class ReplaySource:
         """Yield all events at the speed asked for."""
         start_ns = self._clock.now_ns()
         first_ns: int | None = None
-        for end_ns, events in self.ticks():
-            if end_ns <= self._after_ns:
+        for heard in self.slices():
+            if heard.tick_end_ns <= self._after_ns:
                 continue
-            first_ns = end_ns if first_ns is None else first_ns
-            wait_ns = 0 if self._speed is None else round((end_ns - first_ns) / self._speed)
-            await self._clock.sleep_until_ns(start_ns + wait_ns)
-            for event in events:
+            first_ns = heard.tick_end_ns if first_ns is None else first_ns
+            if self._speed is not None:
+                await self._clock.sleep_until_ns(start_ns + round((heard.end_ns - first_ns) / self._speed))
+            elif heard.ends_tick:
+                await self._clock.sleep_until_ns(start_ns)  # others want to run, too
+            for event in heard.events:
                 yield event
-            yield TickEnd(end_ns, render=self._speed is not None)
+            if heard.ends_tick:
+                yield TickEnd(heard.tick_end_ns, render=self._speed is not None)
 
     def ticks(self) -> Iterator[tuple[int, list[Event]]]:
-        """Yield the end of each tick and its events, in order; each call starts anew."""
+        """Yield the end of each tick and its events, in the order of events(); each call starts anew."""
+        events: list[Event] = []
+        for heard in self.slices():
+            events += heard.events
+            if heard.ends_tick:
+                yield heard.tick_end_ns, events
+                events = []
+
+    def slices(self) -> Iterator[HeardSlice]:
+        """Yield slices as a live source hands them over (see slices.py), empty ones left out; each call starts anew.
+
+        Gaps that are told by the clock are in the last slice of a tick.
+        """
         inbox = Inbox(MOST_EVENTS)
         desks = self.desks = self._new_desks(inbox)
-        end_ns: int | None = None
+        length_ns = slice_ns(self._tick_ns)
+        end_ns: int | None = None  # of the tick
+        cut_ns = 0  # end of the slice
+
+        def rest(tick_end_ns: int) -> Iterator[HeardSlice]:
+            if cut_ns < tick_end_ns and (events := inbox.take()):
+                yield HeardSlice(cut_ns, tick_end_ns, events)
+            desks.pulse(tick_end_ns)
+            yield HeardSlice(tick_end_ns, tick_end_ns, inbox.take())
+
         for entry in self.capture.entries():
             if end_ns is None or entry.receive_ns - end_ns > LONG_NS:
                 if end_ns is not None:
-                    desks.pulse(end_ns)
-                    yield end_ns, inbox.take()
+                    yield from rest(end_ns)
                 end_ns = (entry.receive_ns // self._tick_ns + 1) * self._tick_ns
             while entry.receive_ns >= end_ns:
-                desks.pulse(end_ns)
-                yield end_ns, inbox.take()
+                yield from rest(end_ns)
                 end_ns += self._tick_ns
+            if entry.receive_ns >= cut_ns:  # not while times go back: what is heard then stays in the slice that runs
+                if events := inbox.take():
+                    yield HeardSlice(cut_ns, end_ns, events)
+                cut_ns = (entry.receive_ns // length_ns + 1) * length_ns
             desks.take(entry)
         if end_ns is not None:
-            desks.pulse(end_ns)
-            yield end_ns, inbox.take()
+            yield from rest(end_ns)
 
     def _new_desks(self, inbox: Inbox) -> CaptureDesks:
         return CaptureDesks(self._venues, self._listings, inbox.put)

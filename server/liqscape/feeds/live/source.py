@@ -1,4 +1,4 @@
-"""Venues as an event source: the feeds in a thread of their own, ticks by the clock."""
+"""Venues as an event source: the feeds in a thread of their own, slices and ticks by the clock."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Final
 
 from liqscape.clock import Clock
 from liqscape.errors import LiqscapeError
-from liqscape.events import Event, TickEnd
+from liqscape.events import Event
 from liqscape.feeds.exact import ExactView
 from liqscape.feeds.live.account_desk import Following
 from liqscape.feeds.live.connection import Recorder
 from liqscape.feeds.live.feeds import Feeds
 from liqscape.feeds.live.inbox import Inbox
+from liqscape.feeds.live.slices import Slices
 from liqscape.feeds.live.table_fetching import TableKeeper
 from liqscape.feeds.live.timing import SystemTiming, Timing
 from liqscape.feeds.source import Progress, SourceDescription
@@ -29,9 +30,6 @@ _LOG = logging.getLogger(__name__)
 DEFAULT_TICK_MS: Final = 250
 """Four pictures a second: what is faster, nobody sees."""
 
-STEPPED_BACK_NS: Final = 1_000_000
-"""By which ticks move on while the clock stands before the last one: minutes never go back, and hardly on."""
-
 STOP_S: Final = 10.0
 """For connections to be closed."""
 
@@ -41,7 +39,7 @@ class FeedsStopped(LiqscapeError):
 
 
 class LiveSource:
-    """See EventSource. Sockets are read in a thread, so that a long tick delays no receive time.
+    """See EventSource. Sockets are read in a thread, so that a long tick delays no receive time (see turn.py).
 
     Args:
         venues: to listen to.
@@ -69,13 +67,12 @@ class LiveSource:
         asked_tables: TableKeeper | None = None,
     ) -> None:
         self._tables = tables
-        self._clock = clock
-        self._tick_ns = tick_ms * 1_000_000
         self.inbox = Inbox()
+        self._slices = Slices(self.inbox, clock, tick_ms * 1_000_000)
         self._feeds = Feeds(
             venues,
             listings,
-            self.inbox.put,
+            self._hear,
             timing or SystemTiming(clock),
             seed=secrets.randbits(64) if seed is None else seed,
             recorder=recorder,
@@ -114,7 +111,7 @@ class LiveSource:
         return self._tables
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield events by venue time within each tick, until cancelled.
+        """Yield events by venue time within each slice of a tick (see slices.py), until cancelled.
 
         Raises:
             FeedsStopped: of a defect.
@@ -122,22 +119,19 @@ class LiveSource:
         thread = _FeedsThread(self._feeds)
         thread.start()
         try:
-            last_ns = 0
             while True:
-                last_ns = await self._next_end(last_ns)
+                heard = await self._slices.next()
                 thread.check()
-                for event in self.inbox.take():
+                for event in heard:
                     yield event
-                yield TickEnd(last_ns)
         finally:
+            self._slices.turn.give_back()
             thread.stop()
 
-    async def _next_end(self, last_ns: int) -> int:
-        """Wait for the end of the next tick and return it. Ends that have gone by in the meantime are left out."""
-        now_ns = self._clock.now_ns()
-        end_ns = (now_ns // self._tick_ns + 1) * self._tick_ns
-        await self._clock.sleep_until_ns(end_ns)
-        return end_ns if end_ns > last_ns else last_ns + STEPPED_BACK_NS
+    def _hear(self, events: Sequence[Event]) -> None:
+        """Take what is believed; on the feeds' thread."""
+        self._slices.turn.wait()
+        self.inbox.put(events)
 
 
 class _FeedsThread:
