@@ -53,7 +53,7 @@ _SHARE: Final = {
     "required": ["side", "usd"],
     "properties": {
         "venue": {"type": "string"},
-        "leverage": _WHOLE,
+        "leverage": {**_WHOLE, "description": "0: positions that their venue states, which have no leverage tier"},
         "side": {"enum": ["long", "short"]},
         "usd": _NUMBER,
     },
@@ -66,7 +66,7 @@ _STATED: Final = {
         "side": {"enum": ["long", "short"]},
         "lots": _WIDE,
         "model_lots": _WIDE,
-        "model_share": {"type": "number", "description": "lots / model_lots; absent where the book has none"},
+        "model_share": {"type": "number", "description": "lots / model_lots; absent where none is estimated"},
         "accounts": _WHOLE,
         "oldest_unix_ns": _WIDE,
     },
@@ -83,7 +83,7 @@ _ROW: Final = {
         "usd": _NUMBER,
         "by_venue": {"type": "array", "items": _SHARE},
         "by_leverage": {"type": "array", "items": _SHARE},
-        "exact": {"type": "array", "items": _STATED, "description": "what venues state of accounts, beside the book"},
+        "exact": {"type": "array", "items": _STATED, "description": "what venues state of accounts; part of the book"},
         "meaning": {"type": "string"},
     },
 }

@@ -237,6 +237,8 @@ def selected_keys(query: PositionQuery, instruments: Sequence[Instrument]) -> li
     Raises:
         InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
     """
+    if query.leverages and query.provenance is Provenance.STATED:
+        raise InvalidArgument("leverages and provenance stated exclude each other; no leverage tier is stated")
     venues = {instrument.venue for instrument in instruments}
     for venue in query.venues:
         if venue not in venues:
