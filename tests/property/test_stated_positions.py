@@ -1,6 +1,12 @@
 """Stated positions in the book: nothing counts twice, whatever accounts do and the market does beside them.
 
-Seen to fail when broken on purpose, one at a time: see the end of this text.
+Seen to fail when broken on purpose, one at a time:
+- account.py, transfer: the share of live counted with stated lots, uncovered charged in full; end_stated without its
+  line for `_swept`;
+- stated_book.py: a row that moves or lots that are released without `down`; a side that is not closed when the other is
+  stated; cut without `holding.lots -= closed`; statements held for two hours;
+- book.py: no _cut_stated; closes without what is replaced; OPENED with what was released; restore without the book, or
+  without the lots of the accounts.
 """
 
 from __future__ import annotations

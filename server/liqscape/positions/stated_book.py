@@ -268,7 +268,6 @@ class StatedBook:
             for group, account, amount in zip(groups, snapshot.account.tolist(), amounts, strict=True):
                 lots, stated, row, open_minute, stated_ns, waits = amount
                 self._groups[group][account] = _Holding(lots, stated, row, open_minute, stated_ns, bool(waits))
-            self._oldest_ns = int(snapshot.stated_ns.min())
         for group in range(len(self._groups)):
             self._find_nearest(group)
 
