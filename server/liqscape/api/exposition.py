@@ -66,10 +66,6 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "corrections": _Counter("corrections", "Corrections of what was said before."),
     "terms_changed": _Counter("terms_changed", "Changes of mixes or rules since the start."),
     "positions_stated": _Counter("positions_stated", "Statements of positions of accounts that were taken."),
-    "positions_stated_before_any_price": _Counter(
-        "positions_stated_before_any_price",
-        "Those that came before the first price of their symbol, and were left out.",
-    ),
     "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
     "open_interest_interpolated": _Counter(
         "open_interest_interpolated", "Samples of open interest that lay between two of the input."

@@ -203,12 +203,20 @@ class MarketState:
         return sorted(bars, key=lambda bar: (bar.minute, bar.instrument_id))
 
     def _take_statements(self) -> tuple[PositionStatement, ...]:
-        """Return those of this tick that the model can count. One before any price is said again within minutes."""
-        known = [s for s in self._statements if self._builders[s.instrument_id].instrument.symbol in self._scales]
-        if len(known) < len(self._statements):
-            self.counters["positions_stated_before_any_price"] += len(self._statements) - len(known)
-        self._statements = []
-        return tuple(known)
+        """Return those heard in this tick, on symbols without any price later. They wait in no snapshot.
+
+        Whoever begins anew from one asks the venue anew, too.
+        """
+        said, self._statements = self._statements, []
+        told: list[PositionStatement] = []
+        waiting: dict[tuple[str, int], PositionStatement] = {}
+        for statement in said:
+            if self._builders[statement.instrument_id].instrument.symbol in self._scales:
+                told.append(statement)
+            else:  # of an account, what is said last holds
+                waiting[statement.instrument_id, statement.account] = statement
+        self._statements.extend(waiting.values())
+        return tuple(told)
 
     def _counts(self, verdict: Verdict, builder: BarBuilder) -> bool:
         """Return whether an event is taken; count it where there is something about it."""

@@ -304,19 +304,19 @@ def test_tick_of_other_instruments_or_units_or_time_is_not_followed() -> None:
         market.follow(closed)
 
 
-def test_statement_of_a_position_is_told_once_and_before_any_price_left_out() -> None:
+def test_statement_of_a_position_is_told_once_and_waits_for_the_first_price() -> None:
     market = MarketState([BTC])
     said = PositionStatement(BTC.instrument_id, at(MINUTE), 7, PositionSide.LONG, 1, None)
-    market.apply(said)
+    again, other = replace(said, quantity=2), replace(said, account=8)
+    for statement in (said, other, again):
+        market.apply(statement)
     before = market.close(tick_end(MINUTE, 1))
     market.apply(mark(at(MINUTE, 1.5), 900_000))
-    market.apply(said)
 
     told, after = market.close(tick_end(MINUTE, 2)), market.close(tick_end(MINUTE, 3))
 
-    assert (before.statements, told.statements, after.statements) == ((), (said,), ())
-    assert before.counters == {"positions_stated": 1, "positions_stated_before_any_price": 1}
-    assert told.counters == {"positions_stated": 1}
+    assert (before.statements, told.statements, after.statements) == ((), (again, other), ())
+    assert before.counters == {"positions_stated": 3}
     assert before.bars == after.bars == ()
 
 
