@@ -31,6 +31,7 @@ from liqscape.events import (
 )
 from liqscape.instruments import Instrument
 from liqscape.positions.account import InstrumentAccount
+from liqscape.positions.cohort_book import nothing
 from liqscape.positions.contracts import Restatement
 from liqscape.positions.snapshots import StatedSnapshot
 from liqscape.positions.weights import STATED_TIER_INDEX, group_of, make_key
@@ -378,6 +379,8 @@ class StatedBook:
 
 def batch_of(lots: Mapping[Cohort, int]) -> CohortBatch:
     """Return cohorts with any lots, ascending by open minute, row and key."""
+    if not lots:
+        return nothing()  # as in every step where nothing is stated
     named = sorted((cohort, count) for cohort, count in lots.items() if count)
     table = np.array([(*cohort, count) for cohort, count in named], np.int64).reshape(-1, 4)
     return CohortBatch(
