@@ -34,7 +34,7 @@ from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.state import MarketState
 from liqscape.market.tick_codec import decode_tick, encode_tick
 from liqscape.positions.book import PositionBook
-from liqscape.positions.stated_book import UNPRICED_ROWS, AccountNews
+from liqscape.positions.stated_changes import UNPRICED_ROWS, AccountNews
 from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 from tests.equal_shards import Stream, differences
 from tests.property.made_up_days import Day, short_frames

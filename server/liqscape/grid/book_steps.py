@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from liqscape.market.bars import Bar
-from liqscape.positions.stated_book import AccountNews
+from liqscape.positions.stated_changes import AccountNews
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from liqscape.grid.exact_layer import ExactPositions
 from liqscape.grid.queries import MAX_QUERY_CELLS, SelectedKey, check_cells, rows_of, selected_keys, weights_of
 from liqscape.grid.updates import Breakdown, Coverage, MapQuery, PositionModel, Provenance
 from liqscape.instruments import Instrument
-from liqscape.positions.stated_book import UNPRICED_ROWS
+from liqscape.positions.stated_changes import UNPRICED_ROWS
 
 MAX_MAP_ROWS: Final = 1 << 14
 """Rows of one base step, at least 0.012 % of the price, from nothing to nearly twice the price. The header of a map is

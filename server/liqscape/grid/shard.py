@@ -31,7 +31,7 @@ from liqscape.positions.book import BookStep, PositionBook
 from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.inflow import all_terms
 from liqscape.positions.lockstep import run_together
-from liqscape.positions.stated_book import AccountNews
+from liqscape.positions.stated_changes import AccountNews
 
 MAX_RAW_EVENTS_WHILE_BUILDING: Final = 7 << 20
 """Raw events of a log before they are merged while history is built: 170 MB. Somewhat below a power of two, to which a

@@ -32,7 +32,7 @@ from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.lockstep import Stages
 from liqscape.positions.open_only import OpenOnlyBook
 from liqscape.positions.snapshots import BookSnapshot, OpenOnlySnapshot
-from liqscape.positions.stated_book import AccountNews
+from liqscape.positions.stated_changes import AccountNews
 
 COARSEN_AFTER_MINUTES: Final = 60
 """How long a base step is too fine before it is made coarser, which cannot be undone."""

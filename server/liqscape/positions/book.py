@@ -31,7 +31,8 @@ from liqscape.positions.flow import Flow, solve_flow
 from liqscape.positions.inflow import Opening
 from liqscape.positions.lockstep import Stages, closed, run_together
 from liqscape.positions.snapshots import BookSnapshot
-from liqscape.positions.stated_book import AccountNews, Released, StatedBook, StatedChanges, batch_of
+from liqscape.positions.stated_book import StatedBook
+from liqscape.positions.stated_changes import AccountNews, Released, StatedChanges, batch_of
 from liqscape.positions.stated_events import cohorts_of, divided, profile_with, together, without
 
 

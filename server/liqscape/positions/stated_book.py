@@ -12,9 +12,7 @@ tier STATED_TIER_INDEX in their key, the row of the price that the venue states,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,68 +29,22 @@ from liqscape.events import (
 )
 from liqscape.instruments import Instrument
 from liqscape.positions.account import InstrumentAccount
-from liqscape.positions.cohort_book import nothing
 from liqscape.positions.contracts import Restatement
 from liqscape.positions.snapshots import StatedSnapshot
-from liqscape.positions.weights import STATED_TIER_INDEX, group_of, make_key
-
-UNPRICED_ROWS: Final = (0, 1 << 18)
-"""Rows of positions without a liquidation price, by side: where a price never comes. The price itself is on row 3,333
-when a base step is chosen and on 16,667 when it is made coarser. Rows much higher would cost a merge of old events bits
-to sort by. Stated prices are kept between the two, exclusive."""
-
-Cohort: TypeAlias = tuple[int, int, int]
-"""Open minute, row, key."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountNews:
-    """What is stated in a tick, and when it ends: minute of its last event, and its end, exclusive."""
-
-    minute: int
-    time_ns: int
-    statements: tuple[PositionStatement, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """Lots that nobody states any more: they go on as estimated ones. row is None where no price was stated."""
-
-    number: int
-    side: PositionSide
-    row: int | None
-    lots: int
-
-
-@dataclass(slots=True)
-class _Holding:
-    """A position of one account: lots of the book, and lots stated. waits: for more to take the place of."""
-
-    lots: int
-    stated: int
-    row: int
-    open_minute: int
-    stated_ns: int
-    waits: bool
-
-
-@dataclass(slots=True)
-class StatedChanges:
-    """What a step does to stated positions, for the ledger. One without a price is in no row and tells it nothing.
-
-    Attributes:
-        taken: int64[group], lots of estimated cohorts whose place is taken: they are to close by the clock.
-        swept, closed, down, up: lots by cohort: reached by a price; closed by what the venue states, or cut; taken off
-            a row or out of the known; put on one.
-        leaving: group and what is held there, of those that are not stated any more.
-    """
-
-    taken: NDArray[np.int64]
-    swept: dict[Cohort, int] = field(default_factory=dict)
-    closed: dict[Cohort, int] = field(default_factory=dict)
-    down: dict[Cohort, int] = field(default_factory=dict)
-    up: dict[Cohort, int] = field(default_factory=dict)
-    leaving: list[tuple[int, _Holding]] = field(default_factory=list)
+from liqscape.positions.stated_changes import (
+    UNPRICED_ROWS,
+    AccountNews,
+    Cohort,
+    Holding,
+    Released,
+    StatedChanges,
+    add,
+    batch_of,
+    is_priced,
+    is_reached,
+    stated_key,
+)
+from liqscape.positions.weights import group_of
 
 
 class StatedBook:
@@ -105,7 +57,7 @@ class StatedBook:
 
     def __init__(self, instruments: Sequence[Instrument], scale: SymbolScale) -> None:
         self._numbers = {i.instrument_id: number for number, i in enumerate(instruments)}
-        self._groups: tuple[dict[int, _Holding], ...] = tuple({} for _ in range(2 * len(instruments)))
+        self._groups: tuple[dict[int, Holding], ...] = tuple({} for _ in range(2 * len(instruments)))
         self._scale = scale
         # Bounds that may be wider than what they bound, so that most steps need not look at every position.
         self._oldest_ns: int | None = None
@@ -129,7 +81,7 @@ class StatedBook:
         found: dict[Cohort, int] = {}
         for group, held in enumerate(self._groups):
             for holding in held.values():
-                _add(found, (holding.open_minute, holding.row, _key(group)), holding.lots)
+                add(found, (holding.open_minute, holding.row, stated_key(group)), holding.lots)
         return batch_of(found)
 
     def is_due(self, now_ns: int) -> bool:
@@ -145,10 +97,10 @@ class StatedBook:
         """
         for group in [g for g in self._nearest if trigger_rows[g] != NO_TRIGGER]:
             trigger, side = int(trigger_rows[group]), PositionSide(group & 1)
-            if not _is_reached(self._nearest[group], trigger, side):
+            if not is_reached(self._nearest[group], trigger, side):
                 continue
             held = self._groups[group]
-            reached = [a for a, h in held.items() if _is_priced(h.row, side) and _is_reached(h.row, trigger, side)]
+            reached = [a for a, h in held.items() if is_priced(h.row, side) and is_reached(h.row, trigger, side)]
             for account in reached:
                 holding = held.pop(account)
                 self._log(into.swept, group, holding, holding.lots)
@@ -211,7 +163,7 @@ class StatedBook:
             if holding.lots:
                 self._log(into.down, group, holding, holding.lots)
                 accounts[group >> 1].release_stated(side, holding.lots)
-                row = holding.row if _is_priced(holding.row, side) else None
+                row = holding.row if is_priced(holding.row, side) else None
                 released.append(Released(group >> 1, side, row, holding.lots))
         return released
 
@@ -221,9 +173,9 @@ class StatedBook:
         after: dict[Cohort, int] = {}
         for group, held in enumerate(self._groups):
             for holding in held.values():
-                if _is_priced(holding.row, PositionSide(group & 1)):
+                if is_priced(holding.row, PositionSide(group & 1)):
                     coarser = holding.row // multiple
-                    _add(before, (holding.open_minute, coarser, _key(group)), holding.lots)
+                    add(before, (holding.open_minute, coarser, stated_key(group)), holding.lots)
                     holding.row = max(coarser, 1)
                     self._log(after, group, holding, holding.lots)
             self._find_nearest(group)
@@ -233,7 +185,7 @@ class StatedBook:
     def snapshot(self) -> StatedSnapshot | None:
         """Return everything, None where there is nothing."""
         rows = [
-            (account, _key(group), h.lots, h.stated, h.row, h.open_minute, h.stated_ns, h.waits)
+            (account, stated_key(group), h.lots, h.stated, h.row, h.open_minute, h.stated_ns, h.waits)
             for group, held in enumerate(self._groups)
             for account, h in sorted(held.items())
         ]
@@ -268,7 +220,7 @@ class StatedBook:
             amounts = zip(*(column.tolist() for column in columns), snapshot.waits.tolist(), strict=True)
             for group, account, amount in zip(groups, snapshot.account.tolist(), amounts, strict=True):
                 lots, stated, row, open_minute, stated_ns, waits = amount
-                self._groups[group][account] = _Holding(lots, stated, row, open_minute, stated_ns, bool(waits))
+                self._groups[group][account] = Holding(lots, stated, row, open_minute, stated_ns, bool(waits))
         for group in range(len(self._groups)):
             self._find_nearest(group)
 
@@ -296,7 +248,7 @@ class StatedBook:
         self._shrink(group, statement.account, stated, account, into)
         holding = self._groups[group].get(statement.account)
         if holding is None:
-            holding = _Holding(0, stated, row, minute, statement.time_ns, waits=True)
+            holding = Holding(0, stated, row, minute, statement.time_ns, waits=True)
             self._groups[group][statement.account] = holding
         elif holding.row != row:
             self._log(into.down, group, holding, holding.lots)
@@ -320,7 +272,7 @@ class StatedBook:
             del self._groups[group][account]
 
     def _make_room(
-        self, group: int, holding: _Holding, minute: int, account: InstrumentAccount, into: StatedChanges
+        self, group: int, holding: Holding, minute: int, account: InstrumentAccount, into: StatedChanges
     ) -> None:
         needed = holding.stated - holding.lots
         found, from_live = account.transfer(PositionSide(group & 1), needed)
@@ -347,15 +299,15 @@ class StatedBook:
                     break  # those that follow were stated later
         self._oldest_ns = oldest
 
-    def _in_order(self, group: int) -> Iterator[tuple[int, _Holding]]:
+    def _in_order(self, group: int) -> Iterator[tuple[int, Holding]]:
         """Yield the positions of a group, what was stated longest ago first; of one time by account."""
         yield from sorted(self._groups[group].items(), key=lambda held: (held[1].stated_ns, held[0]))
 
-    def _see(self, group: int, holding: _Holding) -> None:
+    def _see(self, group: int, holding: Holding) -> None:
         """Widen the bounds by a position."""
         self._oldest_ns = holding.stated_ns if self._oldest_ns is None else min(self._oldest_ns, holding.stated_ns)
         side = PositionSide(group & 1)
-        if _is_priced(holding.row, side):
+        if is_priced(holding.row, side):
             nearer = max if side is PositionSide.LONG else min
             self._nearest[group] = nearer(self._nearest.get(group, holding.row), holding.row)
 
@@ -372,33 +324,6 @@ class StatedBook:
         row = statement.liquidation_price * int(10**self._scale.price_decimals) // height
         return min(max(row, lowest + 1), highest - 1)
 
-    def _log(self, into: dict[Cohort, int], group: int, holding: _Holding, lots: int) -> None:
-        if lots and _is_priced(holding.row, PositionSide(group & 1)):
-            _add(into, (holding.open_minute, holding.row, _key(group)), lots)
-
-
-def batch_of(lots: Mapping[Cohort, int]) -> CohortBatch:
-    """Return cohorts with any lots, ascending by open minute, row and key."""
-    if not lots:
-        return nothing()  # as in every step where nothing is stated
-    named = sorted((cohort, count) for cohort, count in lots.items() if count)
-    table = np.array([(*cohort, count) for cohort, count in named], np.int64).reshape(-1, 4)
-    return CohortBatch(
-        table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), table[:, 2].astype(np.uint16), table[:, 3].copy()
-    )
-
-
-def _add(into: dict[Cohort, int], cohort: Cohort, lots: int) -> None:
-    into[cohort] = into.get(cohort, 0) + lots
-
-
-def _key(group: int) -> int:
-    return make_key(group >> 1, STATED_TIER_INDEX, PositionSide(group & 1))
-
-
-def _is_priced(row: int, side: PositionSide) -> bool:
-    return row != UNPRICED_ROWS[side]
-
-
-def _is_reached(row: int, trigger_row: int, side: PositionSide) -> bool:
-    return row >= trigger_row if side is PositionSide.LONG else row <= trigger_row
+    def _log(self, into: dict[Cohort, int], group: int, holding: Holding, lots: int) -> None:
+        if lots and is_priced(holding.row, PositionSide(group & 1)):
+            add(into, (holding.open_minute, holding.row, stated_key(group)), lots)

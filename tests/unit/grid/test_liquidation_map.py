@@ -19,7 +19,7 @@ from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, LiquidationMap, 
 from liqscape.grid.updates import Breakdown, MapQuery, PositionModel, Provenance
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions.mix import prior_inflow_mix
-from liqscape.positions.stated_book import UNPRICED_ROWS
+from liqscape.positions.stated_changes import UNPRICED_ROWS
 from liqscape.positions.stated_events import profile_with
 from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 from tests.unit.synthetic_market import BTC_SCALE, make_batch, make_instrument

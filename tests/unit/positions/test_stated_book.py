@@ -13,7 +13,7 @@ from liqscape.device.backend import BookProfile
 from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import STATED_PRICE_DECIMALS, STATEMENT_HOLDS_NS, PositionSide, PositionStatement
 from liqscape.positions.book import BookStep, Cause, PositionBook
-from liqscape.positions.stated_book import UNPRICED_ROWS, AccountNews
+from liqscape.positions.stated_changes import UNPRICED_ROWS, AccountNews
 from liqscape.positions.stated_events import profile_with
 from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 from tests.unit.positions.test_book import key_of, only
