@@ -4,7 +4,10 @@ import { ask } from "./api.js";
 import { bytesOf, wholeAt } from "./filtered_grid.js";
 import { formatShare, plain } from "./format.js";
 
-/** Tiers are drawn in three groups, from this leverage on: what is low takes a long way of the price to be reached. */
+/**
+ * Tiers are drawn in three groups, from this leverage on: what is low takes a long way of the price to be reached.
+ * Positions that a venue states have no tier, leverage 0, and are drawn with the lowest.
+ */
 export const GROUPS = [
   { from: 0, text: "up to 10×" },
   { from: 20, text: "20× to 25×" },

@@ -98,7 +98,7 @@ def _build(
     start_ns: int | None,
 ) -> BuiltEngine[_P]:
     """Build an engine with a data folder, which its keeper closes; see build_engine."""
-    source = build_source(config.source, clock, start_ns)
+    source = build_source(config.source, clock, start_ns, None if folder is None else folder.account_key)
     about = source.description
     chosen = choose(config.backend, config.device)
     _LOG.info("backend %s", chosen)

@@ -14,6 +14,13 @@ from typing import Final
 
 QUANTITY_DECIMALS: Final = 8
 
+STATED_PRICE_DECIMALS: Final = 8
+"""Of liquidation prices that a venue states: they are computed, not traded, and keep to no tick size."""
+
+STATEMENT_HOLDS_NS: Final = 3600 * 1_000_000_000
+"""Age from which a statement of a position counts no more. The position has then been out of sight for several of the
+longest rounds of asking, and most of what trades on leverage is closed within hours."""
+
 
 class TakerSide(enum.Enum):
     """Side of the order that took liquidity."""
@@ -140,6 +147,30 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class PositionStatement:
+    """What a venue states that one account holds at one linear instrument, in place of what it stated before.
+
+    Attributes:
+        instrument_id: which.
+        time_ns: when it was so.
+        account: of a keyed digest of its name, 63 bits: the same account has the same number for as long as the key is
+            kept, and nobody without the key can tell whose it is.
+        side: of the position; of no meaning where there is none.
+        quantity: of the position; 0: the account holds nothing there any more.
+        liquidation_price: in units of 10^-STATED_PRICE_DECIMALS, finer than the venue trades in; None: there is none.
+        followed: False: nobody looks any more. What was stated stays open, but nothing is known of it from now on.
+    """
+
+    instrument_id: str
+    time_ns: int
+    account: int
+    side: PositionSide
+    quantity: int
+    liquidation_price: int | None
+    followed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TickEnd:
     """Everything up to time_ns (exclusive) has been said: the engine takes one step.
 
@@ -151,4 +182,6 @@ class TickEnd:
     render: bool = True
 
 
-Event = Trade | Candle | MarkPrice | OpenInterest | Funding | Liquidation | Gap | Correction | TickEnd
+Event = (
+    Trade | Candle | MarkPrice | OpenInterest | Funding | Liquidation | Gap | Correction | PositionStatement | TickEnd
+)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from liqscape.axes import SymbolScale
 from liqscape.export_meta import SIDES
-from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.instruments import Instrument
 from liqscape.market.bars import Bar
 from liqscape.positions.book import BookStep, Cause
-from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT, KEY_TIER_SHIFT, KEY_TIER_SIDE_MASK
+from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT, leverages_of
 
 BATCH_ROWS: Final = 1 << 18
 """Rows converted at once: 10 MB of ledger columns, and row groups large enough to compress well."""
@@ -172,13 +172,12 @@ class KeyColumns:
         self._instruments = [i.instrument_id for i in instruments]
 
     def of(self, keys: NDArray[np.uint16]) -> dict[str, Any]:
-        """Return the columns venue, instrument, tier (its leverage) and side for uint16[n] keys."""
+        """Return the columns venue, instrument, tier (its leverage, 0: stated) and side for uint16[n] keys."""
         number = (keys >> KEY_INSTRUMENT_SHIFT).astype(np.int16)
-        tier = (keys & KEY_TIER_SIDE_MASK) >> KEY_TIER_SHIFT
         return {
             "venue": names(self._venue_of[number], self._venues),
             "instrument": names(number, self._instruments),
-            "tier": np.array(LEVERAGE_TIERS, np.int16)[tier],
+            "tier": leverages_of(keys),
             "side": names((keys & 1).astype(np.int16), SIDES),
         }
 

@@ -1,4 +1,4 @@
-"""Positions that a venue states of accounts, from its answers to a map in every door: over real sockets of loopback."""
+"""Positions that a venue states of accounts, from its answers into book, map and grid: over sockets of loopback."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import numpy as np
 import pytest
 from aiohttp import web
 
 from liqscape.app import serve
+from liqscape.axes import WEIGHT_ONE as ONE
 from liqscape.config import ServeConfig, SourceConfig
 from liqscape.running import RunningServer
 from liqscape_client.client import Client
+from liqscape_client.grids import Grid
 from liqscape_client.liquidation_maps import LiquidationMap
 from liqscape_client.status import to_json
 
@@ -110,11 +113,12 @@ async def text_of(session: aiohttp.ClientSession, url: str) -> str:
         return await answer.text()
 
 
-async def test_accounts_named_and_found_stand_beside_the_map_and_no_address_is_told(tmp_path: Path) -> None:
+async def test_accounts_named_and_found_are_in_the_map_and_no_address_is_told(tmp_path: Path) -> None:
     file = tmp_path / "accounts.txt"
     file.write_text(f"{NAMED.upper().replace('0X', '0x')}  # a desk\n")
     venue = FakeHyperliquid()
     found: list[LiquidationMap] = []
+    grids: list[Grid] = []
     told: list[str] = []
 
     async def use(server: RunningServer) -> None:
@@ -122,12 +126,17 @@ async def test_accounts_named_and_found_stand_beside_the_map_and_no_address_is_t
             while True:
                 status = await client.status()
                 accounts = status.feeds[0].accounts if status.feeds else None
-                if status.symbols and accounts is not None and accounts.positions == 3:
+                stated = status.symbols[0].coverage[0] if status.symbols else None
+                held = 0 if stated is None else stated.stated_long_lots + stated.stated_short_lots
+                if accounts is not None and accounts.positions == 3 and held == 1_150_000:
                     break
                 await asyncio.sleep(0.1)
             assert (accounts.named, accounts.found, accounts.fresh) == (1, 2, 3)
             found.append(await client.liquidation_map("BTC"))
             found.append(await client.liquidation_map("BTC", side="short", leverages=[10]))
+            found.append(await client.liquidation_map("BTC", breakdown=["leverage"], provenance="stated"))
+            grids.append(await client.grid("BTC", "12h", provenance="stated"))
+            grids.append(await client.grid("BTC", "12h"))
             assert server.page is not None
             page = server.page.rstrip("/")
             told.append(await text_of(session, f"{page}/v1/map?symbol=BTC"))
@@ -138,7 +147,7 @@ async def test_accounts_named_and_found_stand_beside_the_map_and_no_address_is_t
     async with venue.running():
         await serve(config(venue, accounts=file, find_accounts=3), use)
 
-    whole, shorts = found
+    whole, shorts, stated_alone = found
     (exact,) = whole.exact
     height = whole.row_height / whole.price_unit
     assert [(row.row, row.side, row.lots, row.accounts) for row in exact.rows] == [
@@ -151,12 +160,34 @@ async def test_accounts_named_and_found_stand_beside_the_map_and_no_address_is_t
     assert (short.lots, short.open_interest_share) == (200_000, 0.02)
     assert time.time_ns() - 60 * 10**9 < short.oldest_unix_ns <= time.time_ns()
     assert [(row.side, row.lots) for row in shorts.exact[0].rows] == [("short", 200_000)]
+    assert (whole.long_without_price, whole.short_without_price) == (900_000 * ONE, 0)
+    # The book holds them in the venue's own rows, and adds up to open interest with them in it.
+    (coverage,) = whole.coverage
+    assert (coverage.stated_long_lots, coverage.stated_short_lots) == (950_000, 200_000)
+    assert (coverage.stated_beyond_long_lots, coverage.stated_beyond_short_lots) == (0, 0)
+    assert coverage.live_long_lots + coverage.uncovered_long_lots == 10_000_000
+    assert coverage.live_short_lots + coverage.uncovered_short_lots == 10_000_000
+    in_rows = {side: sum(s.weighted_lots for s in whole.by_side if s.side == side) for side in ("long", "short")}
+    assert in_rows == {"long": 50_000 * ONE, "short": 200_000 * ONE}
+    assert (coverage.live_long_lots, coverage.live_short_lots) == (950_000, 200_000)
+    assert [(s.stated, s.leverage, s.side) for s in stated_alone.series] == [(True, 0, "long"), (True, 0, "short")]
+    for side, price, lots in (("long", 59_000, 50_000), ("short", 71_000, 200_000)):
+        by_row = stated_alone.of(side=side, stated=True)
+        assert {row + stated_alone.first_row: n for row, n in enumerate(by_row.tolist()) if n} == {
+            price // height: lots * ONE
+        }
+    stated_grid, grid = grids
+    rows = (np.searchsorted(stated_grid.price_low(), (59_000, 71_000), "right") - 1).tolist()
+    newest = {row: lots for row, lots in enumerate(stated_grid.cells[-1].tolist()) if lots}
+    assert newest == {rows[0]: 50_000 * ONE, rows[1]: 200_000 * ONE}
+    assert (grid.cells >= stated_grid.cells).all()
     (in_json,) = json.loads(told[0])["header"]["exact"]
     assert [(row["side"], row["lots"]) for row in in_json["rows"]] == [
         ("POSITION_SIDE_LONG", "50000"),
         ("POSITION_SIDE_SHORT", "200000"),
     ]
     assert 'liqscape_feed_accounts{state="fresh",venue="hyperliquid"} 3.0' in told[2]
+    assert 'liqscape_stated_share_ratio{instrument="hyperliquid:BTC",symbol="BTC",venue="hyperliquid"} 1.0' in told[2]
     everything = " ".join(told).lower()
     assert [address for address in (NAMED, LARGE, SMALL, FLAT) if address in everything] == []
     assert "0xaa" not in everything

@@ -7,6 +7,7 @@ count taken away, low and high swapped, the bit for a held sample that of anothe
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from benchmarks.gpu.equal_payloads import same
 from liqscape.axes import SymbolScale
 from liqscape.errors import ModelError
-from liqscape.events import Correction
+from liqscape.events import Correction, PositionSide, PositionStatement
 from liqscape.instruments import shipped_instruments
 from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import ClosedTick, HeldSample, InstrumentCarry
@@ -62,6 +63,16 @@ _CORRECTIONS = st.builds(
     quantity=st.none() | _ANY,
     reason=_NAMES,
 )
+_STATEMENTS = st.builds(
+    PositionStatement,
+    instrument_id=_NAMES,
+    time_ns=_TIMES,
+    account=st.integers(0, (1 << 63) - 1),
+    side=st.sampled_from(PositionSide),
+    quantity=_ANY,
+    liquidation_price=st.none() | _ANY,
+    followed=st.booleans(),
+)
 _TERMS = st.sampled_from(all_terms(shipped_instruments().values()))
 _TICKS = st.builds(
     ClosedTick,
@@ -74,6 +85,7 @@ _TICKS = st.builds(
     corrections=st.lists(_CORRECTIONS, max_size=3).map(tuple),
     terms=st.lists(_TERMS, max_size=2).map(tuple),
     held_ns=_TIMES,
+    statements=st.lists(_STATEMENTS, max_size=3).map(tuple),
 )
 
 
@@ -130,9 +142,19 @@ def test_integer_beyond_64_bits_is_refused_on_both_ends() -> None:
             decode_tick(b"\x01" + wrong + b"\0" * 20)
 
 
+def test_tick_without_statements_is_as_the_version_before_wrote_it() -> None:
+    statement = PositionStatement("venue:BTCUSDT", 90, 7, PositionSide.SHORT, 5, None, followed=False)
+    silent = ClosedTick(end_ns=100, render=True, bars=(), scales=(), carries={}, counters={})
+
+    assert encode_tick(silent) == bytes.fromhex("02c80102000000000000000000")
+    assert encode_tick(replace(silent, statements=(statement,))) == (
+        bytes.fromhex("03c80102010d") + b"venue:BTCUSDT" + bytes.fromhex("000000000000000001" + "00130e020a")
+    )
+
+
 def test_later_version_is_refused() -> None:
-    with pytest.raises(UnreadableTick, match="version 3 of a tick is unknown; 1 and 2 are read here"):
-        decode_tick(b"\x03")
+    with pytest.raises(UnreadableTick, match="version 4 of a tick is unknown; 1, 2, 3 are read here"):
+        decode_tick(b"\x04")
     with pytest.raises(UnreadableTick, match="version None"):
         decode_tick(b"")
 

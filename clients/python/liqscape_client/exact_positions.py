@@ -1,4 +1,7 @@
-"""What venues themselves state of accounts, as it stands beside a liquidation map: positions, not an estimate."""
+"""What venues themselves state of accounts, by the rows of a liquidation map: positions, not an estimate.
+
+The map contains them, in place of what it had estimated.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ class ExactRow:
         row: absolute number.
         side: "long" or "short".
         lots: not weighted.
-        model_lots: what the book has of the venue and side in the row.
-        model_share: lots / model_lots, above 1 where more is stated than the book has; None where it has none.
+        model_lots: what the book estimates of the venue and side in the row, beside what is stated.
+        model_share: lots / model_lots, above 1 where more is stated than is estimated; None where nothing is.
         accounts: that hold them.
         oldest_unix_ns: time of the oldest statement of them.
     """

@@ -11,6 +11,7 @@ from liqscape_client.errors import ClientError
 _V = TypeVar("_V")
 
 Model = Literal["net of closes", "open only"]
+Provenance = Literal["stated", "estimated"]
 Breakdown = Literal["venue", "instrument", "leverage"]
 
 
@@ -19,13 +20,14 @@ class PositionOptions(TypedDict, total=False):
 
     Attributes:
         venues: only these.
-        leverages: only these tiers.
+        leverages: only these tiers; positions that their venue states have none.
         side: only this side.
         leverage_shares: a mix of one's own, leverage to millionths of what opens; they sum to one million.
         base_steps_per_row: height of a row.
         price_low, price_high: prices wanted, quote currency.
         model: the book: "net of closes", the model's own, or "open only", to compare with: rising open interest opens
             positions at 1/leverage from their entry, only the price reaching them ends them.
+        provenance: only positions that their venue states of accounts, or only those that are estimated.
     """
 
     venues: Sequence[str]
@@ -36,6 +38,7 @@ class PositionOptions(TypedDict, total=False):
     price_low: float
     price_high: float
     model: Model
+    provenance: Provenance
 
 
 class GridOptions(PositionOptions, total=False):
@@ -69,6 +72,10 @@ _MODELS: Final[dict[str, query_pb2.PositionModel]] = {
     "net of closes": query_pb2.POSITION_MODEL_NET_OF_CLOSES,
     "open only": query_pb2.POSITION_MODEL_OPEN_ONLY,
 }
+_PROVENANCES: Final[dict[str, query_pb2.Provenance]] = {
+    "stated": query_pb2.PROVENANCE_STATED,
+    "estimated": query_pb2.PROVENANCE_ESTIMATED,
+}
 _BREAKDOWNS: Final[dict[str, query_pb2.MapBreakdown]] = {
     "venue": query_pb2.MAP_BREAKDOWN_VENUE,
     "instrument": query_pb2.MAP_BREAKDOWN_INSTRUMENT,
@@ -80,7 +87,7 @@ def grid_request(symbol: str, timeframe: str, options: GridOptions) -> query_pb2
     """Return the request of a grid.
 
     Raises:
-        ClientError: a side or model is unknown.
+        ClientError: a side, model or provenance is unknown.
     """
     return query_pb2.GetGridRequest(
         symbol=symbol,
@@ -96,6 +103,7 @@ def grid_request(symbol: str, timeframe: str, options: GridOptions) -> query_pb2
         price_low=options.get("price_low"),
         price_high=options.get("price_high"),
         model=_model(options),
+        provenance=_provenance(options),
     )
 
 
@@ -103,7 +111,7 @@ def map_request(symbol: str, options: MapOptions) -> query_pb2.GetLiquidationMap
     """Return the request of a liquidation map.
 
     Raises:
-        ClientError: a side, model or breakdown is unknown.
+        ClientError: a side, model, provenance or breakdown is unknown.
     """
     return query_pb2.GetLiquidationMapRequest(
         symbol=symbol,
@@ -116,6 +124,7 @@ def map_request(symbol: str, options: MapOptions) -> query_pb2.GetLiquidationMap
         price_high=options.get("price_high"),
         breakdown=[_choice("breakdown", name, _BREAKDOWNS) for name in options.get("breakdown", ())],
         model=_model(options),
+        provenance=_provenance(options),
     )
 
 
@@ -126,6 +135,11 @@ def _side(options: PositionOptions) -> query_pb2.PositionSide:
 
 def _model(options: PositionOptions) -> query_pb2.PositionModel:
     return _choice("model", options.get("model", "net of closes"), _MODELS)
+
+
+def _provenance(options: PositionOptions) -> query_pb2.Provenance:
+    wanted = options.get("provenance")
+    return query_pb2.PROVENANCE_UNSPECIFIED if wanted is None else _choice("provenance", wanted, _PROVENANCES)
 
 
 def _shares(options: PositionOptions) -> list[query_pb2.LeverageShare]:

@@ -30,10 +30,11 @@ class MapSeries:
     Attributes:
         venue: empty = all together.
         instrument: for example binance:BTCUSDT; empty = all of the venue together.
-        leverage: 0 = all together.
+        leverage: 0 = all together, or stated.
         side: "long" or "short".
         inside, below, above: weighted lots in the rows of the map, lower and higher ones; exact.
         inside_usd, below_usd, above_usd: the same in USD.
+        stated: of a split by leverage: positions that their venue states, which have no tier.
     """
 
     venue: str
@@ -46,6 +47,7 @@ class MapSeries:
     inside_usd: float
     below_usd: float
     above_usd: float
+    stated: bool = False
 
     @property
     def weighted_lots(self) -> int:
@@ -77,6 +79,7 @@ class MapSeries:
             inside_usd=message.inside.usd,
             below_usd=message.below.usd,
             above_usd=message.above.usd,
+            stated=message.stated,
         )
 
 
@@ -108,7 +111,9 @@ class LiquidationMap:
         meaning: the server's words on what a cell is.
         model: "net of closes" or "open only".
         reconciled: False under leverage shares of one's own and of the open-only model.
-        exact: what venues state of accounts, beside the book and part of the same open interest; empty: none is asked.
+        exact: what venues state of accounts; the book has taken it in, so it is not to be added; empty: none is asked.
+        long_without_price, short_without_price: weighted lots that the book holds and whose venue states no liquidation
+            price: in no cell, series or total.
         context: markets by a daily report, beside the book and no part of it; empty: none is read.
         assumed: positions of these under a leverage that whoever runs the server assumes; empty: nothing is assumed.
     """
@@ -140,6 +145,8 @@ class LiquidationMap:
     model: str
     reconciled: bool
     exact: tuple[ExactPositions, ...] = ()
+    long_without_price: int = 0
+    short_without_price: int = 0
     context: tuple[MarketContext, ...] = ()
     assumed: tuple[AssumedSeries, ...] = ()
 
@@ -147,10 +154,19 @@ class LiquidationMap:
         """Return the estimate in whole USD, float64[series, row]."""
         return np.trunc(self.cells * self.usd_per_weighted_lot)
 
-    def of(self, *, side: str = "", venue: str = "", instrument: str = "", leverage: int = 0) -> NDArray[np.int64]:
+    def of(
+        self,
+        *,
+        side: str = "",
+        venue: str = "",
+        instrument: str = "",
+        leverage: int = 0,
+        stated: bool | None = None,
+    ) -> NDArray[np.int64]:
         """Return the sum of some series, int64[row] weighted lots; what is left out counts all.
 
-        A venue, an instrument or a leverage can be named where the map was asked for with that breakdown.
+        A venue, an instrument or a leverage can be named where the map was asked for with that breakdown; what is
+        stated is apart with that by leverage.
         """
         wanted = [
             number
@@ -159,6 +175,7 @@ class LiquidationMap:
             and venue in ("", series.venue)
             and instrument in ("", series.instrument)
             and leverage in (0, series.leverage)
+            and stated in (None, series.stated)
         ]
         total: NDArray[np.int64] = self.cells[wanted].sum(axis=0)
         return total
@@ -193,7 +210,10 @@ class LiquidationMap:
         return (2 * rows + 1) * self.row_height / (2 * self.price_unit)
 
     def to_pandas(self) -> Any:
-        """Return USD as a pandas.DataFrame: rows lower price edges, columns (venue, instrument, leverage, side)."""
+        """Return USD as a pandas.DataFrame: rows lower price edges, columns (venue, instrument, leverage, side).
+
+        Leverage 0 of a split by leverage: what is stated.
+        """
         pandas = optional_package("pandas")
         columns = pandas.MultiIndex.from_tuples(
             [(s.venue, s.instrument, s.leverage, s.side) for s in self.series],
@@ -305,6 +325,8 @@ def _to_map(header: query_pb2.MapHeader, cells: NDArray[np.int64]) -> Liquidatio
         model=model_name(header.model),
         reconciled=header.reconciled,
         exact=tuple(ExactPositions.from_message(each, header.axis) for each in header.exact),
+        long_without_price=header.long_without_price_weighted_lots,
+        short_without_price=header.short_without_price_weighted_lots,
         context=tuple(MarketContext.from_message(each) for each in header.context),
         assumed=tuple(series for each in header.assumed for series in assumed_series(each, header)),
     )

@@ -174,6 +174,10 @@ def _venue_line(part: stream_pb2.VenueChunk, now_ns: int) -> str:
     live = part.live_long_lots + part.live_short_lots
     total = live + part.uncovered_long_lots + part.uncovered_short_lots
     covered = f"{live / total:.1%} covered" if total else "nothing covered"
+    if stated := part.stated_long_lots + part.stated_short_lots:
+        covered += f" ({stated / live:.1%} of it stated)"
+    if beyond := part.stated_beyond_long_lots + part.stated_beyond_short_lots:
+        covered += f", {beyond:,} lots stated beyond open interest"
     if not part.watermark_unix_ns:
         return f"  {part.instrument}  nothing heard yet, {part.rejected_events:,} rejected"
     when = datetime.fromtimestamp(part.watermark_unix_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")

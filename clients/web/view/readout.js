@@ -73,7 +73,7 @@ function rowLines(row) {
     title,
     bars(row.by_venue.map((share) => ({ ...share, name: plain(share.venue) })), row.usd, MOST_VENUES),
     make("h3", {}, "by leverage"),
-    bars(row.by_leverage.map((share) => ({ ...share, name: `${share.leverage}×` })), row.usd, MOST_TIERS),
+    bars(row.by_leverage.map((share) => ({ ...share, name: share.leverage ? `${share.leverage}×` : "stated" })), row.usd, MOST_TIERS),
   ];
 }
 

@@ -72,6 +72,7 @@ COUNTERS: Final[dict[str, _Counter]] = {
     "margin_tables_taken": _Counter("margin_tables_taken", "Margin tables told by venues that took effect."),
     "margin_tables_refused": _Counter("margin_tables_refused", "Margin tables told by venues that could not."),
     "margin_tables_unkept": _Counter("margin_tables_unkept", "Times that told tables could not be written down."),
+    "positions_stated": _Counter("positions_stated", "Statements of positions of accounts that were taken."),
     "liquidations_printed": _Counter("liquidations_printed", "Liquidations that venues have printed."),
     "open_interest_interpolated": _Counter(
         "open_interest_interpolated", "Samples of open interest that lay between two of the input."
@@ -206,6 +207,18 @@ class ServerMetrics:
             "Share of open interest whose origin was seen, 0 to 1.",
             INSTRUMENT_LABELS,
             {labels: covered_share(coverage) for coverage, labels in instruments},
+        )
+        yield _gauge(
+            "stated_share_ratio",
+            "Share of live lots that the venue itself states of accounts, 0 to 1; the rest is estimated.",
+            INSTRUMENT_LABELS,
+            {labels: stated_share(coverage) for coverage, labels in instruments},
+        )
+        yield _gauge(
+            "stated_beyond_lots",
+            "Lots that the venue states and the book has no room for, both sides.",
+            INSTRUMENT_LABELS,
+            {labels: c.stated_beyond_long_lots + c.stated_beyond_short_lots for c, labels in instruments},
         )
         now_ns = self._status.server_unix_ns
         yield _gauge(
@@ -364,6 +377,12 @@ def covered_share(coverage: stream_pb2.VenueChunk) -> float:
     live = coverage.live_long_lots + coverage.live_short_lots
     total = live + coverage.uncovered_long_lots + coverage.uncovered_short_lots
     return live / total if total else 0.0
+
+
+def stated_share(coverage: stream_pb2.VenueChunk) -> float:
+    """Return stated / live lots over both sides; 0 where nothing is live."""
+    live = coverage.live_long_lots + coverage.live_short_lots
+    return (coverage.stated_long_lots + coverage.stated_short_lots) / live if live else 0.0
 
 
 def _info(name: str, help_text: str, **labels: str) -> Metric:

@@ -70,6 +70,8 @@ def map_header(answer: MapAnswer, states: Iterable[stream_pb2.DataState]) -> que
             by_venue=_series(found.by_venue),
             by_leverage=_series(found.by_leverage),
             exact=[_exact(positions) for positions in answer.exact],
+            long_without_price_weighted_lots=found.without_price[longs],
+            short_without_price_weighted_lots=found.without_price[shorts],
             context=[context_message(context) for context in answer.context],
             assumed=[assumed_message(positions) for positions in answer.assumed],
         )
@@ -134,6 +136,7 @@ def _series(totals: MapTotals) -> list[query_pb2.MapSeries]:
             inside=query_pb2.MapAmount(weighted_lots=lots[INSIDE], usd=usd[INSIDE]),
             below=query_pb2.MapAmount(weighted_lots=lots[BELOW], usd=usd[BELOW]),
             above=query_pb2.MapAmount(weighted_lots=lots[ABOVE], usd=usd[ABOVE]),
+            stated=group.stated,
         )
         for group, lots, usd in rows
     ]

@@ -11,7 +11,7 @@ from liqscape.broadcast.selections import Wanted
 from liqscape.errors import InvalidArgument
 from liqscape.events import PositionSide
 from liqscape.grid.channel_specs import ROW_FOLDS, PositionFilter
-from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel
+from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel, Provenance
 from liqscape.v1 import query_pb2, stream_pb2
 
 MAX_SELECTORS: Final = 256
@@ -39,6 +39,12 @@ _MODELS: Final[dict[int, PositionModel]] = {
     query_pb2.POSITION_MODEL_UNSPECIFIED: PositionModel.NET_OF_CLOSES,
     query_pb2.POSITION_MODEL_NET_OF_CLOSES: PositionModel.NET_OF_CLOSES,
     query_pb2.POSITION_MODEL_OPEN_ONLY: PositionModel.OPEN_ONLY,
+}
+
+_PROVENANCES: Final[dict[int, Provenance | None]] = {
+    query_pb2.PROVENANCE_UNSPECIFIED: None,
+    query_pb2.PROVENANCE_STATED: Provenance.STATED,
+    query_pb2.PROVENANCE_ESTIMATED: Provenance.ESTIMATED,
 }
 
 _BREAKDOWNS: Final[dict[int, Breakdown]] = {
@@ -174,6 +180,7 @@ class _Positions(TypedDict):
     price_low: float | None
     price_high: float | None
     model: PositionModel
+    provenance: Provenance | None
 
 
 def _positions_of(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest) -> _Positions:
@@ -184,6 +191,8 @@ def _positions_of(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMa
     _check_filter("", request)
     if request.model not in _MODELS:
         raise InvalidArgument(f"model {request.model} is unknown; use net of closes, open only or none")
+    if request.provenance not in _PROVENANCES:
+        raise InvalidArgument(f"provenance {request.provenance} is unknown; use stated, estimated or none")
     return _Positions(
         venues=tuple(request.venues),
         leverages=tuple(request.leverages),
@@ -193,6 +202,7 @@ def _positions_of(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMa
         price_low=_optional(request, "price_low"),
         price_high=_optional(request, "price_high"),
         model=_MODELS[request.model],
+        provenance=_PROVENANCES[request.provenance],
     )
 
 

@@ -18,6 +18,10 @@ _MODELS: Final = {
     "net_of_closes": query_pb2.POSITION_MODEL_NET_OF_CLOSES,
     "open_only": query_pb2.POSITION_MODEL_OPEN_ONLY,
 }
+_PROVENANCES: Final = {
+    "stated": query_pb2.PROVENANCE_STATED,
+    "estimated": query_pb2.PROVENANCE_ESTIMATED,
+}
 _BREAKDOWNS: Final = {
     "venue": query_pb2.MAP_BREAKDOWN_VENUE,
     "instrument": query_pb2.MAP_BREAKDOWN_INSTRUMENT,
@@ -123,6 +127,11 @@ _POSITIONS: Final = {
     "price_low": Parameter(_price, "lowest price wanted, quote currency", _NUMBER),
     "price_high": Parameter(_price, "highest price wanted, quote currency", _NUMBER),
     "model": Parameter(_one_of(_MODELS), "which book; net_of_closes is the model's own", {"enum": list(_MODELS)}),
+    "provenance": Parameter(
+        _one_of(_PROVENANCES),
+        "only positions that their venue states, or only those that are estimated",
+        {"enum": list(_PROVENANCES)},
+    ),
 }
 GRID_PARAMETERS: Final = _POSITIONS | {
     "timeframe": Parameter(

@@ -170,7 +170,7 @@ def _prices(symbol: str, ticks: Sequence[TakenTick]) -> PriceArrays:
     found: list[tuple[int, ...]] = []
     for taken in ticks:
         for step in steps_of([bar for bar in taken.closed.bars if bar.symbol == symbol]):
-            bar = next((bar for bar in step if bar.trigger is not None), None)
+            bar = next((bar for bar in step.bars if bar.trigger is not None), None)
             if bar is not None and bar.trigger is not None:
                 p = bar.trigger
                 found.append((bar.first_minute, bar.minute, p.open, p.high, p.low, p.close))

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from liqscape.device.backend import LedgerColumns
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.journal.store import StoreDamaged
-from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT, KEY_TIER_SHIFT, KEY_TIER_SIDE_MASK
+from liqscape.positions.weights import (
+    KEY_INSTRUMENT_SHIFT,
+    KEY_TIER_SHIFT,
+    STATED_LEVERAGE,
+    STATED_TIER_INDEX,
+    leverages_of,
+)
 
 SIDES: Final = ("long", "short")
 """By PositionSide."""
@@ -32,6 +38,7 @@ class KeyReader:
         self._number = {name: number for number, name in enumerate(instruments)}
         self._tier = np.full(max(LEVERAGE_TIERS) + 1, _UNKNOWN, np.int64)
         self._tier[list(LEVERAGE_TIERS)] = np.arange(len(LEVERAGE_TIERS))
+        self._tier[STATED_LEVERAGE] = STATED_TIER_INDEX
 
     def events(self, piece: Mapping[str, Any], base_step: int) -> LedgerColumns:
         """Return archived events on rows of a base step, a multiple of their own.
@@ -66,11 +73,10 @@ class KeyReader:
 def key_parts(
     keys: NDArray[np.uint16],
 ) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
-    """Return instrument number, leverage and side of keys."""
-    tier = (keys & KEY_TIER_SIDE_MASK) >> KEY_TIER_SHIFT
+    """Return instrument number, leverage and side of keys; leverage 0 of stated positions."""
     return (
         (keys >> KEY_INSTRUMENT_SHIFT).astype(np.int16),
-        np.array(LEVERAGE_TIERS, np.int16)[tier],
+        leverages_of(keys),
         (keys & 1).astype(np.int16),
     )
 

@@ -82,6 +82,10 @@ def coverage_message(coverage: Coverage) -> stream_pb2.VenueChunk:
         model_error_lots=coverage.model_error_lots,
         rejected_events=coverage.rejected_events,
         lot_decimals=coverage.lot_decimals,
+        stated_long_lots=coverage.stated_lots[0],
+        stated_short_lots=coverage.stated_lots[1],
+        stated_beyond_long_lots=coverage.stated_beyond_lots[0],
+        stated_beyond_short_lots=coverage.stated_beyond_lots[1],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from liqscape.clock import Clock
@@ -17,8 +17,19 @@ if TYPE_CHECKING:  # they need what only listening needs
     from liqscape.feeds.live.replay import ReplaySource
 
 
-def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None) -> EventSource:
-    """Return the input a configuration asks for; of a simulation, the one that began then.
+def build_source(
+    config: SourceConfig,
+    clock: Clock,
+    start_ns: int | None = None,
+    account_key: Callable[[], bytes] | None = None,
+) -> EventSource:
+    """Return the input a configuration asks for.
+
+    Args:
+        config: what is asked for.
+        clock: of what is live or simulated.
+        start_ns: when a simulation began; None: it begins now.
+        account_key: returns the key by which accounts are the same ones after a restart; None: they need not be.
 
     Raises:
         ConfigError: a setting does not fit the kind. InputDataError: the recording breaks a rule.
@@ -28,7 +39,7 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
     if config.kind == "simulate":
         return _build_simulation(config, clock, start_ns)
     if config.kind in LISTENING:
-        return _build_listening(config, clock)
+        return _build_listening(config, clock, account_key)
     from liqscape.feeds.history import HistorySource
     from liqscape.feeds.recordings import recordings_folder
 
@@ -45,7 +56,7 @@ def build_source(config: SourceConfig, clock: Clock, start_ns: int | None = None
     )
 
 
-def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
+def _build_listening(config: SourceConfig, clock: Clock, account_key: Callable[[], bytes] | None) -> EventSource:
     if config.scenario != "usual":
         raise ConfigError("scenario is of a simulation; venues have their own")
     if config.kind == "replay":
@@ -78,7 +89,7 @@ def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
         listings,
         clock,
         rewrite=rewrite,
-        following=_following(config, venues),
+        following=_following(config, venues, account_key),
         tables=tables,
         asked_tables=asked_tables,
     )
@@ -89,7 +100,9 @@ def _build_listening(config: SourceConfig, clock: Clock) -> EventSource:
     return WithPast(live, config.past, venues, listings, clock)
 
 
-def _following(config: SourceConfig, venues: Sequence[Venue]) -> Following | None:
+def _following(
+    config: SourceConfig, venues: Sequence[Venue], account_key: Callable[[], bytes] | None
+) -> Following | None:
     """Return which accounts are followed, and where."""
     from liqscape.feeds.accounts_file import read_accounts
     from liqscape.feeds.live.account_desk import Following
@@ -104,7 +117,7 @@ def _following(config: SourceConfig, venues: Sequence[Venue]) -> Following | Non
     venue = able[0]  # there is one such venue; a second will want to say whose addresses a file has
     assert venue.accounts is not None
     named = () if config.accounts is None else read_accounts(config.accounts, venue.accounts.address_of)
-    return Following(venue.name, named, config.find_accounts)
+    return Following(venue.name, named, config.find_accounts, None if account_key is None else account_key())
 
 
 def build_replay(config: SourceConfig, clock: Clock) -> ReplaySource:

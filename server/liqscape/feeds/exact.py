@@ -1,6 +1,6 @@
-"""Positions that a venue itself states of accounts, as plain values for whoever shows them beside the model's.
+"""Positions that a venue itself states of accounts, as plain values for whoever shows them beside what is estimated.
 
-They never enter the model: they are part of the venue's open interest, which the book explains already. No address is
+The model takes them in by events (events.PositionStatement); here is what was stated, account by account. No address is
 among these values; an account is a number here, so that positions of one account are not counted as several accounts.
 """
 

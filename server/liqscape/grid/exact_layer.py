@@ -1,9 +1,11 @@
-"""What venues state of accounts, by the rows of a liquidation map: beside the model's lots, never added to them. Pure.
+"""What venues state of accounts, by the rows of a liquidation map: beside what the book estimates there. Pure.
 
-Stated positions are part of the open interest that the book explains, so a row shows both: the lots that are stated,
-and the lots that the book expects of the same venue and side there. A liquidation price is the venue's own statement;
-no rule of the model touches it. The book's lots are those of all leverage tiers at weight one, whatever leverages or
-shares of one's own the map was asked for: the leverage that an account has chosen says little about its margin.
+The same positions are in the book, in place of what it would have estimated (see positions/stated_book.py). Here they
+are as their venue has stated them last, account by account, and beside them the lots that the book estimates of the
+same venue and side in the row: of others, the stated ones left out. So nothing here is to be added to a map. A
+liquidation price is the venue's own statement; no rule of the model touches it. Estimated lots are those of all
+leverage tiers at weight one, whatever leverages or shares of one's own the map was asked for: the leverage that an
+account has chosen says little about its margin.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from liqscape.device.backend import BookProfile
 from liqscape.events import QUANTITY_DECIMALS, PositionSide
 from liqscape.feeds.exact import ExactView, StatedPosition
 from liqscape.grid.queries import SelectedKey, selected_keys
-from liqscape.grid.updates import Coverage, MapQuery
+from liqscape.grid.updates import Coverage, MapQuery, Provenance
 from liqscape.instruments import Instrument
 
 
@@ -31,7 +33,7 @@ class ExactRow:
         row: absolute number.
         side: of them.
         lots: floored once for the row.
-        model_lots: what the book has of the venue and side in the row.
+        model_lots: what the book estimates of the venue and side in the row, beside what is stated.
         accounts: that hold them.
         oldest_ns: time of the oldest statement of them.
     """
@@ -44,7 +46,7 @@ class ExactRow:
     oldest_ns: int
 
     def model_share(self) -> float | None:
-        """Return lots / model_lots, above 1 where more is stated than the book has; None where it has none."""
+        """Return lots / model_lots, above 1 where more is stated than is estimated; None where nothing is."""
         return self.lots / self.model_lots if self.model_lots else None
 
 
@@ -123,7 +125,7 @@ def exact_positions(
         if not ids or (query.venues and view.venue not in query.venues):
             continue
         positions = [each for each in view.positions if each.instrument_id in ids]
-        book = MapQuery(query.symbol, venues=(view.venue,), model=query.model)
+        book = MapQuery(query.symbol, venues=(view.venue,), model=query.model, provenance=Provenance.ESTIMATED)
         lots_of = _model_lots(profile, selected_keys(book, instruments), rows)
         of_venue = [part for part in coverage if part.venue == view.venue]
         sides = [side for side in PositionSide if query.side in (None, side)]

@@ -20,10 +20,10 @@ from liqscape.device.age_tiers import AGE_TIERS
 from liqscape.device.backend import LedgerView
 from liqscape.errors import InvalidArgument, LimitExceeded, NotFound, OutOfRange
 from liqscape.events import PositionSide
-from liqscape.grid.updates import ChannelAxes, GridQuery, PositionModel, PositionQuery
+from liqscape.grid.updates import ChannelAxes, GridQuery, PositionModel, PositionQuery, Provenance
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
 from liqscape.positions.mix import SHARE_ONE
-from liqscape.positions.weights import make_key, no_weights
+from liqscape.positions.weights import STATED_LEVERAGE, STATED_TIER_INDEX, make_key, no_weights
 
 MAX_QUERY_CELLS: Final = 4 << 20
 """32 MB of answer: five times the largest default grid."""
@@ -54,13 +54,18 @@ class GridPlan:
 
 @dataclass(frozen=True, slots=True)
 class SelectedKey:
-    """A key that a query counts, and what it stands for."""
+    """A key that a query counts, and what it stands for; leverage is STATED_LEVERAGE of stated positions."""
 
     key: int
     number: int
     instrument: Instrument
     leverage: int
     side: PositionSide
+
+    @property
+    def stated(self) -> bool:
+        """Return whether it is that of positions which their venue states."""
+        return self.leverage == STATED_LEVERAGE
 
 
 def plan_grid(
@@ -212,7 +217,8 @@ def weights_of(
     and what opens then must not be left out of it. A mix of one's own knows no share of them, and leaves them out.
 
     A mix of one's own fits the open-only book too, and better: only prices end its positions, so what is open in a tier
-    is in proportion to the share it had of what opened. But nothing ties that book to open interest.
+    is in proportion to the share it had of what opened. But nothing ties that book to open interest. Stated positions
+    keep weight one: they are what they are, whatever leverage others use.
 
     Raises:
         InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
@@ -220,6 +226,9 @@ def weights_of(
     wanted = _own_mix(query)
     weights = no_weights(len(instruments))
     for entry in selected_keys(query, instruments, offered_only=False):
+        if entry.stated:
+            weights[entry.key] = WEIGHT_ONE
+            continue
         mix, tier = mixes[entry.number], LEVERAGE_TIERS.index(entry.leverage)
         # The tiers of a mix, of the past too, are the lowest ones: see Instrument.leverage_tiers.
         weights[entry.key] = _weight(entry.leverage, mix[tier] if tier < len(mix) else 0, wanted)
@@ -229,7 +238,7 @@ def weights_of(
 def selected_keys(
     query: PositionQuery, instruments: Sequence[Instrument], *, offered_only: bool = True
 ) -> list[SelectedKey]:
-    """Return the keys that the filters of a query let pass, by instrument, tier and side.
+    """Return the keys that the filters of a query let pass, by instrument, tier and side; stated ones after the tiers.
 
     Args:
         query: its filters.
@@ -239,6 +248,8 @@ def selected_keys(
     Raises:
         InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
     """
+    if query.leverages and query.provenance is Provenance.STATED:
+        raise InvalidArgument("leverages and provenance stated exclude each other; no leverage tier is stated")
     venues = {instrument.venue for instrument in instruments}
     for venue in query.venues:
         if venue not in venues:
@@ -247,14 +258,25 @@ def selected_keys(
         if leverage not in LEVERAGE_TIERS:
             raise InvalidArgument(f"leverages has {leverage}; allowed are {', '.join(map(str, LEVERAGE_TIERS))}")
     return [
-        SelectedKey(make_key(number, LEVERAGE_TIERS.index(leverage), side), number, instrument, leverage, side)
+        SelectedKey(make_key(number, tier, side), number, instrument, leverage, side)
         for number, instrument in enumerate(instruments)
         if not query.venues or instrument.venue in query.venues
-        for leverage in (instrument.leverage_tiers if offered_only else LEVERAGE_TIERS)
-        if not query.leverages or leverage in query.leverages
+        for tier, leverage in _tiers(query, instrument, offered_only)
         for side in PositionSide
         if query.side in (None, side)
     ]
+
+
+def _tiers(query: PositionQuery, instrument: Instrument, offered_only: bool) -> list[tuple[int, int]]:
+    """Return index and leverage of the tiers of an instrument that a query counts."""
+    found: list[tuple[int, int]] = []
+    if query.provenance is not Provenance.STATED:
+        tiers = instrument.leverage_tiers if offered_only else LEVERAGE_TIERS
+        wanted = [x for x in tiers if not query.leverages or x in query.leverages]
+        found += [(LEVERAGE_TIERS.index(leverage), leverage) for leverage in wanted]
+    if query.provenance is not Provenance.ESTIMATED and not query.leverages and not instrument.is_inverse:
+        found.append((STATED_TIER_INDEX, STATED_LEVERAGE))
+    return found
 
 
 def _own_mix(query: PositionQuery) -> dict[int, int]:

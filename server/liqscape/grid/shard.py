@@ -13,8 +13,8 @@ from typing import Final
 from liqscape.axes import TIMEFRAMES, SymbolScale, last_minute_before
 from liqscape.device.backend import Backend, CompactedPast, LedgerView
 from liqscape.errors import ModelError
-from liqscape.events import Event, TickEnd
-from liqscape.grid.book_steps import steps_by_symbol
+from liqscape.events import Event, PositionStatement, TickEnd
+from liqscape.grid.book_steps import Step, steps_by_symbol
 from liqscape.grid.custom_channels import ChannelBuild
 from liqscape.grid.engine import GridEngine
 from liqscape.grid.event_log import EventLog
@@ -31,6 +31,7 @@ from liqscape.positions.book import BookStep, PositionBook
 from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.inflow import all_terms
 from liqscape.positions.lockstep import run_together
+from liqscape.positions.stated_changes import AccountNews
 
 MAX_RAW_EVENTS_WHILE_BUILDING: Final = 7 << 20
 """Raw events of a log before they are merged while history is built: 170 MB. Somewhat below a power of two, to which a
@@ -38,7 +39,7 @@ log has grown by then: at one it would just have doubled.
 """
 
 BarObserver = Callable[[str, list[Bar], BookStep], None]
-"""Called with symbol, bars and what they did to the book; for exports and scores."""
+"""Called with symbol, bars and what they did to the book; for exports and scores. A step of statements has no bars."""
 
 
 TickObserver = Callable[[int, ClosedTick], None]
@@ -101,6 +102,7 @@ class Shard:
         self._backend = backend
         self._now_ns = now_ns
         self._observe = observe
+        self._symbol_of = {i.instrument_id: i.symbol for i in self.instruments}
         self._terms = {t.instrument_id: t for t in all_terms(self.instruments, mixes, size_mixes)}
         self._proposed: dict[str, Terms] = {}  # by instrument id
         self._with_open_only = with_open_only
@@ -317,7 +319,17 @@ class Shard:
         self.tick += 1
         self.end_ns = tick.end_ns
         self._adopt(tick.terms)
-        self._step(tick.bars)
+        self._step(tick.bars, self._news(tick))
+
+    def _news(self, tick: ClosedTick) -> dict[str, AccountNews]:
+        """Return what is stated in a tick, by symbol; nothing, but the time, where a statement may have grown old."""
+        minute, by_symbol = last_minute_before(tick.end_ns), dict[str, list[PositionStatement]]()
+        for statement in tick.statements:
+            by_symbol.setdefault(self._symbol_of[statement.instrument_id], []).append(statement)
+        for symbol, model in self._models.items():
+            if model.book.stated_is_due(tick.end_ns):
+                by_symbol.setdefault(symbol, [])
+        return {symbol: AccountNews(minute, tick.end_ns, tuple(said)) for symbol, said in by_symbol.items()}
 
     def _adopt(self, changed: Iterable[Terms]) -> None:
         for terms in changed:
@@ -356,26 +368,26 @@ class Shard:
                 if work is not None:
                     log.adopt(work())
 
-    def _step(self, bars: Sequence[Bar]) -> None:
-        by_symbol = steps_by_symbol(bars, self.symbols)
+    def _step(self, bars: Sequence[Bar], news: Mapping[str, AccountNews]) -> None:
+        by_symbol = steps_by_symbol(bars, self.symbols, news)
         for together in zip_longest(*by_symbol.values()):
             self._step_together({s: step for s, step in zip(by_symbol, together, strict=True) if step is not None})
         # Not before: the bars of a tick are all on the rows of its beginning.
         for symbol, steps in by_symbol.items():
-            minute = steps[-1][0].minute
+            minute = steps[-1].minute
             if self._models[symbol].coarsening_is_due(minute):
                 self._models[symbol].coarsen_rows(self.market.coarsen_rows(symbol), minute)
 
-    def _step_together(self, bars: Mapping[str, list[Bar]]) -> None:
-        """Take bars by symbol; every book of all of them steps at once."""
-        models = {symbol: self._model(symbol) for symbol in bars}
-        stages = [model.stages(bars[symbol]) for symbol, model in models.items()]
+    def _step_together(self, steps: Mapping[str, Step]) -> None:
+        """Take steps by symbol; every book of all of them steps at once."""
+        models = {symbol: self._model(symbol) for symbol in steps}
+        stages = [model.stages(steps[symbol].bars, steps[symbol].news) for symbol, model in models.items()]
         done = iter(run_together(self._backend, [book for of_symbol in stages for book in of_symbol]))
         for (symbol, model), of_symbol in zip(models.items(), stages, strict=True):
-            steps = list(islice(done, len(of_symbol)))
-            model.record(bars[symbol], steps)
+            did = list(islice(done, len(of_symbol)))
+            model.record(steps[symbol].bars, did)
             if self._observe is not None:
-                self._observe(symbol, bars[symbol], steps[0])
+                self._observe(symbol, steps[symbol].bars, did[0])
 
     def _model(self, symbol: str) -> SymbolModel:
         """Return the model of a symbol, a new one at its first bar."""

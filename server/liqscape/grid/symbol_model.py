@@ -32,6 +32,7 @@ from liqscape.positions.cohort_book import CohortBook
 from liqscape.positions.lockstep import Stages
 from liqscape.positions.open_only import OpenOnlyBook
 from liqscape.positions.snapshots import BookSnapshot, OpenOnlySnapshot
+from liqscape.positions.stated_changes import AccountNews
 
 COARSEN_AFTER_MINUTES: Final = 60
 """How long a base step is too fine before it is made coarser, which cannot be undone."""
@@ -174,9 +175,14 @@ class SymbolModel:
             return self.book
         return _kept(self._open_only)[0]
 
-    def stages(self, bars: list[Bar]) -> list[Stages[BookStep]]:
-        """Return the step of each book, to be run together; bars are of one minute, at most one an instrument."""
-        stages = [self.book.stages(bars)]
+    def stages(self, bars: list[Bar], news: AccountNews | None = None) -> list[Stages[BookStep]]:
+        """Return the step of each book, to be run together.
+
+        Args:
+            bars: of one minute, at most one an instrument.
+            news: what is stated of accounts. The open-only book, which explains no open interest, has no place for it.
+        """
+        stages = [self.book.stages(bars, news)]
         if self._open_only is not None:
             stages.append(self._open_only[0].stages(bars))
         return stages
@@ -281,6 +287,8 @@ class SymbolModel:
             model_error_lots=lots(account.model_error_lots),
             rejected_events=market.rejected_events(account.instrument.instrument_id),
             lot_decimals=self.book.scale.lot_decimals,
+            stated_lots=(account.stated[PositionSide.LONG], account.stated[PositionSide.SHORT]),
+            stated_beyond_lots=self.book.stated_beyond_lots(account.instrument.instrument_id),
         )
 
     def served(self, tick: int, market: MarketState) -> ServedState:

@@ -114,6 +114,9 @@ class Coverage:
 
     Contracts of an inverse instrument are stated as the lots they are worth at the mark price: their accounts are exact
     in contracts, but only lots can be added up over instruments.
+
+    stated_lots are those live lots that the venue itself has stated of accounts; stated_beyond_lots it states too, and
+    the book, which must add up to open interest, has no room for them.
     """
 
     symbol: str
@@ -125,6 +128,8 @@ class Coverage:
     model_error_lots: int
     rejected_events: int
     lot_decimals: int
+    stated_lots: tuple[int, int] = (0, 0)
+    stated_beyond_lots: tuple[int, int] = (0, 0)
 
     def covered_share(self) -> float:
         """Return live / (live + uncovered) over both sides; 0 before anything was seen."""
@@ -204,12 +209,20 @@ class Breakdown(enum.Enum):
     LEVERAGE = "leverage"
 
 
+class Provenance(enum.Enum):
+    """How the book knows of positions: stated by their venue of accounts, or estimated from the market."""
+
+    STATED = "stated"
+    ESTIMATED = "estimated"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionQuery:
     """Which positions a question counts, and on which rows. None and empty mean the default.
 
     Attributes:
-        venues, leverages, side: filters.
+        venues, leverages, side, provenance: filters. Stated positions have no leverage tier, so one by leverage leaves
+            them out.
         leverage_shares: leverage to share in millionths, a mix of one's own.
         row_multiple: base steps of a row.
         price_low, price_high: quote currency.
@@ -226,6 +239,7 @@ class PositionQuery:
     price_high: float | None = None
     model: PositionModel = PositionModel.NET_OF_CLOSES
     max_cells: int | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)

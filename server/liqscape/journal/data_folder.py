@@ -1,5 +1,6 @@
 """The folder of one server: its journal, its snapshots, and the settings under which both were made.
 
+account.key          by which accounts that are followed are numbers in the journal; only where some are
 settings.json        what decides the state beside the ticks; other settings would make other books of them
 journal.sqlite       ticks since the oldest snapshot (and journal.sqlite-wal, -shm); journal.head is their witness
 snapshots/           see snapshot_folder
@@ -14,11 +15,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from liqscape.errors import ConfigError
 from liqscape.journal.disk import make_folder, sync_file, sync_folder
@@ -26,6 +28,8 @@ from liqscape.journal.snapshot_file import read_snapshot
 from liqscape.journal.snapshot_folder import SnapshotFolder, aside_of
 from liqscape.journal.sqlite_store import Connect, SqliteJournal, connect_plainly
 from liqscape.journal.store import StoreDamaged, StoreUnavailable
+
+_KEY_BYTES: Final = 32
 
 
 class DataFolder:
@@ -127,6 +131,35 @@ class DataFolder:
             sync_folder(self.folder)
         except OSError as error:
             raise ConfigError(f"{self.settings_path} cannot be written: {error.strerror}") from error
+
+    def account_key(self) -> bytes:
+        """Return the key by which accounts become numbers, made when it is first asked for.
+
+        Raises:
+            ConfigError: it is broken, or cannot be read or written.
+        """
+        path = self.folder / "account.key"
+        try:
+            key = path.read_bytes()
+            if len(key) == _KEY_BYTES:
+                return key
+            raise ConfigError(f"{path} has {len(key)} bytes instead of {_KEY_BYTES}; remove it, for a new one")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        key, temporary = secrets.token_bytes(_KEY_BYTES), path.with_suffix(".tmp")
+        try:
+            temporary.unlink(missing_ok=True)
+            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(key)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+        return key
 
     def set_journal_aside(self, journal: SqliteJournal | None, good: range) -> list[Path]:
         """Keep copies of a damaged journal under other names, and go on with its good ticks alone.

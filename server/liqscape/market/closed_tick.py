@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from liqscape.axes import SymbolScale
-from liqscape.events import Correction
+from liqscape.events import Correction, PositionStatement
 from liqscape.market.bars import Bar
 from liqscape.market.terms import Terms
 
@@ -62,6 +62,7 @@ class ClosedTick:
         corrections: heard in this tick; what they do is in the bars.
         terms: those that are others from this tick on, before its bars.
         held_ns: by which its end is after what the clock of the source said, which was set back; else 0.
+        statements: of positions, on symbols whose units are known; in the order heard.
     """
 
     end_ns: int
@@ -73,6 +74,7 @@ class ClosedTick:
     corrections: tuple[Correction, ...] = ()
     terms: tuple[Terms, ...] = ()
     held_ns: int = 0
+    statements: tuple[PositionStatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

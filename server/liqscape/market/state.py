@@ -24,6 +24,7 @@ from liqscape.events import (
     Liquidation,
     MarkPrice,
     OpenInterest,
+    PositionStatement,
     TickEnd,
     Trade,
 )
@@ -53,6 +54,7 @@ class MarketState:
         self._clock_ns: int | None = None  # what that said then
         self.counters: Counter[str] = Counter()
         self._corrections: list[Correction] = []
+        self._statements: list[PositionStatement] = []
         self._told = self.snapshot()  # as of the last close: what a tick changes is told beside it
 
     def scale(self, symbol: str) -> SymbolScale | None:
@@ -75,7 +77,7 @@ class MarketState:
         """Take one event other than TickEnd.
 
         Raises:
-            ModelError: the event names an instrument the source did not announce.
+            ModelError: the event names an instrument the source did not announce, or states a position in contracts.
         """
         if isinstance(event, TickEnd):
             raise ModelError("a tick end is taken by close_tick")
@@ -115,6 +117,11 @@ class MarketState:
                 self._corrections.append(event)
                 self.counters["corrections"] += 1
                 self.counters["gaps"] += event.quantity is None
+            case PositionStatement():
+                if builder.instrument.is_inverse:
+                    raise ModelError(f"a position on {event.instrument_id} is stated; it must be linear, not inverse")
+                self._statements.append(event)
+                self.counters["positions_stated"] += 1
 
     def close(self, end: TickEnd) -> ClosedTick:
         """End a tick and return all that decides the state after it; see close_tick."""
@@ -125,6 +132,7 @@ class MarketState:
             self.counters["held_ticks"] += 1
         bars = self.close_tick(end_ns, held_ns)
         corrections, self._corrections = tuple(self._corrections), []
+        statements = self._take_statements()
         told, self._told = self._told, self.snapshot()
         added = {name: count - told.counters.get(name, 0) for name, count in self._told.counters.items()}
         return ClosedTick(
@@ -136,6 +144,7 @@ class MarketState:
             counters={name: count for name, count in added.items() if count},
             corrections=corrections,
             held_ns=self._held_ns,
+            statements=statements,
         )
 
     def follow(self, tick: ClosedTick) -> None:
@@ -192,6 +201,22 @@ class MarketState:
             self.counters["stamps_ahead"] += builder.bound_stamps(time_ns)
             bars.extend(builder.close(begin_ns, time_ns, self._scales.get(builder.instrument.symbol)))
         return sorted(bars, key=lambda bar: (bar.minute, bar.instrument_id))
+
+    def _take_statements(self) -> tuple[PositionStatement, ...]:
+        """Return those heard in this tick, on symbols without any price later. They wait in no snapshot.
+
+        Whoever begins anew from one asks the venue anew, too.
+        """
+        said, self._statements = self._statements, []
+        told: list[PositionStatement] = []
+        waiting: dict[tuple[str, int], PositionStatement] = {}
+        for statement in said:
+            if self._builders[statement.instrument_id].instrument.symbol in self._scales:
+                told.append(statement)
+            else:  # of an account, what is said last holds
+                waiting[statement.instrument_id, statement.account] = statement
+        self._statements.extend(waiting.values())
+        return tuple(told)
 
     def _counts(self, verdict: Verdict, builder: BarBuilder) -> bool:
         """Return whether an event is taken; count it where there is something about it."""

@@ -1,6 +1,6 @@
 """A closed tick as bytes, and back: what a journal keeps.
 
-    version     1 byte, 2
+    version     1 byte, 2, or 3 where positions are stated
     end_ns      integer
     render      integer, 0 or 1
     names       count, texts: instrument ids; then count, texts: symbols. Below they are numbers in these lists
@@ -16,10 +16,13 @@
                 quantity or 0, reason
     terms       count, terms: text, JSON as of terms_text
     held        integer, nanoseconds
+    statements  version 3 alone: count, statements: instrument, time - end_ns, account, parts (1 short, 2 followed, 4 a
+                liquidation price), quantity; then, where there: liquidation price
 
 Integers are signed, zigzag, in groups of seven bits, lowest first; counts are unsigned. A text is its count of bytes,
 then UTF-8. Nothing follows the end. Every element takes a byte or more, so what is decoded is never much larger than
-its bytes, whatever they say. Version 1, which is read too, has no stamps and ends after the counters.
+its bytes, whatever they say. Version 1, which is read too, has no stamps and ends after the counters. An account is a
+number that tells nobody whose it is, see events.PositionStatement.
 """
 
 from __future__ import annotations
@@ -32,19 +35,21 @@ import numpy as np
 
 from liqscape.axes import SymbolScale
 from liqscape.errors import LiqscapeError, ModelError
-from liqscape.events import Correction
+from liqscape.events import Correction, PositionSide, PositionStatement
 from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import ClosedTick, HeldSample, InstrumentCarry
 from liqscape.market.terms import Terms, UnreadableTerms, terms_of_plain, terms_text
 
 VERSION: Final = 2
-READABLE: Final = (1, 2)
+VERSION_WITH_STATEMENTS: Final = 3
+READABLE: Final = (1, VERSION, VERSION_WITH_STATEMENTS)
 
 MAX_INTEGER_BITS: Final = 63
 """Of a magnitude: all that the model computes with fits 64 bits."""
 
 _TRIGGER, _TRADED, _SAMPLE = 1, 2, 4
 _SENDS_MARKS, _HOLDS = 1, 2
+_SHORT, _FOLLOWED, _PRICED = 1, 2, 4
 _STAMPS: Final = ("sampled_ns", "candle_ns", "prices_behind_ns", "samples_behind_ns")
 _FIRST_STAMP: Final = 4
 """Part of the first of the stamps; each other one is the next bit."""
@@ -62,9 +67,10 @@ def encode_tick(tick: ClosedTick) -> bytes:
     Raises:
         ModelError: an integer does not fit 64 bits.
     """
-    out = _Writer()
+    out = _Writer(VERSION_WITH_STATEMENTS if tick.statements else VERSION)
     corrected = (correction.instrument_id for correction in tick.corrections)
-    said = (*(bar.instrument_id for bar in tick.bars), *tick.carries, *corrected)
+    stated = (statement.instrument_id for statement in tick.statements)
+    said = (*(bar.instrument_id for bar in tick.bars), *tick.carries, *corrected, *stated)
     ids = {name: n for n, name in enumerate(dict.fromkeys(said))}
     named = (*(bar.symbol for bar in tick.bars), *(scale.symbol for scale in tick.scales))
     symbols = {name: n for n, name in enumerate(dict.fromkeys(named))}
@@ -82,6 +88,8 @@ def encode_tick(tick: ClosedTick) -> bytes:
     out.each(tick.corrections, lambda c: _write_correction(out, ids[c.instrument_id], c, tick.end_ns))
     out.each(tick.terms, lambda terms: out.text(terms_text(terms)))
     out.integer(tick.held_ns)
+    if tick.statements:
+        out.each(tick.statements, lambda s: _write_statement(out, ids[s.instrument_id], s, tick.end_ns))
     return bytes(out.data)
 
 
@@ -92,7 +100,7 @@ def decode_tick(data: bytes) -> ClosedTick:
         UnreadableTick: they stand for none.
     """
     if not data or data[0] not in READABLE:
-        known = " and ".join(map(str, READABLE))
+        known = ", ".join(map(str, READABLE))
         raise UnreadableTick(f"version {data[0] if data else None} of a tick is unknown; {known} are read here")
     read = _Reader(data)
     end_ns, render = read.integer(), read.integer()
@@ -103,11 +111,14 @@ def decode_tick(data: bytes) -> ClosedTick:
     counters = read.each(lambda: (read.text(), read.integer()))
     corrections: list[Correction] = []
     terms: list[Terms] = []
+    statements: list[PositionStatement] = []
     held_ns = 0
     if data[0] > 1:
         corrections = read.each(lambda: _read_correction(read, ids, end_ns))
         terms = read.each(lambda: _read_terms(read))
         held_ns = read.integer()
+    if data[0] == VERSION_WITH_STATEMENTS:
+        statements = read.each(lambda: _read_statement(read, ids, end_ns))
     if read.at != len(data):
         raise UnreadableTick(f"{len(data) - read.at} bytes follow the end of a tick")
     return ClosedTick(
@@ -120,6 +131,7 @@ def decode_tick(data: bytes) -> ClosedTick:
         corrections=tuple(corrections),
         terms=tuple(terms),
         held_ns=held_ns,
+        statements=tuple(statements),
     )
 
 
@@ -201,6 +213,29 @@ def _read_correction(read: _Reader, ids: list[str], end_ns: int) -> Correction:
     return Correction(instrument_id, time_ns, from_ns, to_ns, quantity if has_quantity else None, read.text())
 
 
+def _write_statement(out: _Writer, instrument: int, statement: PositionStatement, end_ns: int) -> None:
+    price = statement.liquidation_price
+    parts = (statement.side, _SHORT), (statement.followed, _FOLLOWED), (price is not None, _PRICED)
+    out.integers(instrument, statement.time_ns - end_ns, statement.account)
+    out.integers(sum(bit for part, bit in parts if part), statement.quantity)
+    if price is not None:
+        out.integer(price)
+
+
+def _read_statement(read: _Reader, ids: list[str], end_ns: int) -> PositionStatement:
+    instrument_id, time_ns, account = read.item(ids), end_ns + read.integer(), read.integer()
+    parts, quantity = read.integer(), read.integer()
+    return PositionStatement(
+        instrument_id=instrument_id,
+        time_ns=time_ns,
+        account=account,
+        side=PositionSide.SHORT if parts & _SHORT else PositionSide.LONG,
+        quantity=quantity,
+        liquidation_price=read.integer() if parts & _PRICED else None,
+        followed=bool(parts & _FOLLOWED),
+    )
+
+
 def _read_terms(read: _Reader) -> Terms:
     try:
         (terms,) = terms_of_plain({"": json.loads(read.text())}).values()
@@ -210,8 +245,8 @@ def _read_terms(read: _Reader) -> Terms:
 
 
 class _Writer:
-    def __init__(self) -> None:
-        self.data = bytearray([VERSION])
+    def __init__(self, version: int) -> None:
+        self.data = bytearray([version])
 
     def integer(self, value: int) -> None:
         if value.bit_length() > MAX_INTEGER_BITS:

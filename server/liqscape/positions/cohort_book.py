@@ -83,7 +83,7 @@ class CohortBook:
         if self._last_row_of_any is not None:
             self._last_row_of_any //= multiple
         before = replace(before, row=before.row // np.int32(multiple))
-        return Restatement.between(before, self.cohorts_in_lots())
+        return Restatement.between(before, self._contracts.held(self._live.cohorts()[0]))
 
     def change_terms(self, terms: Terms) -> None:
         """Let what opens at an instrument from now on open on other terms. What is open stays as it is."""
@@ -107,17 +107,15 @@ class CohortBook:
         Raises:
             ModelError: bars of different minutes, or an instrument comes twice.
         """
+        if not bars:
+            return []
         minute = bars[0].minute
         if any(bar.minute != minute for bar in bars) or len({bar.instrument_id for bar in bars}) != len(bars):
             raise ModelError(f"bars of one tick must share minute {minute} and name each instrument once")
         return sorted(((self._numbers[bar.instrument_id], bar) for bar in bars), key=lambda numbered: numbered[0])
 
-    def _sweep(self, numbered: Sequence[tuple[int, Bar]]) -> Stages[tuple[CohortBatch, NDArray[np.int64]]]:
-        """End every cohort that a trigger price has reached.
-
-        Returns:
-            What ended in lots, and int64[group] of it in the units of the instruments.
-        """
+    def _triggers(self, numbered: Sequence[tuple[int, Bar]]) -> NDArray[np.int64]:
+        """Note the last prices; return what SweepRequest takes."""
         triggers = np.full(self._groups, NO_TRIGGER)
         for number, bar in numbered:
             if bar.trigger is not None:
@@ -125,6 +123,14 @@ class CohortBook:
                 triggers[2 * number + PositionSide.SHORT] = self.scale.base_row(bar.trigger.high)
                 self._last_row_of_any = self.scale.base_row(bar.trigger.close)
                 self._last_rows[bar.instrument_id] = self._last_row_of_any
+        return triggers
+
+    def _sweep(self, triggers: NDArray[np.int64]) -> Stages[tuple[CohortBatch, NDArray[np.int64]]]:
+        """End every cohort of the table that a trigger price has reached.
+
+        Returns:
+            What ended in lots, and int64[group] of it in the units of the instruments.
+        """
         by_group = np.zeros(self._groups, np.int64)
         if (triggers == NO_TRIGGER).all():
             return nothing(), by_group

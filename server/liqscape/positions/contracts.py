@@ -115,6 +115,22 @@ class Restatement:
 
         return cls(where(change > 0), where(change < 0))
 
+    def plus(self, other: Restatement) -> Restatement:
+        """Return both, of cohorts with other keys."""
+        return Restatement(joined(self.up, other.up), joined(self.down, other.down))
+
+
+def joined(one: CohortBatch, other: CohortBatch) -> CohortBatch:
+    """Return the cohorts of both, in this order; what is in both comes twice."""
+    if not len(one) or not len(other):
+        return one if len(one) else other
+    return CohortBatch(
+        np.concatenate((one.open_minute, other.open_minute)),
+        np.concatenate((one.row, other.row)),
+        np.concatenate((one.key, other.key)),
+        np.concatenate((one.lots, other.lots)),
+    )
+
 
 def _price_of_lot_per_contract(instrument: Instrument, scale: SymbolScale) -> Fraction:
     """Return the price, in the scale's units, at which a contract is worth one lot."""

@@ -103,7 +103,7 @@ class OpenOnlyBook(CohortBook):
         if not bars:
             return BookStep((), ())
         minute, numbered = bars[0].minute, self._numbered(bars)
-        swept, _ = yield from self._sweep(numbered)
+        swept, _ = yield from self._sweep(self._triggers(numbered))
         openings = [opening for number, bar in numbered if (opening := self._opening(number, bar)) is not None]
         opened = yield from self._open(minute, openings)
         return BookStep(batches_of(minute, {Cause.SWEPT: swept, Cause.OPENED: opened}), ())

@@ -46,12 +46,37 @@ class CohortsSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatedSnapshot:
+    """A StatedBook: arrays of one length, an element a position, by group and account.
+
+    Attributes:
+        account: see events.PositionStatement.
+        key: of its cohort.
+        lots, stated: held, and stated by the venue.
+        row: of its cohort.
+        open_minute: of its cohort.
+        stated_ns: when it was so.
+        waits: 1: for room for what is stated beyond what is held.
+    """
+
+    account: NDArray[np.int64]
+    key: NDArray[np.uint16]
+    lots: NDArray[np.int64]
+    stated: NDArray[np.int64]
+    row: NDArray[np.int32]
+    open_minute: NDArray[np.int32]
+    stated_ns: NDArray[np.int64]
+    waits: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookSnapshot:
-    """A PositionBook; accounts by instrument id, hazard int64[group]."""
+    """A PositionBook; accounts by instrument id, hazard int64[group]; stated is None where no position is."""
 
     cohorts: CohortsSnapshot
     accounts: Mapping[str, AccountSnapshot]
     hazard: NDArray[np.int64]
+    stated: StatedSnapshot | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from liqscape.axes import WEIGHT_ONE
 from liqscape.events import PositionSide
+from liqscape.instruments import LEVERAGE_TIERS
 
 KEY_INSTRUMENT_SHIFT: Final = 5
 KEY_TIER_SHIFT: Final = 1
@@ -22,10 +23,21 @@ MAX_INSTRUMENTS: Final = 1 << (16 - KEY_INSTRUMENT_SHIFT)
 STATED_TIER_INDEX: Final = 15
 """Of positions that a venue itself states, row and lots: beside the leverage tiers of the model, which are nine."""
 
+STATED_LEVERAGE: Final = 0
+"""Where keys are told as leverages: that of stated positions, to which no tier was assumed."""
+
 
 def make_key(instrument_number: int, tier_index: int, side: PositionSide) -> int:
     """Return the key of (instrument, tier, side)."""
     return instrument_number << KEY_INSTRUMENT_SHIFT | tier_index << KEY_TIER_SHIFT | int(side)
+
+
+def leverages_of(keys: NDArray[np.uint16]) -> NDArray[np.int16]:
+    """Return the leverage of the tier of each key, STATED_LEVERAGE of stated positions; int16[n]."""
+    of_tier = np.full(KEY_TIER_SIDE_MASK + 1 >> KEY_TIER_SHIFT, STATED_LEVERAGE, np.int16)
+    of_tier[: len(LEVERAGE_TIERS)] = LEVERAGE_TIERS
+    found: NDArray[np.int16] = of_tier[(keys & KEY_TIER_SIDE_MASK) >> KEY_TIER_SHIFT]
+    return found
 
 
 def group_of(keys: NDArray[np.uint16]) -> NDArray[np.int64]:

@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Provenance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROVENANCE_UNSPECIFIED: _ClassVar[Provenance]
+    PROVENANCE_STATED: _ClassVar[Provenance]
+    PROVENANCE_ESTIMATED: _ClassVar[Provenance]
+
 class PositionModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     POSITION_MODEL_UNSPECIFIED: _ClassVar[PositionModel]
@@ -33,6 +39,9 @@ class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENGINE_STATE_SERVING: _ClassVar[EngineState]
     ENGINE_STATE_ENDED: _ClassVar[EngineState]
     ENGINE_STATE_FAILED: _ClassVar[EngineState]
+PROVENANCE_UNSPECIFIED: Provenance
+PROVENANCE_STATED: Provenance
+PROVENANCE_ESTIMATED: Provenance
 POSITION_MODEL_UNSPECIFIED: PositionModel
 POSITION_MODEL_NET_OF_CLOSES: PositionModel
 POSITION_MODEL_OPEN_ONLY: PositionModel
@@ -50,7 +59,7 @@ ENGINE_STATE_ENDED: EngineState
 ENGINE_STATE_FAILED: EngineState
 
 class GetGridRequest(_message.Message):
-    __slots__ = ("symbol", "timeframe", "venues", "leverages", "side", "leverage_shares", "as_of_minute", "column_minutes", "columns", "base_steps_per_row", "price_low", "price_high", "model")
+    __slots__ = ("symbol", "timeframe", "venues", "leverages", "side", "leverage_shares", "as_of_minute", "column_minutes", "columns", "base_steps_per_row", "price_low", "price_high", "model", "provenance")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
     VENUES_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +73,7 @@ class GetGridRequest(_message.Message):
     PRICE_LOW_FIELD_NUMBER: _ClassVar[int]
     PRICE_HIGH_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     timeframe: str
     venues: _containers.RepeatedScalarFieldContainer[str]
@@ -77,7 +87,8 @@ class GetGridRequest(_message.Message):
     price_low: float
     price_high: float
     model: PositionModel
-    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., as_of_minute: _Optional[int] = ..., column_minutes: _Optional[int] = ..., columns: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ..., model: _Optional[_Union[PositionModel, str]] = ...) -> None: ...
+    provenance: Provenance
+    def __init__(self, symbol: _Optional[str] = ..., timeframe: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., as_of_minute: _Optional[int] = ..., column_minutes: _Optional[int] = ..., columns: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ..., model: _Optional[_Union[PositionModel, str]] = ..., provenance: _Optional[_Union[Provenance, str]] = ...) -> None: ...
 
 class LeverageShare(_message.Message):
     __slots__ = ("leverage", "share_ppm")
@@ -150,7 +161,7 @@ class GridFragment(_message.Message):
     def __init__(self, column_index: _Optional[int] = ..., columns: _Optional[int] = ..., cells: _Optional[bytes] = ...) -> None: ...
 
 class GetLiquidationMapRequest(_message.Message):
-    __slots__ = ("symbol", "venues", "leverages", "side", "leverage_shares", "base_steps_per_row", "price_low", "price_high", "breakdown", "model")
+    __slots__ = ("symbol", "venues", "leverages", "side", "leverage_shares", "base_steps_per_row", "price_low", "price_high", "breakdown", "model", "provenance")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     VENUES_FIELD_NUMBER: _ClassVar[int]
     LEVERAGES_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +172,7 @@ class GetLiquidationMapRequest(_message.Message):
     PRICE_HIGH_FIELD_NUMBER: _ClassVar[int]
     BREAKDOWN_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     venues: _containers.RepeatedScalarFieldContainer[str]
     leverages: _containers.RepeatedScalarFieldContainer[int]
@@ -171,7 +183,8 @@ class GetLiquidationMapRequest(_message.Message):
     price_high: float
     breakdown: _containers.RepeatedScalarFieldContainer[MapBreakdown]
     model: PositionModel
-    def __init__(self, symbol: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ..., breakdown: _Optional[_Iterable[_Union[MapBreakdown, str]]] = ..., model: _Optional[_Union[PositionModel, str]] = ...) -> None: ...
+    provenance: Provenance
+    def __init__(self, symbol: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., leverage_shares: _Optional[_Iterable[_Union[LeverageShare, _Mapping]]] = ..., base_steps_per_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ..., breakdown: _Optional[_Iterable[_Union[MapBreakdown, str]]] = ..., model: _Optional[_Union[PositionModel, str]] = ..., provenance: _Optional[_Union[Provenance, str]] = ...) -> None: ...
 
 class GetLiquidationMapResponse(_message.Message):
     __slots__ = ("header", "fragment")
@@ -182,7 +195,7 @@ class GetLiquidationMapResponse(_message.Message):
     def __init__(self, header: _Optional[_Union[MapHeader, _Mapping]] = ..., fragment: _Optional[_Union[MapFragment, _Mapping]] = ...) -> None: ...
 
 class MapHeader(_message.Message):
-    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "weight_one", "usd_per_weighted_lot", "mark_price", "price_row", "source_watermark_unix_ns", "states", "coverage", "meaning", "model", "reconciled", "series", "cells_bytes", "long_cumulative_weighted_lots", "short_cumulative_weighted_lots", "long_cumulative_usd", "short_cumulative_usd", "by_side", "by_venue", "by_leverage", "exact", "context", "assumed")
+    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "weight_one", "usd_per_weighted_lot", "mark_price", "price_row", "source_watermark_unix_ns", "states", "coverage", "meaning", "model", "reconciled", "series", "cells_bytes", "long_cumulative_weighted_lots", "short_cumulative_weighted_lots", "long_cumulative_usd", "short_cumulative_usd", "by_side", "by_venue", "by_leverage", "exact", "long_without_price_weighted_lots", "short_without_price_weighted_lots", "context", "assumed")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +221,8 @@ class MapHeader(_message.Message):
     BY_VENUE_FIELD_NUMBER: _ClassVar[int]
     BY_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
+    LONG_WITHOUT_PRICE_WEIGHTED_LOTS_FIELD_NUMBER: _ClassVar[int]
+    SHORT_WITHOUT_PRICE_WEIGHTED_LOTS_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     ASSUMED_FIELD_NUMBER: _ClassVar[int]
     symbol: str
@@ -235,9 +250,11 @@ class MapHeader(_message.Message):
     by_venue: _containers.RepeatedCompositeFieldContainer[MapSeries]
     by_leverage: _containers.RepeatedCompositeFieldContainer[MapSeries]
     exact: _containers.RepeatedCompositeFieldContainer[ExactPositions]
+    long_without_price_weighted_lots: int
+    short_without_price_weighted_lots: int
     context: _containers.RepeatedCompositeFieldContainer[MarketContext]
     assumed: _containers.RepeatedCompositeFieldContainer[AssumedPositions]
-    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., mark_price: _Optional[int] = ..., price_row: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., reconciled: bool = ..., series: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., long_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., short_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., long_cumulative_usd: _Optional[_Iterable[float]] = ..., short_cumulative_usd: _Optional[_Iterable[float]] = ..., by_side: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_venue: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., exact: _Optional[_Iterable[_Union[ExactPositions, _Mapping]]] = ..., context: _Optional[_Iterable[_Union[MarketContext, _Mapping]]] = ..., assumed: _Optional[_Iterable[_Union[AssumedPositions, _Mapping]]] = ...) -> None: ...
+    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., weight_one: _Optional[int] = ..., usd_per_weighted_lot: _Optional[_Iterable[float]] = ..., mark_price: _Optional[int] = ..., price_row: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., reconciled: bool = ..., series: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., cells_bytes: _Optional[int] = ..., long_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., short_cumulative_weighted_lots: _Optional[_Iterable[int]] = ..., long_cumulative_usd: _Optional[_Iterable[float]] = ..., short_cumulative_usd: _Optional[_Iterable[float]] = ..., by_side: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_venue: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[MapSeries, _Mapping]]] = ..., exact: _Optional[_Iterable[_Union[ExactPositions, _Mapping]]] = ..., long_without_price_weighted_lots: _Optional[int] = ..., short_without_price_weighted_lots: _Optional[int] = ..., context: _Optional[_Iterable[_Union[MarketContext, _Mapping]]] = ..., assumed: _Optional[_Iterable[_Union[AssumedPositions, _Mapping]]] = ...) -> None: ...
 
 class ExactPositions(_message.Message):
     __slots__ = ("venue", "rows", "totals")
@@ -306,7 +323,7 @@ class RowAxis(_message.Message):
     def __init__(self, first_row: _Optional[int] = ..., rows: _Optional[int] = ..., base_steps_per_row: _Optional[int] = ..., base_step: _Optional[int] = ..., price_decimals: _Optional[int] = ...) -> None: ...
 
 class MapSeries(_message.Message):
-    __slots__ = ("venue", "instrument", "leverage", "side", "inside", "below", "above")
+    __slots__ = ("venue", "instrument", "leverage", "side", "inside", "below", "above", "stated")
     VENUE_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
     LEVERAGE_FIELD_NUMBER: _ClassVar[int]
@@ -314,6 +331,7 @@ class MapSeries(_message.Message):
     INSIDE_FIELD_NUMBER: _ClassVar[int]
     BELOW_FIELD_NUMBER: _ClassVar[int]
     ABOVE_FIELD_NUMBER: _ClassVar[int]
+    STATED_FIELD_NUMBER: _ClassVar[int]
     venue: str
     instrument: str
     leverage: int
@@ -321,7 +339,8 @@ class MapSeries(_message.Message):
     inside: MapAmount
     below: MapAmount
     above: MapAmount
-    def __init__(self, venue: _Optional[str] = ..., instrument: _Optional[str] = ..., leverage: _Optional[int] = ..., side: _Optional[_Union[PositionSide, str]] = ..., inside: _Optional[_Union[MapAmount, _Mapping]] = ..., below: _Optional[_Union[MapAmount, _Mapping]] = ..., above: _Optional[_Union[MapAmount, _Mapping]] = ...) -> None: ...
+    stated: bool
+    def __init__(self, venue: _Optional[str] = ..., instrument: _Optional[str] = ..., leverage: _Optional[int] = ..., side: _Optional[_Union[PositionSide, str]] = ..., inside: _Optional[_Union[MapAmount, _Mapping]] = ..., below: _Optional[_Union[MapAmount, _Mapping]] = ..., above: _Optional[_Union[MapAmount, _Mapping]] = ..., stated: bool = ...) -> None: ...
 
 class MapAmount(_message.Message):
     __slots__ = ("weighted_lots", "usd")

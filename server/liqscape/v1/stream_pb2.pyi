@@ -351,7 +351,7 @@ class SymbolChunk(_message.Message):
     def __init__(self, symbol: _Optional[str] = ..., mark_price: _Optional[int] = ..., price_decimals: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[DataState, str]]] = ..., bars_closed_unix_ns: _Optional[int] = ..., grids_ready_unix_ns: _Optional[int] = ..., chunks_encoded_unix_ns: _Optional[int] = ...) -> None: ...
 
 class VenueChunk(_message.Message):
-    __slots__ = ("symbol", "venue", "instrument", "watermark_unix_ns", "live_long_lots", "live_short_lots", "uncovered_long_lots", "uncovered_short_lots", "model_error_lots", "rejected_events", "lot_decimals")
+    __slots__ = ("symbol", "venue", "instrument", "watermark_unix_ns", "live_long_lots", "live_short_lots", "uncovered_long_lots", "uncovered_short_lots", "model_error_lots", "rejected_events", "lot_decimals", "stated_long_lots", "stated_short_lots", "stated_beyond_long_lots", "stated_beyond_short_lots")
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     VENUE_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
@@ -363,6 +363,10 @@ class VenueChunk(_message.Message):
     MODEL_ERROR_LOTS_FIELD_NUMBER: _ClassVar[int]
     REJECTED_EVENTS_FIELD_NUMBER: _ClassVar[int]
     LOT_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    STATED_LONG_LOTS_FIELD_NUMBER: _ClassVar[int]
+    STATED_SHORT_LOTS_FIELD_NUMBER: _ClassVar[int]
+    STATED_BEYOND_LONG_LOTS_FIELD_NUMBER: _ClassVar[int]
+    STATED_BEYOND_SHORT_LOTS_FIELD_NUMBER: _ClassVar[int]
     symbol: str
     venue: str
     instrument: str
@@ -374,7 +378,11 @@ class VenueChunk(_message.Message):
     model_error_lots: int
     rejected_events: int
     lot_decimals: int
-    def __init__(self, symbol: _Optional[str] = ..., venue: _Optional[str] = ..., instrument: _Optional[str] = ..., watermark_unix_ns: _Optional[int] = ..., live_long_lots: _Optional[int] = ..., live_short_lots: _Optional[int] = ..., uncovered_long_lots: _Optional[int] = ..., uncovered_short_lots: _Optional[int] = ..., model_error_lots: _Optional[int] = ..., rejected_events: _Optional[int] = ..., lot_decimals: _Optional[int] = ...) -> None: ...
+    stated_long_lots: int
+    stated_short_lots: int
+    stated_beyond_long_lots: int
+    stated_beyond_short_lots: int
+    def __init__(self, symbol: _Optional[str] = ..., venue: _Optional[str] = ..., instrument: _Optional[str] = ..., watermark_unix_ns: _Optional[int] = ..., live_long_lots: _Optional[int] = ..., live_short_lots: _Optional[int] = ..., uncovered_long_lots: _Optional[int] = ..., uncovered_short_lots: _Optional[int] = ..., model_error_lots: _Optional[int] = ..., rejected_events: _Optional[int] = ..., lot_decimals: _Optional[int] = ..., stated_long_lots: _Optional[int] = ..., stated_short_lots: _Optional[int] = ..., stated_beyond_long_lots: _Optional[int] = ..., stated_beyond_short_lots: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("protocol_revision", "server_version", "server_unix_ns", "cadence_ms", "heartbeat_ms", "sources", "channels", "resumed", "max_in_flight")

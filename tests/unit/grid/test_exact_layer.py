@@ -18,8 +18,10 @@ from liqscape.feeds.exact import ExactView, StatedPosition
 from liqscape.grid.exact_layer import ExactPositions, exact_positions
 from liqscape.grid.updates import Coverage, MapQuery
 from liqscape.instruments import LEVERAGE_TIERS
+from liqscape.positions.stated_events import profile_with
+from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 from tests.unit.grid.test_liquidation_map import INSTRUMENTS, KEYS, OWN_MIX, QUERY, made_up_book, profiled
-from tests.unit.synthetic_market import BTC_SCALE
+from tests.unit.synthetic_market import BTC_SCALE, make_batch
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
 ROWS: Final = RowRange(2240, 40, 2)
@@ -140,6 +142,16 @@ def test_model_lots_are_those_of_the_venue_side_and_row_of_every_tier() -> None:
     assert len({row.model_lots for row in found.rows}) > 70
     first = found.rows[0]
     assert first.model_share() == first.lots / first.model_lots
+
+
+def test_model_lots_leave_out_what_is_stated_so_nothing_counts_twice() -> None:
+    book = made_up_book()
+    stated = make_batch((1, 4500, make_key(0, STATED_TIER_INDEX, LONG), 10**6))
+    (plain,) = layer(position(1, LONG, LOT, "90000"))
+
+    (found,) = layer(position(1, LONG, LOT, "90000"), profile=profile_with(profiled(book), stated))
+
+    assert found == plain
 
 
 def test_share_may_exceed_one_and_is_absent_where_the_book_has_nothing() -> None:

@@ -16,10 +16,12 @@ from liqscape.device.book_profile import profile_of
 from liqscape.errors import InvalidArgument, LimitExceeded, NotFound, QueryError
 from liqscape.events import PositionSide
 from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, LiquidationMap, MapGroup, liquidation_map
-from liqscape.grid.updates import Breakdown, MapQuery, PositionModel
+from liqscape.grid.updates import Breakdown, MapQuery, PositionModel, Provenance
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions.mix import prior_inflow_mix
-from liqscape.positions.weights import make_key
+from liqscape.positions.stated_changes import UNPRICED_ROWS
+from liqscape.positions.stated_events import profile_with
+from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 from tests.unit.synthetic_market import BTC_SCALE, make_batch, make_instrument
 
 QUERY: Final = MapQuery("BTC")
@@ -276,3 +278,95 @@ def test_too_many_series_and_cells_are_refused() -> None:
         ask(everything, 114)
     with pytest.raises(InvalidArgument, match=r"1800 series x 2505 rows are too many; .* and 4194304 cells"):
         ask(replace(everything, price_low=80_000.0, price_high=130_090.0, row_multiple=1), 100)
+
+
+STATED_KEYS: Final = [make_key(number, STATED_TIER_INDEX, side) for number in (0, 2) for side in PositionSide]
+STATED: Final = make_batch(
+    (1, 4450, STATED_KEYS[0], 1000),
+    (1, 4450, STATED_KEYS[2], 20),
+    (1, 4600, STATED_KEYS[1], 300),
+    (1, UNPRICED_ROWS[PositionSide.LONG], STATED_KEYS[0], 7),
+    (1, UNPRICED_ROWS[PositionSide.SHORT], STATED_KEYS[3], 9),
+    (1, UNPRICED_ROWS[PositionSide.SHORT] - 1, STATED_KEYS[3], 5),
+)
+"""Lots that venues state: of instruments 0 (alpha) and 2 (beta)."""
+
+
+def answer_with_stated(query: MapQuery) -> LiquidationMap:
+    profile = profile_with(profiled(BOOK), STATED)
+    return liquidation_map(query, profile, instruments=INSTRUMENTS, mixes=MIXES, scale=BTC_SCALE, mark_price=MARK_PRICE)
+
+
+def test_stated_positions_are_in_the_map_and_a_series_of_their_own_by_leverage() -> None:
+    query = replace(QUERY, breakdown=frozenset({Breakdown.LEVERAGE}), row_multiple=1)
+    plain = answer(query)
+
+    found = answer_with_stated(query)
+
+    longs, shorts = found.series.groups[-2:]
+    assert (longs.stated, longs.leverage, longs.side) == (True, 0, PositionSide.LONG)
+    assert (shorts.stated, shorts.leverage, shorts.side) == (True, 0, PositionSide.SHORT)
+    assert found.cells[:-2].tolist() == plain.cells.tolist()
+    assert {cell: lots for cell, lots in found_in(found).items() if cell[0].stated} == {
+        (longs, 4450): 1020 * WEIGHT_ONE,
+        (shorts, 4600): 300 * WEIGHT_ONE,
+    }
+    assert found.by_leverage.groups[-2:] == (longs, shorts)
+    assert (found.by_side.weighted_lots - plain.by_side.weighted_lots).sum(axis=1).tolist() == [
+        1020 * WEIGHT_ONE,
+        305 * WEIGHT_ONE,
+    ]
+
+
+def test_positions_without_a_price_are_told_apart_and_in_no_total() -> None:
+    found = answer_with_stated(QUERY)
+    longs_of_alpha = answer_with_stated(replace(QUERY, venues=("alpha",), side=PositionSide.LONG))
+
+    assert found.without_price == (7 * WEIGHT_ONE, 9 * WEIGHT_ONE)
+    assert longs_of_alpha.without_price == (7 * WEIGHT_ONE, 0)
+    assert answer(QUERY).without_price == (0, 0)
+    assert not any(group.stated for group in found.series.groups)
+
+
+def test_price_beyond_all_rows_counts_above_at_its_own_middle_price() -> None:
+    query = replace(QUERY, row_multiple=1, price_low=89_000.0, price_high=91_000.0)
+    plain, found = answer(query), answer_with_stated(query)
+
+    row = UNPRICED_ROWS[PositionSide.SHORT] - 1
+    usd = 5 * WEIGHT_ONE * BTC_SCALE.usd_per_weighted_lot(RowRange(row, 1, 1))[0]
+    stated = 300 * WEIGHT_ONE * BTC_SCALE.usd_per_weighted_lot(RowRange(4600, 1, 1))[0]
+    more = found.by_side.usd[PositionSide.SHORT, ABOVE] - plain.by_side.usd[PositionSide.SHORT, ABOVE]
+    assert more == pytest.approx(usd + stated)
+    below = plain.by_side.usd[PositionSide.LONG, BELOW]
+    assert (
+        found.by_side.usd[PositionSide.LONG, BELOW] == below
+    )  # made of each row's own price, however far apart they lie
+
+
+@pytest.mark.parametrize(
+    ("query", "sees"),
+    [
+        (replace(QUERY, provenance=Provenance.STATED), "stated"),
+        (replace(QUERY, provenance=Provenance.ESTIMATED), "estimated"),
+        (replace(QUERY, leverages=LEVERAGE_TIERS), "estimated"),
+        (replace(QUERY, leverage_shares=OWN_MIX), "both"),
+        (replace(QUERY, provenance=Provenance.STATED, leverage_shares=OWN_MIX), "stated"),
+    ],
+    ids=["stated", "estimated", "leverages", "own mix", "own mix of stated"],
+)
+def test_filters_by_provenance_and_leverage_part_stated_from_estimated(query: MapQuery, sees: str) -> None:
+    found = answer_with_stated(query).by_side.weighted_lots.sum(axis=1)
+
+    stated = np.array([1020, 305]) * WEIGHT_ONE
+    estimated = answer(replace(query, provenance=None)).by_side.weighted_lots.sum(axis=1)
+    expected = {"stated": stated, "estimated": estimated, "both": estimated + stated}[sees]
+    assert found.tolist() == expected.tolist()
+
+
+def test_stated_series_is_there_when_it_is_asked_for_and_nothing_is_stated() -> None:
+    found = answer(replace(QUERY, provenance=Provenance.STATED))
+
+    assert [group.side for group in found.series.groups] == list(PositionSide)
+    assert not found.cells.any()
+    with pytest.raises(InvalidArgument, match="leverages and provenance stated exclude each other"):
+        answer(replace(QUERY, provenance=Provenance.STATED, leverages=(10,)))

@@ -115,3 +115,26 @@ def test_good_ticks_of_a_damaged_journal_outlive_a_kill_while_they_take_its_plac
         assert [tick for tick, _ in rebuilt.read(4)] == [4, 5, 6, 7]
         assert not (tmp_path / "rebuilt.sqlite").exists()
     assert (tmp_path / "journal.sqlite.bad").exists()
+
+
+def test_key_of_accounts_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    with closing(DataFolder(tmp_path)) as folder:
+        key = folder.account_key()
+        assert folder.is_new
+    path = tmp_path / "account.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    with closing(DataFolder(tmp_path)) as folder:
+        again = folder.account_key()
+
+    assert len(key) == 32
+    assert again == key == path.read_bytes()
+    with closing(DataFolder(tmp_path / "other")) as folder:
+        assert folder.account_key() != key
+
+
+def test_broken_key_of_accounts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "account.key").write_bytes(b"short")
+
+    with closing(DataFolder(tmp_path)) as folder, pytest.raises(ConfigError, match=r"account.key has 5 bytes instead"):
+        folder.account_key()

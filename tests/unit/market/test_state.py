@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from benchmarks.gpu.equal_payloads import same
 from liqscape.errors import ModelError
-from liqscape.events import Event, Funding, Gap, Liquidation, PositionSide
+from liqscape.events import Event, Funding, Gap, Liquidation, PositionSide, PositionStatement
 from liqscape.market.bars import Bar, PriceRange
 from liqscape.market.state import MarketState
 from tests.unit.synthetic_market import (
@@ -301,3 +302,26 @@ def test_tick_of_other_instruments_or_units_or_time_is_not_followed() -> None:
         MarketState([ETH]).follow(replace(closed, scales=()))
     with pytest.raises(ModelError, match="is not after the one before"):
         market.follow(closed)
+
+
+def test_statement_of_a_position_is_told_once_and_waits_for_the_first_price() -> None:
+    market = MarketState([BTC])
+    said = PositionStatement(BTC.instrument_id, at(MINUTE), 7, PositionSide.LONG, 1, None)
+    again, other = replace(said, quantity=2), replace(said, account=8)
+    for statement in (said, other, again):
+        market.apply(statement)
+    before = market.close(tick_end(MINUTE, 1))
+    market.apply(mark(at(MINUTE, 1.5), 900_000))
+
+    told, after = market.close(tick_end(MINUTE, 2)), market.close(tick_end(MINUTE, 3))
+
+    assert (before.statements, told.statements, after.statements) == ((), (again, other), ())
+    assert before.counters == {"positions_stated": 3}
+    assert before.bars == after.bars == ()
+
+
+def test_position_that_is_counted_in_contracts_is_refused() -> None:
+    inverse = replace(BTC, contract="inverse", contract_value=Fraction(100))
+
+    with pytest.raises(ModelError, match="must be linear, not inverse"):
+        MarketState([inverse]).apply(PositionStatement(inverse.instrument_id, 1, 7, PositionSide.LONG, 1, None))

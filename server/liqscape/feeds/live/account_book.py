@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from liqscape.events import STATEMENT_HOLDS_NS
 from liqscape.feeds.exact import StatedPosition
 from liqscape.feeds.venues.accounts import ExactPosition, Statement
 from liqscape.feeds.venues.dialect import Listing
 
-FORGET_NS: Final = 3600 * 1_000_000_000
-"""Age from which a statement counts no more. A position has then been out of sight for several of the longest rounds of
-asking, and most of what trades on leverage is closed within hours."""
+FORGET_NS: Final = STATEMENT_HOLDS_NS
+"""Age from which a statement counts no more, here as in the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ class AccountBook:
             if held.positions and now_ns - held.stated_ns >= FORGET_NS:
                 self._held[address] = replace(held, positions=())
                 self.forgotten += 1
+
+    def held(self, address: str) -> tuple[StatedPosition, ...] | None:
+        """Return what is held of an account; None: it has stated nothing yet."""
+        held = self._held.get(address)
+        return None if held is None else held.positions
 
     def holds_nothing(self, address: str) -> bool:
         """Return whether nothing is held of an account: no position on the model's instruments."""

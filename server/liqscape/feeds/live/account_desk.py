@@ -2,7 +2,7 @@
 
 Accounts are asked round robin: the one that was asked longest ago is next, and none sooner than a minute after its
 last question. Addresses are public, but who is followed is the business of whoever runs the server: none of them leaves
-this file but in the question itself; not in a status, not in an answer, not in a log.
+this file but in the question itself; not in a status, not in an answer, not in an event, not in a log.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from liqscape.feeds.exact import AccountsStatus, ExactView
 from liqscape.feeds.live.account_book import AccountBook
+from liqscape.feeds.live.desk import Emit
 from liqscape.feeds.live.found_accounts import FoundAccounts
+from liqscape.feeds.live.stated_events import AccountEvents
 from liqscape.feeds.venues.accounts import PublicAccounts
 from liqscape.feeds.venues.dialect import Listing, Reading
 
@@ -34,11 +36,13 @@ class Following:
         venue: name of the registry.
         named: addresses in their one form, each once.
         find: accounts that are taken from the venue's trades, at most.
+        key: see AccountEvents.
     """
 
     venue: str
     named: tuple[str, ...]
     find: int
+    key: bytes | None = field(default=None, repr=False)
 
 
 class AccountState(enum.Enum):
@@ -59,6 +63,8 @@ class AccountDesk:
         listings: instruments of the model.
         named: addresses given, in their one form, each once.
         find: accounts that are taken from its trades, at most.
+        emit: takes events of what they hold, for the model.
+        key: see AccountEvents.
     """
 
     def __init__(
@@ -68,8 +74,12 @@ class AccountDesk:
         listings: Sequence[Listing],
         named: Sequence[str],
         find: int,
+        emit: Emit = lambda events: None,
+        key: bytes | None = None,
     ) -> None:
         self.accounts = accounts
+        self._emit = emit
+        self._events = AccountEvents((listing.instrument_id for listing in listings), key)
         self._venue = venue
         self._book = AccountBook(listings)
         self._named = dict.fromkeys(named)
@@ -128,7 +138,10 @@ class AccountDesk:
             self._refused.add(address)
             return
         self._refused.discard(address)
-        self._book.take(statement)
+        before = self._book.held(address)
+        if self._book.take(statement):
+            now = self._book.held(address) or ()
+            self._emit(self._events.stated(address, statement.provenance.time_ns, now, before))
         if address in self._found and self._book.holds_nothing(address):
             self._found.drop(address)  # its place is for one that holds something
             self._drop(address)
@@ -185,6 +198,8 @@ class AccountDesk:
         return address in self._named or address in self._found
 
     def _drop(self, address: str) -> None:
+        if held := self._book.held(address):
+            self._emit(self._events.given_up(address, self._book.stated_ns(address), held))
         self._book.drop(address)
         self._asked.pop(address, None)
         self._refused.discard(address)

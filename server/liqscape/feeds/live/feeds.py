@@ -53,7 +53,7 @@ class Feeds:
     Args:
         venues: which.
         listings: what is wanted of each, by its name.
-        emit: takes believed events and gaps, in the order in which they came.
+        emit: takes believed events and gaps, and statements of positions, in the order in which they came.
         timing: clocks.
         seed: of jitter.
         recorder: takes raw messages, if they are kept.
@@ -91,7 +91,9 @@ class Feeds:
         board = PriceBoard()
         self.desks = [VenueDesk(venue, listings[venue.name], board, self._mirrors, emit) for venue in venues]
         self._feeds: list[VenueFeed] = []
-        self._accounts = {} if following is None else {following.venue: _account_desk(following, venues, listings)}
+        self._accounts = (
+            {} if following is None else {following.venue: _account_desk(following, venues, listings, emit)}
+        )
         self._account_pollers: dict[str, AccountPoller] = {}
         for desk in self.desks:
             accounts = self._accounts.get(desk.venue.name)
@@ -176,8 +178,16 @@ class Feeds:
 
 
 def _account_desk(
-    following: Following, venues: Sequence[Venue], listings: Mapping[str, Sequence[Listing]]
+    following: Following, venues: Sequence[Venue], listings: Mapping[str, Sequence[Listing]], emit: Emit
 ) -> AccountDesk:
     venue = next(venue for venue in venues if venue.name == following.venue)
     assert venue.accounts is not None, f"{venue.name} keeps the positions of accounts to itself"
-    return AccountDesk(venue.instruments_of, venue.accounts, listings[venue.name], following.named, following.find)
+    return AccountDesk(
+        venue.instruments_of,
+        venue.accounts,
+        listings[venue.name],
+        following.named,
+        following.find,
+        emit,
+        following.key,
+    )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from liqscape.events import Candle, Event, Gap, TickEnd
+from liqscape.events import Candle, Event, Gap, PositionStatement, TickEnd
 from liqscape.feeds.live.holes import Rejections
 
 MAX_EVENTS: Final = 400_000
@@ -55,6 +55,8 @@ class Inbox:
         if isinstance(event, TickEnd):
             return
         self.dropped += 1
+        if isinstance(event, PositionStatement):
+            return  # nothing of the market is missing, and what is held is stated again with the next answer
         from_ns = venue_time_ns(event)
         to_ns, count = (event.to_ns, event.rejected) if isinstance(event, Gap) else (from_ns + 1, 1)
         self._missed.add(event.instrument_id, BEHIND, from_ns, to_ns, count)

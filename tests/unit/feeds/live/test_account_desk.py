@@ -8,10 +8,11 @@ from fractions import Fraction
 import orjson
 import pytest
 
-from liqscape.events import PositionSide
+from liqscape.events import Event, PositionSide, PositionStatement
 from liqscape.feeds.exact import AccountsStatus
 from liqscape.feeds.live.account_book import FORGET_NS
-from liqscape.feeds.live.account_desk import ASK_EVERY_S, MISSED_ROUNDS, AccountDesk
+from liqscape.feeds.live.account_desk import ASK_EVERY_S, MISSED_ROUNDS, AccountDesk, Following
+from liqscape.feeds.live.stated_events import AccountEvents
 from liqscape.feeds.venues.hyperliquid_accounts import HyperliquidAccounts
 from tests.unit.feeds.venues.captured import captured, listing
 
@@ -230,3 +231,61 @@ def test_real_statement_of_an_account_is_served_as_two_positions_one_without_a_p
         ("hyperliquid:ETH", True),
     ]
     assert followed.status(T0).fresh == 1
+
+
+def statements(told: Sequence[Event]) -> list[tuple[str, int, PositionSide, int, int | None, bool]]:
+    """Return instrument, account, side, quantity, price and whether it is followed, of each event."""
+    found = []
+    for event in told:
+        assert isinstance(event, PositionStatement)
+        name, side = event.instrument_id, event.side
+        found.append((name, event.account, side, event.quantity, event.liquidation_price, event.followed))
+    return found
+
+
+def test_first_answer_tells_the_model_of_every_instrument_and_later_ones_of_what_changed() -> None:
+    told: list[Event] = []
+    followed = AccountDesk("hyperliquid", HyperliquidAccounts(), LISTINGS, [address(1)], 0, told.extend, b"key")
+    number = AccountEvents((), b"key").number_of(address(1))
+
+    followed.answer(address(1), state(T0, {"BTC": "-0.5"}), T0)
+    first, told[:] = statements(told), []
+    followed.answer(address(1), state(T0 + 10**9, {"ETH": "2"}, None), T0)
+    second, told[:] = statements(told), []
+    followed.answer(address(1), state(T0, {"BTC": "1"}), T0)  # older than what is known
+
+    assert first == [
+        ("hyperliquid:ETH", number, PositionSide.LONG, 0, None, True),
+        ("hyperliquid:BTC", number, PositionSide.SHORT, 50_000_000, 5_924_051_000_000, True),
+    ]
+    assert second == [
+        ("hyperliquid:BTC", number, PositionSide.LONG, 0, None, True),
+        ("hyperliquid:ETH", number, PositionSide.LONG, 200_000_000, None, True),
+    ]
+    assert told == []
+
+
+def test_found_account_that_loses_its_place_is_given_up_where_it_holds_something() -> None:
+    told: list[Event] = []
+    followed = AccountDesk("hyperliquid", HyperliquidAccounts(), LISTINGS, [], 1, told.extend)
+    followed.overhear(trades(("BTC", 5, 5, "1")))
+    followed.answer(address(5), state(T0, {"BTC": "1"}), T0)
+    told.clear()
+
+    followed.overhear(trades(("BTC", 6, 6, "2")))
+
+    ((name, account, side, quantity, price, is_followed),) = statements(told)
+    assert (name, side, quantity, price, is_followed) == ("hyperliquid:BTC", PositionSide.LONG, 0, None, False)
+    assert 0 <= account < 1 << 63
+    assert told[0].time_ns == T0  # type: ignore[union-attr]
+
+
+def test_number_of_an_account_is_that_of_its_key_alone() -> None:
+    one, same, other = AccountEvents((), b"a"), AccountEvents((), b"a"), AccountEvents((), b"b")
+
+    assert one.number_of(address(1)) == same.number_of(address(1))
+    assert (
+        len({e.number_of(address(n)) for e in (one, other, AccountEvents(()), AccountEvents(())) for n in (1, 2)}) == 8
+    )
+    assert address(1) not in repr(vars(one))
+    assert "a" * 40 not in repr(Following("hyperliquid", (), 1, b"a" * 40))

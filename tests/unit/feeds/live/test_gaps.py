@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from liqscape.events import Gap, MarkPrice, OpenInterest, TakerSide, Trade
+from liqscape.events import Gap, MarkPrice, OpenInterest, PositionSide, PositionStatement, TakerSide, Trade
 from liqscape.feeds.live.holes import PIECE_NS, Hole, Rejections
 from liqscape.feeds.live.inbox import BEHIND, Inbox
 from liqscape.feeds.live.mirrors import LEAST_TRADES, LOOK_NS, SAMPLED_SECONDS, SECOND_NS, MirrorWatch
@@ -105,3 +105,12 @@ def test_a_mirror_that_has_become_a_book_of_its_own_is_forgotten() -> None:
     watch.look(2 * LOOK_NS)
 
     assert watch.mirrors_of("binance:BTCUSDT") == ()
+
+
+def test_statement_of_a_position_that_does_not_fit_is_counted_and_is_no_gap() -> None:
+    inbox = Inbox(limit=0)
+
+    inbox.put([PositionStatement("a:X", 5, 1, PositionSide.LONG, 9, None)])
+
+    assert inbox.take() == []
+    assert inbox.dropped == 1

@@ -1236,6 +1236,34 @@ export declare type VenueChunk = Message<"liqscape.v1.VenueChunk"> & {
    * @generated from field: sint32 lot_decimals = 11;
    */
   lotDecimals: number;
+
+  /**
+   * Part of the long lots that the model holds: those that the venue itself states of accounts; the rest is estimated.
+   *
+   * @generated from field: uint64 stated_long_lots = 12;
+   */
+  statedLongLots: bigint;
+
+  /**
+   * The same of shorts.
+   *
+   * @generated from field: uint64 stated_short_lots = 13;
+   */
+  statedShortLots: bigint;
+
+  /**
+   * Long lots that the venue states too, and for which there is no room: what is held must add up to open interest.
+   *
+   * @generated from field: uint64 stated_beyond_long_lots = 14;
+   */
+  statedBeyondLongLots: bigint;
+
+  /**
+   * The same of shorts.
+   *
+   * @generated from field: uint64 stated_beyond_short_lots = 15;
+   */
+  statedBeyondShortLots: bigint;
 };
 
 /**

@@ -1,0 +1,91 @@
+"""Stated positions in a shard: ticks without bars, what is told of them, and how old they may be."""
+
+from __future__ import annotations
+
+from liqscape.axes import MINUTE_NS, WEIGHT_ONE, RowRange, timeframe
+from liqscape.device.numpy_backend import NumpyBackend
+from liqscape.events import STATED_PRICE_DECIMALS, STATEMENT_HOLDS_NS, Event, PositionSide, PositionStatement
+from liqscape.grid.book_steps import steps_by_symbol
+from liqscape.grid.shard import Shard
+from liqscape.grid.updates import PositionModel
+from liqscape.positions.stated_changes import AccountNews
+from tests.unit.synthetic_market import (
+    BTC,
+    EXAMPLE_MINUTE,
+    at,
+    base_coins,
+    make_bar,
+    mark,
+    open_interest,
+    tick_end,
+)
+
+
+def shard_with_open_interest() -> Shard:
+    shard = Shard([BTC], NumpyBackend(), lambda: 0)
+    for event in (
+        mark(at(EXAMPLE_MINUTE), 900_000),
+        open_interest(at(EXAMPLE_MINUTE), "10"),
+        tick_end(EXAMPLE_MINUTE, 1, render=False),
+    ):
+        shard.accept(event)
+    return shard
+
+
+def long_of(quantity: str, price: int, second: float = 2) -> Event:
+    units = price * 10**STATED_PRICE_DECIMALS
+    when = at(EXAMPLE_MINUTE, second)
+    return PositionStatement(BTC.instrument_id, when, 7, PositionSide.LONG, base_coins(quantity), units)
+
+
+def newest(shard: Shard, row: int) -> int:
+    """Return what the newest column of the day has in a base row, in lots."""
+    view = shard.view()["BTC"]
+    grid = view.engine.project(view.ledger, timeframe("24h"), view.now_minute, RowRange(row, 1, 1))
+    return int(grid[-1, 0]) // WEIGHT_ONE
+
+
+def test_statement_in_a_tick_without_bars_is_in_grid_and_coverage_of_that_tick() -> None:
+    shard = shard_with_open_interest()
+
+    shard.accept(long_of("2.5", 80_000))
+    output = shard.accept(tick_end(EXAMPLE_MINUTE + 1, 1))
+
+    assert output is not None
+    (coverage,) = output.venues
+    assert (coverage.live_lots, coverage.uncovered_lots) == ((250_000, 0), (750_000, 1_000_000))
+    assert (coverage.stated_lots, coverage.stated_beyond_lots) == ((250_000, 0), (0, 0))
+    assert newest(shard, 4000) == 250_000
+    assert shard.view()["BTC"].ledger.columns().minute.tolist() == [EXAMPLE_MINUTE + 1]
+    assert shard.counters["positions_stated"] == 1
+    assert len(shard.live_book("BTC", PositionModel.OPEN_ONLY).cohorts_in_lots()) == 0
+
+
+def test_statement_that_is_an_hour_old_is_let_go_in_a_tick_in_which_nothing_was_said() -> None:
+    shard = shard_with_open_interest()
+    shard.accept(long_of("2.5", 80_000))
+    shard.accept(tick_end(EXAMPLE_MINUTE + 1, render=False))
+    end = at(EXAMPLE_MINUTE, 2) + STATEMENT_HOLDS_NS
+
+    shard.accept(tick_end(EXAMPLE_MINUTE + 60, 2 - 1e-9, render=False))
+    before = shard.view()["BTC"].coverage[0]
+    shard.accept(tick_end(EXAMPLE_MINUTE + 60, 2, render=False))
+    after = shard.view()["BTC"].coverage[0]
+
+    assert end == at(EXAMPLE_MINUTE + 60, 2)
+    assert (before.stated_lots, after.stated_lots) == ((250_000, 0), (0, 0))
+    assert before.live_lots == after.live_lots == (250_000, 0)
+    assert newest(shard, 4000) == 250_000
+
+
+def test_news_is_part_of_the_last_step_of_its_symbol_or_a_step_of_its_own() -> None:
+    early, late = make_bar(10), make_bar(11)
+    news = AccountNews(11, 12 * MINUTE_NS)
+
+    with_bars = steps_by_symbol([early, late], ["BTC", "ETH"], {"BTC": news})
+    without = steps_by_symbol([early], ["BTC", "ETH"], {"ETH": news})
+
+    assert [(step.bars, step.news) for step in with_bars["BTC"]] == [([early], None), ([late], news)]
+    assert list(with_bars) == ["BTC"]
+    assert [(step.bars, step.news, step.minute) for step in without["ETH"]] == [([], news, 11)]
+    assert without["BTC"][0].news is None
