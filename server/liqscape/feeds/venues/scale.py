@@ -21,7 +21,7 @@ from liqscape.events import (
     PositionSide,
     PrintPrice,
     TakerSide,
-    Trade,
+    new_trade,
 )
 from liqscape.feeds.venues.dialect import Listing, Reading, Unreadable
 from liqscape.feeds.venues.numbers import (
@@ -91,7 +91,7 @@ class Scale:
         """Note a trade."""
         price_units = self._prices[price if type(price) is str else decimal_text(price)]
         units = self._quantities[quantity if type(quantity) is str else decimal_text(quantity)]
-        into.events.append(Trade(self.instrument_id, time_ns, price_units, units, side))
+        into.events.append(new_trade(self.instrument_id, time_ns, price_units, units, side))
 
     def mark(self, into: Reading, time_ns: int, price: object) -> None:
         """Note a mark price."""
