@@ -153,16 +153,16 @@ class MarketState:
             self.counters["held_ticks"] += 1
         bars = self.close_tick(end_ns, held_ns)
         corrections, self._corrections = tuple(self._corrections), []
-        told_scales, told_counters = self._told_scales, self._told_counters
+        told_scales, told = self._told_scales, self._told_counters
         self._told_scales, self._told_counters = len(self._scales), dict(self.counters)
-        added = {name: count - told_counters.get(name, 0) for name, count in self._told_counters.items()}
+        added = {n: count - told.get(n, 0) for n, count in self._told_counters.items() if count != told.get(n, 0)}
         return ClosedTick(
             end_ns=end_ns,
             render=end.render,
             bars=tuple(bars),
             scales=tuple(self._scales.values())[told_scales:],
             carries=self._changed_carries(),
-            counters={name: count for name, count in added.items() if count},
+            counters=added,
             corrections=corrections,
             held_ns=self._held_ns,
         )

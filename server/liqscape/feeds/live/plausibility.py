@@ -220,7 +220,7 @@ class InstrumentCheck:
             and receive_ns < self._board_due_ns
             and receive_ns < known.until_ns
             and time_ns >= self._newest.get(Trade, MOST)
-            and -FUTURE_NS <= receive_ns - time_ns <= LATE_NS
+            and time_ns - FUTURE_NS <= receive_ns <= time_ns + LATE_NS
             and 0 < trade.quantity <= (self.open_interest or MOST - 1)
             and not self._away
         ):

@@ -123,9 +123,9 @@ class BinanceDialect:
     def read(self, message: bytes, receive_ns: int, into: Reading) -> None:
         """Read a message of the market streams, wrapped as /stream does or not."""
         said = orjson.loads(message)
-        if isinstance(said, dict) and "stream" in said:
+        if type(said) is dict and "stream" in said:
             said = said["data"]
-        if isinstance(said, list):
+        if type(said) is list:
             read_rows(said, lambda row: self._read_one(row, into), into)
         else:
             self._read_one(said, into)
@@ -134,10 +134,10 @@ class BinanceDialect:
         kind = said.get("e")
         if kind is not None:
             read = self._kinds.get(kind)
-            if read is None:
-                into.ignored[str(kind)] += 1
-            else:
+            if read is not None:
                 read(said, into)
+            else:
+                into.ignored[str(kind)] += 1
         elif "error" in said or "code" in said:
             into.refused.append(str(said))
         elif "result" in said:
