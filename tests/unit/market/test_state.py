@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -289,6 +290,34 @@ def test_market_that_follows_ticks_goes_on_as_the_one_that_closed_them() -> None
                     market.apply(event)
                 assert same(market.close(tick_end(MINUTE + number)), closed)
         assert lived.snapshot() == followed.snapshot() == restored.snapshot()
+
+
+@pytest.mark.parametrize("price", [mark, trade])
+def test_watermark_is_of_the_newest_event_though_an_older_one_follows(price: Callable[[int, int], Event]) -> None:
+    newest = at(MINUTE, 3)
+
+    (bar,) = bars_of(MarketState([BTC]), MINUTE + 1, price(newest, 908_000), price(newest - 1, 907_000))
+
+    assert bar.watermark_ns == newest
+
+
+def test_tick_tells_of_the_instruments_of_which_something_has_changed_and_of_no_other() -> None:
+    market = MarketState([BTC, ETH])
+
+    def told(minute: int, *said: Event) -> set[str]:
+        for event in said:
+            market.apply(event)
+        return set(market.close(tick_end(minute)).carries)
+
+    both = told(MINUTE, mark(at(MINUTE), 908_000), mark(at(MINUTE), 300_000, instrument=ETH))
+    again = told(MINUTE + 1, mark(at(MINUTE), 908_000), mark(at(MINUTE + 1), 300_000, instrument=ETH))
+    none = told(MINUTE + 2)
+    late = told(MINUTE + 3, trade(at(MINUTE), 908_000))
+
+    assert both == {BTC.instrument_id, ETH.instrument_id}
+    assert again == {ETH.instrument_id}  # what BTC says is of the same instant as before
+    assert none == set()
+    assert late == {BTC.instrument_id}  # of which an input was thrown away
 
 
 def test_tick_of_other_instruments_or_units_or_time_is_not_followed() -> None:
