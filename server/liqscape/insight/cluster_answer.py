@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from liqscape.events import PositionSide
+from liqscape.grid.updates import PositionModel
 from liqscape.insight.cluster_lots import HumpLots
 from liqscape.insight.cluster_thresholds import ClusterThresholds
 from liqscape.insight.reliability import Grade, Reason
 
-MEANING: Final = (
-    "estimate by a model, confirmed by no exchange: where the liquidation prices of positions open now lie close"
-    " together"
-)
+MEANINGS: Final = {
+    PositionModel.NET_OF_CLOSES: (
+        "estimate by a model, confirmed by no exchange: where the liquidation prices of positions open now lie close"
+        " together"
+    ),
+    PositionModel.OPEN_ONLY: (
+        "estimate by the open-only model, for comparison, confirmed by no exchange: where entry prices less or more"
+        " 1/leverage lie close together, of positions that rising open interest opened; nothing is closed, so there are"
+        " too many"
+    ),
+}
 
 BAND_SOURCE: Final = (
     "traders' figure, not measured by this server: 0.4-0.6 % around a level of BTC is said to hold about 80 % of real"

@@ -22,10 +22,10 @@ def test_threshold_beyond_its_bounds_is_refused_by_name(name: str) -> None:
     low, high = BOUNDS[name].low, BOUNDS[name].high
 
     for value in (low, high):
-        ClusterThresholds(**{name: value})
+        ClusterThresholds(**{name: value})  # type: ignore[arg-type]
     for value in (low - 0.0001, high + 0.0001 * high, math.nan, math.inf):
         with pytest.raises(InvalidArgument, match=rf"thresholds\.{name} is .+; use .+ to "):
-            ClusterThresholds(**{name: value})
+            ClusterThresholds(**{name: value})  # type: ignore[arg-type]
 
 
 def test_refusal_says_what_is_allowed() -> None:

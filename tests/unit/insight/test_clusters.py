@@ -35,7 +35,7 @@ SMALL = ClusterThresholds(min_mass_usd=1.0, smoothing_percent=0.0)
 
 
 def ask(lots: list[Lots], **thresholds: float) -> Clusters:
-    return find_clusters(book(lots), ClusterQuery(replace(SMALL, **thresholds), limit=50))
+    return find_clusters(book(lots), ClusterQuery(replace(SMALL, **thresholds), limit=50))  # type: ignore[arg-type]
 
 
 def only(found: Clusters) -> Cluster:
