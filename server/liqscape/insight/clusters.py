@@ -176,24 +176,36 @@ class _SideOfBook:
     def _score(self, number: int) -> int:
         """Return its value x distance to the nearest neighbour / isolation threshold, at most its value."""
         isolation = percent_millionths(self._thresholds.isolation_percent)
-        neighbours = (self._neighbour(number, -1), self._neighbour(number, 1))
-        nearest = min((n.distance_ppm for n in neighbours if n is not None), default=isolation)
+        found = (self._next(number, step, isolation) for step in (-1, 1))
+        nearest = min((self._apart_ppm(number, other) for other in found if other is not None), default=isolation)
         return self._held[number].value * min(nearest, isolation) // isolation
 
     def _neighbour(self, number: int, step: int) -> Neighbour | None:
-        """Return the nearest hump in one direction that has enough of this one's mass."""
+        other = self._next(number, step)
+        if other is None:
+            return None
+        return Neighbour(
+            peak_row=self._humps[other].peak + self._rows.first,
+            distance_ppm=self._apart_ppm(number, other),
+            usd=self._usd(self._held[other].value),
+        )
+
+    def _next(self, number: int, step: int, reach_ppm: int | None = None) -> int | None:
+        """Return the nearest hump in one direction that has enough of this one's mass, within reach."""
         least = millionths(self._thresholds.neighbour_share) * self._held[number].value
         other = number + step
         while 0 <= other < len(self._humps):
+            if reach_ppm is not None and self._apart_ppm(number, other) > reach_ppm:
+                return None
             if self._held[other].value * MILLION >= least:
-                rows = abs(self._humps[other].peak - self._humps[number].peak)
-                return Neighbour(
-                    peak_row=self._humps[other].peak + self._rows.first,
-                    distance_ppm=rows * self._height * MILLION // self._answer.mark_price,
-                    usd=self._usd(self._held[other].value),
-                )
+                return other
             other += step
         return None
+
+    def _apart_ppm(self, number: int, other: int) -> int:
+        """Return the distance from peak to peak, millionths of the price now."""
+        rows = abs(self._humps[other].peak - self._humps[number].peak)
+        return rows * self._height * MILLION // self._answer.mark_price
 
     def _distances(self, hump: Hump) -> tuple[int, int]:
         """Return price units from the price to the nearest edge and to the middle of the peak row, 0 or more."""
