@@ -540,14 +540,16 @@ class ClusterPart(_message.Message):
     def __init__(self, venue: _Optional[str] = ..., leverage: _Optional[int] = ..., lots: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
 
 class ClusterNeighbour(_message.Message):
-    __slots__ = ("peak_price", "distance_percent", "usd")
+    __slots__ = ("peak_price", "distance_percent", "usd", "gap_percent")
     PEAK_PRICE_FIELD_NUMBER: _ClassVar[int]
     DISTANCE_PERCENT_FIELD_NUMBER: _ClassVar[int]
     USD_FIELD_NUMBER: _ClassVar[int]
+    GAP_PERCENT_FIELD_NUMBER: _ClassVar[int]
     peak_price: float
     distance_percent: float
     usd: float
-    def __init__(self, peak_price: _Optional[float] = ..., distance_percent: _Optional[float] = ..., usd: _Optional[float] = ...) -> None: ...
+    gap_percent: float
+    def __init__(self, peak_price: _Optional[float] = ..., distance_percent: _Optional[float] = ..., usd: _Optional[float] = ..., gap_percent: _Optional[float] = ...) -> None: ...
 
 class ReliabilityReason(_message.Message):
     __slots__ = ("code", "text", "severe")
@@ -560,7 +562,7 @@ class ReliabilityReason(_message.Message):
     def __init__(self, code: _Optional[str] = ..., text: _Optional[str] = ..., severe: bool = ...) -> None: ...
 
 class ClusterSide(_message.Message):
-    __slots__ = ("side", "open_interest_lots", "live_lots", "at_price_lots", "outside_lots", "clustered_lots", "found", "small", "largest_small_usd", "far", "unlisted")
+    __slots__ = ("side", "open_interest_lots", "live_lots", "at_price_lots", "outside_lots", "clustered_lots", "found", "small", "largest_small_usd", "far", "unlisted", "near_lots", "near_usd")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     OPEN_INTEREST_LOTS_FIELD_NUMBER: _ClassVar[int]
     LIVE_LOTS_FIELD_NUMBER: _ClassVar[int]
@@ -572,6 +574,8 @@ class ClusterSide(_message.Message):
     LARGEST_SMALL_USD_FIELD_NUMBER: _ClassVar[int]
     FAR_FIELD_NUMBER: _ClassVar[int]
     UNLISTED_FIELD_NUMBER: _ClassVar[int]
+    NEAR_LOTS_FIELD_NUMBER: _ClassVar[int]
+    NEAR_USD_FIELD_NUMBER: _ClassVar[int]
     side: PositionSide
     open_interest_lots: int
     live_lots: int
@@ -583,7 +587,9 @@ class ClusterSide(_message.Message):
     largest_small_usd: float
     far: int
     unlisted: int
-    def __init__(self, side: _Optional[_Union[PositionSide, str]] = ..., open_interest_lots: _Optional[int] = ..., live_lots: _Optional[int] = ..., at_price_lots: _Optional[int] = ..., outside_lots: _Optional[int] = ..., clustered_lots: _Optional[int] = ..., found: _Optional[int] = ..., small: _Optional[int] = ..., largest_small_usd: _Optional[float] = ..., far: _Optional[int] = ..., unlisted: _Optional[int] = ...) -> None: ...
+    near_lots: int
+    near_usd: float
+    def __init__(self, side: _Optional[_Union[PositionSide, str]] = ..., open_interest_lots: _Optional[int] = ..., live_lots: _Optional[int] = ..., at_price_lots: _Optional[int] = ..., outside_lots: _Optional[int] = ..., clustered_lots: _Optional[int] = ..., found: _Optional[int] = ..., small: _Optional[int] = ..., largest_small_usd: _Optional[float] = ..., far: _Optional[int] = ..., unlisted: _Optional[int] = ..., near_lots: _Optional[int] = ..., near_usd: _Optional[float] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
