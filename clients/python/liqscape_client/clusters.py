@@ -30,11 +30,13 @@ class ClusterNeighbour:
         peak_price: middle of its peak row, quote currency.
         distance_percent: from peak to peak, of the price now.
         usd: its mass.
+        gap_percent: between the facing edges; 0: side by side. Only clusters too small to count lie there.
     """
 
     peak_price: float
     distance_percent: float
     usd: float
+    gap_percent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class ClusterSide:
         largest_small_usd: mass of the largest of those.
         far: large enough and too far away.
         unlisted: large and near enough, beyond the limit.
+        near_lots, near_usd: in a cluster or not, as near to the price as clusters are listed.
     """
 
     side: str
@@ -175,6 +178,8 @@ class ClusterSide:
     largest_small_usd: float
     far: int
     unlisted: int
+    near_lots: int
+    near_usd: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +289,7 @@ class ClusterList:
 
 
 def _neighbour(message: query_pb2.ClusterNeighbour) -> ClusterNeighbour:
-    return ClusterNeighbour(message.peak_price, message.distance_percent, message.usd)
+    return ClusterNeighbour(message.peak_price, message.distance_percent, message.usd, message.gap_percent)
 
 
 def _sides(messages: Iterable[query_pb2.ClusterSide]) -> Iterable[ClusterSide]:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -111,7 +112,7 @@ def lines(found: ClusterList) -> list[str]:
     shown.append(f"{'price':>6}  {found.mark_price:>21,.{found.price_decimals}f}")
     shown += [_cluster_line(cluster, found) for cluster in _by_price(found, "long")]
     shown.append("")
-    shown += [_side_line(side, found.thresholds["min_mass_usd"]) for side in found.sides]
+    shown += [_side_line(side, found.thresholds) for side in found.sides]
     return ["".join(c if c.isprintable() else "?" for c in line).rstrip() for line in shown]
 
 
@@ -144,12 +145,14 @@ def _alone(cluster: Cluster, found: ClusterList) -> str:
     return f"{min(near):.2f}%" if near else ""
 
 
-def _side_line(side: ClusterSide, least_usd: float) -> str:
+def _side_line(side: ClusterSide, thresholds: Mapping[str, float]) -> str:
     where = "below" if side.side == "long" else "above"
+    near = f"{_usd(side.near_usd)} USD within {thresholds['within_percent']:g}%"
+    small = f"{side.small} smaller than {_usd(thresholds['min_mass_usd'])}"
+    share = side.clustered_lots / max(1, side.live_lots)
     return (
-        f"  {side.side}s {where}: {side.found} clusters, {side.small} of them smaller than {_usd(least_usd)} USD,"
-        f" {side.far} too far, {side.unlisted} not listed;"
-        f" {side.clustered_lots / max(1, side.live_lots):.0%} of all lots are in one"
+        f"  {side.side}s {where}: {near}; {side.found} clusters, {small}, {side.far} too far, {side.unlisted} not listed;"
+        f" {share:.0%} of all lots are in one"
     )
 
 

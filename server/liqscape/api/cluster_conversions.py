@@ -165,6 +165,7 @@ def _neighbour(neighbour: Neighbour | None, answer: BookAnswer) -> query_pb2.Clu
         peak_price=_middle(neighbour.peak_row, answer),
         distance_percent=100 * neighbour.distance_ppm / MILLION,
         usd=neighbour.usd,
+        gap_percent=100 * neighbour.gap_ppm / MILLION,
     )
 
 
@@ -181,6 +182,8 @@ def _side(side: SideSummary) -> query_pb2.ClusterSide:
         largest_small_usd=side.largest_small_usd,
         far=side.far,
         unlisted=side.unlisted,
+        near_lots=side.near_lots,
+        near_usd=side.near_usd,
     )
 
 

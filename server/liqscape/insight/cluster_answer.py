@@ -45,11 +45,13 @@ class Neighbour:
     Attributes:
         peak_row: its highest row, absolute.
         distance_ppm: from peak to peak, millionths of the price now.
+        gap_ppm: between the facing edges, millionths of the price now; 0: side by side.
         usd: its mass.
     """
 
     peak_row: int
     distance_ppm: int
+    gap_ppm: int
     usd: float
 
 
@@ -128,6 +130,7 @@ class SideSummary:
         largest_small_usd: mass of the largest of those; 0: there is none.
         far: large enough, and further from the price than asked for.
         unlisted: large and near enough, beyond the limit.
+        near_lots, near_usd: in a cluster or not, as near to the price as clusters are listed.
     """
 
     side: PositionSide
@@ -141,6 +144,8 @@ class SideSummary:
     largest_small_usd: float
     far: int
     unlisted: int
+    near_lots: int
+    near_usd: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,18 @@ class SideLots:
         np.add.at(total, self.row, self.lots)
         return total
 
+    def within(self, first: int, last: int, first_row: int) -> tuple[int, int]:
+        """Return lots in some rows and their value; see HumpLots.
+
+        Args:
+            first, last: absolute rows, inclusive.
+            first_row: absolute number of row 0.
+        """
+        row = self.row + first_row
+        chosen = (row >= first) & (row <= last)
+        lots = self.lots[chosen]
+        return int(lots.sum()), int((lots * (2 * row[chosen] + 1)).sum())
+
 
 @dataclass(frozen=True, slots=True)
 class HumpLots:

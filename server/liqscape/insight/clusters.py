@@ -106,6 +106,7 @@ class _SideOfBook:
         near = [number for number in large if distance[number] * MILLION <= within * self._answer.mark_price]
         ranked = sorted(near, key=lambda number: (-self._merit(number, query.order), distance[number], number))
         listed = ranked[: query.limit]
+        near_lots, near_value = self._lots.within(*self._near_rows(within), self._rows.first)
         outside = sum(self._answer.book.outside_lots[self._side])
         summary = SideSummary(
             side=self._side,
@@ -119,8 +120,16 @@ class _SideOfBook:
             largest_small_usd=max((mass for mass in usd if mass < least), default=0.0),
             far=len(large) - len(near),
             unlisted=len(near) - len(listed),
+            near_lots=near_lots,
+            near_usd=self._usd(near_value),
         )
         return summary, [self._cluster(number, rank) for rank, number in enumerate(listed, start=1)]
+
+    def _near_rows(self, within: int) -> tuple[int, int]:
+        """Return the first and last row whose middle is within so many millionths of the price."""
+        price, twice = self._answer.mark_price, 2 * self._height
+        reach = within * price // MILLION
+        return -(-(2 * (price - reach) - self._height) // twice), (2 * (price + reach) - self._height) // twice
 
     def _rules(self) -> HumpRules:
         """Return the thresholds in rows; a row that is higher than one of them is the least there is."""
@@ -187,6 +196,7 @@ class _SideOfBook:
         return Neighbour(
             peak_row=self._humps[other].peak + self._rows.first,
             distance_ppm=self._apart_ppm(number, other),
+            gap_ppm=self._rows_ppm(self._humps[max(number, other)].first - self._humps[min(number, other)].last - 1),
             usd=self._usd(self._held[other].value),
         )
 
@@ -204,7 +214,9 @@ class _SideOfBook:
 
     def _apart_ppm(self, number: int, other: int) -> int:
         """Return the distance from peak to peak, millionths of the price now."""
-        rows = abs(self._humps[other].peak - self._humps[number].peak)
+        return self._rows_ppm(abs(self._humps[other].peak - self._humps[number].peak))
+
+    def _rows_ppm(self, rows: int) -> int:
         return rows * self._height * MILLION // self._answer.mark_price
 
     def _distances(self, hump: Hump) -> tuple[int, int]:

@@ -102,11 +102,15 @@ def _reasons(evidence: Evidence, t: ClusterThresholds) -> list[Reason]:
             f" below {_usd(t.min_open_interest_usd)}",
         )
     if evidence.venues < t.min_venues:
-        add("few_venues", f"{evidence.venues} of {t.min_venues} venues or more are counted")
+        add("few_venues", f"{_venues(evidence.venues)} counted, fewer than {t.min_venues}")
     venue, share = max(evidence.venue_shares.items(), key=lambda item: (item[1], item[0]), default=("", 0.0))
     if evidence.venues > 1 and share > t.max_venue_share:
         add("one_venue", f"{share:.0%} of it is on {venue}, above {t.max_venue_share:.0%}")
     return found
+
+
+def _venues(count: int) -> str:
+    return "1 venue is" if count == 1 else f"{count} venues are"
 
 
 def _usd(amount: float) -> str:

@@ -120,6 +120,7 @@ def test_answer_tells_book_thresholds_and_clusters() -> None:
     assert (first.edge_distance, first.edge_distance_percent) == (4_900, 4.9)
     assert (first.peak_distance, first.peak_distance_percent) == (4_950, 4.95)
     assert (first.below.peak_price, first.below.distance_percent, first.below.usd) == (93_050, 2.0, 46.525)
+    assert first.below.gap_percent == pytest.approx(1.9)
     assert not first.HasField("above")
     assert (first.isolated, first.score_usd) == (False, 400 * 1901 * 20_000 // 30_000 * 100 / 200_000)
     assert (first.band_low, first.band_high) == (94_574.75, 95_525.25)
@@ -129,6 +130,7 @@ def test_answer_tells_book_thresholds_and_clusters() -> None:
     assert (first.reasons[0].severe, first.reasons[1].text) == (True, "75% of it is on alpha, above 60%")
     assert (short.edge_distance, short.peak_distance) == (4_000, 4_050)
     assert [(s.side, s.live_lots, s.clustered_lots, s.found) for s in found.sides] == [(1, 450, 450, 2), (2, 77, 77, 1)]
+    assert [(s.near_lots, s.near_usd) for s in found.sides] == [(450, 426.725), (77, 80.1185)]
 
 
 def test_cluster_of_stated_lots_alone_has_no_leverage() -> None:

@@ -323,7 +323,7 @@ def cluster_answer() -> query_pb2.ListClustersResponse:
                 stated_share=0.2,
                 isolated=True,
                 grade=query_pb2.RELIABILITY_GRADE_MEDIUM,
-                reasons=[query_pb2.ReliabilityReason(code="few_venues", text="1 of 3 venues or more are counted")],
+                reasons=[query_pb2.ReliabilityReason(code="few_venues", text="1 venue is counted, fewer than 3")],
             )
         ],
     )

@@ -69,11 +69,13 @@ def answer(*clusters: query_pb2.Cluster, **changed: Any) -> query_pb2.ListCluste
         "model": query_pb2.POSITION_MODEL_NET_OF_CLOSES,
         "covered_share": 0.873,
         "open_interest_usd": 8.69e9,
-        "thresholds": query_pb2.ClusterThresholds(min_mass_usd=1.5e8, isolation_percent=3.0),
+        "thresholds": query_pb2.ClusterThresholds(min_mass_usd=1.5e8, isolation_percent=3, within_percent=20),
         "order": query_pb2.CLUSTER_ORDER_SCORE,
         "clusters": clusters,
         "sides": [
-            query_pb2.ClusterSide(side=LONG, live_lots=100, clustered_lots=92, found=56, small=40, far=4, unlisted=9)
+            query_pb2.ClusterSide(
+                side=LONG, live_lots=100, clustered_lots=92, found=56, small=40, far=4, unlisted=9, near_usd=4.1e9
+            )
         ],
         "band_source": "traders' figure",
     }
@@ -116,7 +118,7 @@ def test_every_threshold_of_the_protocol_is_an_option() -> None:
 
 
 def test_answer_is_held_as_it_came() -> None:
-    near = query_pb2.ClusterNeighbour(peak_price=94_000, distance_percent=1.5, usd=9e7)
+    near = query_pb2.ClusterNeighbour(peak_price=94_000, distance_percent=1.5, usd=9e7, gap_percent=0.5)
     lonely = message(SHORT, 1, 1040)
     stated = message(LONG, 1, 950, below=near, isolated=False)
     for name in ("mean_leverage", "mean_margin_percent", "open_interest_share"):
@@ -129,7 +131,7 @@ def test_answer_is_held_as_it_came() -> None:
     assert (found.order, found.model, found.thresholds["min_mass_usd"]) == ("score", "net of closes", 1.5e8)
     assert (found.of("long"), found.of("short")) == ((long,), (short,))
     assert (long.mean_leverage, long.mean_margin_percent, long.open_interest_share) == (None, None, None)
-    assert (long.below, long.above) == (ClusterNeighbour(94_000, 1.5, 9e7), None)
+    assert (long.below, long.above) == (ClusterNeighbour(94_000, 1.5, 9e7, 0.5), None)
     assert (short.by_venue, short.by_leverage) == ({"alpha": 150_000_000}, {20: 200_000_000})
     assert (short.stated_lots, short.stated_share, short.stated_accounts) == (4_000_000, 0.02, 3)
     assert (short.grade, short.reasons) == ("medium", (ReliabilityReason("few_venues", "1 of 3", False),))
@@ -164,7 +166,7 @@ def test_frame_has_a_row_a_cluster_and_says_that_it_is_an_estimate() -> None:
 
 
 def test_people_read_a_ladder_around_the_price() -> None:
-    near = query_pb2.ClusterNeighbour(peak_price=94_000, distance_percent=1.258, usd=9e7)
+    near = query_pb2.ClusterNeighbour(peak_price=94_000, distance_percent=1.258, usd=9e7, gap_percent=0.5)
     clusters = (
         message(LONG, 1, 950, above=near, isolated=False),
         message(LONG, 2, 970),
@@ -191,7 +193,7 @@ def test_people_read_a_ladder_around_the_price() -> None:
         "     1          95,000-95,500      95,250    -4.75%     250M    3.1%     21.8x     2%  alpha 75%"
         "               1.26%  medium: few_venues",
         "",
-        "  longs below: 56 clusters, 40 of them smaller than 150M USD, 4 too far, 9 not listed;"
+        "  longs below: 4.1B USD within 20%; 56 clusters, 40 smaller than 150M, 4 too far, 9 not listed;"
         " 92% of all lots are in one",
     ]
 

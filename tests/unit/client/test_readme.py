@@ -152,7 +152,7 @@ async def test_program_of_clusters_runs_and_says_what_it_promises(capsys: pytest
 
     assert capsys.readouterr().out.splitlines() == [
         "long 95000.0 95500.0 47.5 20.0 True",
-        "0.2 of it is stated by venues; medium ['1 of 3 venues or more are counted']",
+        "0.2 of it is stated by venues; medium ['1 venue is counted, fewer than 3']",
         "0.75 2.5 (1, 28)",
     ]
 

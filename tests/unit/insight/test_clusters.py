@@ -123,7 +123,7 @@ def test_neighbours_are_the_nearest_ones_with_enough_mass_either_way() -> None:
     first, largest = found[920], found[950]
     assert first.below is None
     assert first.above is not None
-    assert (first.above.peak_row, first.above.distance_ppm) == (940, 20_000)
+    assert (first.above.peak_row, first.above.distance_ppm, first.above.gap_ppm) == (940, 20_000, 19_000)
     assert round(first.above.usd / 1e6) == 30
     assert largest.above is None
     assert largest.below is not None
@@ -243,6 +243,28 @@ def test_cluster_is_no_wider_than_asked_for_and_as_far_as_asked_for() -> None:
     assert [c.last_row - c.first_row + 1 for c in found.clusters] == [15]
     assert peaks(ask([*wall, Lots(97_550, 100)], within_percent=2.45)) == [97_500]
     assert peaks(ask([*wall, Lots(97_550, 100)], within_percent=2.44)) == []
+
+
+def test_side_counts_every_lot_as_near_as_clusters_are_listed() -> None:
+    lots = [Lots(95_050, 100), Lots(94_950, 10), Lots(104_999, 7), Lots(105_000, 3), Lots(30_000, 500)]
+
+    found = ask(lots, within_percent=4.95, min_mass_usd=1e6)
+
+    long, short = found.sides
+    assert found.clusters == ()
+    assert (long.near_lots, long.near_usd) == (100, 95.05)
+    assert (short.near_lots, short.near_usd) == (7, 7 * 104_950 / 10**5)
+    assert [side.near_lots for side in ask(lots, within_percent=5.06).sides] == [110, 10]
+
+
+def test_neighbours_that_touch_have_no_gap() -> None:
+    wall = [Lots(95_050 + ROW * row, 100 - 40 * (row == 5)) for row in range(10)]
+
+    lower, higher = sorted(ask(wall, max_width_percent=0.6).clusters, key=lambda cluster: cluster.first_row)
+
+    assert higher.first_row == lower.last_row + 1
+    assert higher.below is not None
+    assert higher.below.gap_ppm == 0
 
 
 def test_rows_of_the_map_are_the_rows_of_the_answer() -> None:
