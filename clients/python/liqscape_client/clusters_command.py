@@ -149,11 +149,9 @@ def _side_line(side: ClusterSide, thresholds: Mapping[str, float]) -> str:
     where = "below" if side.side == "long" else "above"
     near = f"{_usd(side.near_usd)} USD within {thresholds['within_percent']:g}%"
     small = f"{side.small} smaller than {_usd(thresholds['min_mass_usd'])}"
+    others = f"{small}, {side.far} too far, {side.unlisted} not listed"
     share = side.clustered_lots / max(1, side.live_lots)
-    return (
-        f"  {side.side}s {where}: {near}; {side.found} clusters, {small}, {side.far} too far, {side.unlisted} not listed;"
-        f" {share:.0%} of all lots are in one"
-    )
+    return f"  {side.side}s {where}: {near}; {side.found} clusters, {others}; {share:.0%} of all lots are in one"
 
 
 def _age(found: ClusterList) -> str:
