@@ -7,7 +7,7 @@ from typing import Final, Literal, TypedDict, cast
 
 from liqscape.v1 import query_pb2
 from liqscape_client.errors import ClientError
-from liqscape_client.grid_options import PositionOptions, choice, model_of, side_of
+from liqscape_client.grid_options import MapOptions, map_request
 
 Order = Literal["score", "mass", "distance"]
 
@@ -73,16 +73,19 @@ def clusters_request(symbol: str, options: ClusterOptions) -> query_pb2.ListClus
     for name in options:
         if name not in ClusterOptions.__annotations__:
             raise ClientError(f"option {name!r} is unknown; use one of {', '.join(ClusterOptions.__annotations__)}")
-    positions = cast(PositionOptions, options)
+    order = options.get("order", "score")
+    if order not in _ORDERS:
+        raise ClientError(f"order {order!r} is unknown; use one of {', '.join(_ORDERS)}")
+    like_a_map = map_request(symbol, cast(MapOptions, options))
     return query_pb2.ListClustersRequest(
         symbol=symbol,
-        venues=options.get("venues", ()),
-        leverages=options.get("leverages", ()),
-        side=side_of(positions),
+        venues=like_a_map.venues,
+        leverages=like_a_map.leverages,
+        side=like_a_map.side,
         base_steps_per_row=options.get("base_steps_per_row"),
-        model=model_of(positions),
+        model=like_a_map.model,
         limit=options.get("limit"),
-        order=choice("order", options.get("order", "score"), _ORDERS),
+        order=_ORDERS[order],
         thresholds=query_pb2.ClusterThresholds(**{name: options.get(name) for name in THRESHOLDS}),  # type: ignore[arg-type]
     )
 

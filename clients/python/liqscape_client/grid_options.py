@@ -87,7 +87,7 @@ def grid_request(symbol: str, timeframe: str, options: GridOptions) -> query_pb2
         timeframe=timeframe,
         venues=options.get("venues", ()),
         leverages=options.get("leverages", ()),
-        side=side_of(options),
+        side=_side(options),
         leverage_shares=_shares(options),
         as_of_minute=options.get("as_of_minute"),
         column_minutes=options.get("column_minutes"),
@@ -95,7 +95,7 @@ def grid_request(symbol: str, timeframe: str, options: GridOptions) -> query_pb2
         base_steps_per_row=options.get("base_steps_per_row"),
         price_low=options.get("price_low"),
         price_high=options.get("price_high"),
-        model=model_of(options),
+        model=_model(options),
     )
 
 
@@ -109,25 +109,23 @@ def map_request(symbol: str, options: MapOptions) -> query_pb2.GetLiquidationMap
         symbol=symbol,
         venues=options.get("venues", ()),
         leverages=options.get("leverages", ()),
-        side=side_of(options),
+        side=_side(options),
         leverage_shares=_shares(options),
         base_steps_per_row=options.get("base_steps_per_row"),
         price_low=options.get("price_low"),
         price_high=options.get("price_high"),
-        breakdown=[choice("breakdown", name, _BREAKDOWNS) for name in options.get("breakdown", ())],
-        model=model_of(options),
+        breakdown=[_choice("breakdown", name, _BREAKDOWNS) for name in options.get("breakdown", ())],
+        model=_model(options),
     )
 
 
-def side_of(options: PositionOptions) -> query_pb2.PositionSide:
-    """Return the side asked for. Raises ClientError: it is unknown."""
+def _side(options: PositionOptions) -> query_pb2.PositionSide:
     side = options.get("side")
-    return query_pb2.POSITION_SIDE_UNSPECIFIED if side is None else choice("side", side, _SIDES)
+    return query_pb2.POSITION_SIDE_UNSPECIFIED if side is None else _choice("side", side, _SIDES)
 
 
-def model_of(options: PositionOptions) -> query_pb2.PositionModel:
-    """Return the model asked for. Raises ClientError: it is unknown."""
-    return choice("model", options.get("model", "net of closes"), _MODELS)
+def _model(options: PositionOptions) -> query_pb2.PositionModel:
+    return _choice("model", options.get("model", "net of closes"), _MODELS)
 
 
 def _shares(options: PositionOptions) -> list[query_pb2.LeverageShare]:
@@ -135,8 +133,7 @@ def _shares(options: PositionOptions) -> list[query_pb2.LeverageShare]:
     return [query_pb2.LeverageShare(leverage=leverage, share_ppm=share) for leverage, share in shares.items()]
 
 
-def choice(field: str, value: str, known: Mapping[str, _V]) -> _V:
-    """Return what a word stands for. Raises ClientError: it names field and known words."""
+def _choice(field: str, value: str, known: Mapping[str, _V]) -> _V:
     if value not in known:
         raise ClientError(f"{field} {value!r} is unknown; use one of {', '.join(known)}")
     return known[value]

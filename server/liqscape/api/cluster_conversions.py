@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from liqscape.api.conversions import MODELS
-from liqscape.api.requests import filters_of
+from liqscape.api.requests import map_of
 from liqscape.axes import SymbolScale
 from liqscape.broadcast.chunks import coverage_message
 from liqscape.errors import InvalidArgument
@@ -56,12 +56,19 @@ def clusters_of(request: query_pb2.ListClustersRequest) -> tuple[MapQuery, Clust
     """
     if request.order not in _ASKED_ORDERS:
         raise InvalidArgument(f"order {request.order} is unknown; use score, mass, distance or none")
-    book = MapQuery(request.symbol, **filters_of(request))
+    like_a_map = query_pb2.GetLiquidationMapRequest(
+        symbol=request.symbol,
+        venues=request.venues,
+        leverages=request.leverages,
+        side=request.side,
+        base_steps_per_row=request.base_steps_per_row if request.HasField("base_steps_per_row") else None,
+        model=request.model,
+    )
     given = request.thresholds
     thresholds: dict[str, Any] = {
         field.name: getattr(given, field.name) for field in fields(ClusterThresholds) if given.HasField(field.name)
     }
-    return book, ClusterQuery(
+    return map_of(like_a_map), ClusterQuery(
         thresholds=ClusterThresholds(**thresholds),
         limit=request.limit if request.HasField("limit") else DEFAULT_LIMIT,
         order=_ASKED_ORDERS[request.order],

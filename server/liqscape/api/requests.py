@@ -165,75 +165,50 @@ def map_of(request: query_pb2.GetLiquidationMapRequest) -> MapQuery:
     return MapQuery(symbol=request.symbol, breakdown=breakdown, **positions)
 
 
-class Filters(TypedDict):
-    """Fields of a PositionQuery that every request has."""
-
+class _Positions(TypedDict):
     venues: tuple[str, ...]
     leverages: tuple[int, ...]
     side: PositionSide | None
+    leverage_shares: tuple[tuple[int, int], ...]
     row_multiple: int | None
+    price_low: float | None
+    price_high: float | None
     model: PositionModel
 
 
-class _Positions(Filters):
-    leverage_shares: tuple[tuple[int, int], ...]
-    price_low: float | None
-    price_high: float | None
-
-
 def _positions_of(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest) -> _Positions:
-    """Return what both kinds of request say in the same words."""
-    return _Positions(
-        **filters_of(request),
-        leverage_shares=tuple((share.leverage, share.share_ppm) for share in request.leverage_shares),
-        price_low=_optional(request, "price_low"),
-        price_high=_optional(request, "price_high"),
-    )
-
-
-def filters_of(
-    request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest | query_pb2.ListClustersRequest,
-) -> Filters:
-    """Return which positions of a symbol a request lets pass, and on which rows.
-
-    Raises:
-        InvalidArgument: a name is empty or too long, a list too long, an enum unknown.
-    """
+    """Return what both kinds of request say in the same words, once the symbol is known to be named."""
     _check_name("symbol", request.symbol)
     if not request.symbol:
         raise InvalidArgument("symbol is empty; name a base coin, for example BTC")
     _check_filter("", request)
     if request.model not in _MODELS:
         raise InvalidArgument(f"model {request.model} is unknown; use net of closes, open only or none")
-    return Filters(
+    return _Positions(
         venues=tuple(request.venues),
         leverages=tuple(request.leverages),
         side=_SIDES[request.side],
+        leverage_shares=tuple((share.leverage, share.share_ppm) for share in request.leverage_shares),
         row_multiple=_optional(request, "base_steps_per_row"),
+        price_low=_optional(request, "price_low"),
+        price_high=_optional(request, "price_high"),
         model=_MODELS[request.model],
     )
 
 
 def _check_filter(
-    prefix: str,
-    asked: query_pb2.GetGridRequest
-    | query_pb2.GetLiquidationMapRequest
-    | query_pb2.ListClustersRequest
-    | stream_pb2.PositionFilter,
+    prefix: str, asked: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest | stream_pb2.PositionFilter
 ) -> None:
     _check_count(f"{prefix}venues", len(asked.venues), MAX_VENUES)
     _check_count(f"{prefix}leverages", len(asked.leverages), MAX_LEVERAGES)
-    if not isinstance(asked, query_pb2.ListClustersRequest):  # a mix of one's own has no clusters of positions
-        _check_count(f"{prefix}leverage_shares", len(asked.leverage_shares), MAX_LEVERAGES)
+    _check_count(f"{prefix}leverage_shares", len(asked.leverage_shares), MAX_LEVERAGES)
     for index, venue in enumerate(asked.venues):
         _check_name(f"{prefix}venues[{index}]", venue)
     if asked.side not in _SIDES:  # the enums of queries and of streams have the same numbers
         raise InvalidArgument(f"{prefix}side {asked.side} is unknown; use long, short or none")
 
 
-def _optional(
-    request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest | query_pb2.ListClustersRequest, field: Any
-) -> Any:
+def _optional(request: query_pb2.GetGridRequest | query_pb2.GetLiquidationMapRequest, field: Any) -> Any:
     return getattr(request, field) if request.HasField(field) else None
 
 
