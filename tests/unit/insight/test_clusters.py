@@ -246,7 +246,7 @@ def test_cluster_is_no_wider_than_asked_for_and_as_far_as_asked_for() -> None:
 
 
 def test_side_counts_every_lot_as_near_as_clusters_are_listed() -> None:
-    lots = [Lots(95_050, 100), Lots(94_950, 10), Lots(104_999, 7), Lots(105_000, 3), Lots(30_000, 500)]
+    lots = [Lots(95_050, 100), Lots(94_950, 10), Lots(94_850, 9), Lots(104_999, 7), Lots(105_000, 3), Lots(105_100, 8)]
 
     found = ask(lots, within_percent=4.95, min_mass_usd=1e6)
 
