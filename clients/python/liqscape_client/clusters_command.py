@@ -20,7 +20,7 @@ from liqscape_client.errors import ClientError
 _EXIT_FAILURE: Final = 1
 _HEAD: Final = (
     f"{'rank':>6}  {'prices':>21}  {'peak':>10}  {'away':>8}  {'USD':>7}  {'of OI':>6}  {'leverage':>8}  {'exact':>5}"
-    f"  {'largest venue':<18}  {'alone for':>9}  grade"
+    f"  {'largest venue':<18}  {'next at':>9}  grade"
 )
 
 

@@ -182,7 +182,7 @@ def test_people_read_a_ladder_around_the_price() -> None:
         "  estimate by a model",
         "",
         "  rank                 prices        peak      away      USD   of OI  leverage  exact  largest venue"
-        "       alone for  grade",
+        "         next at  grade",
         "     1        106,000-106,500     106,250    +6.25%     250M    3.1%     21.8x     2%  alpha 75%"
         "                > 3%  high",
         "     2        104,000-104,500     104,250    +4.25%     250M    3.1%     21.8x     2%  alpha 75%"
