@@ -382,7 +382,7 @@ class ListClustersRequest(_message.Message):
     def __init__(self, symbol: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., base_steps_per_row: _Optional[int] = ..., model: _Optional[_Union[PositionModel, str]] = ..., limit: _Optional[int] = ..., order: _Optional[_Union[ClusterOrder, str]] = ..., thresholds: _Optional[_Union[ClusterThresholds, _Mapping]] = ...) -> None: ...
 
 class ClusterThresholds(_message.Message):
-    __slots__ = ("smoothing_percent", "valley_share", "edge_share", "max_width_percent", "min_mass_usd", "within_percent", "isolation_percent", "neighbour_share", "band_percent", "noise_floor_usd", "min_open_interest_usd", "min_covered_share", "max_feed_lag_seconds", "min_venues", "max_venue_share")
+    __slots__ = ("smoothing_percent", "valley_share", "edge_share", "max_width_percent", "min_mass_usd", "within_percent", "isolation_percent", "neighbour_share", "band_percent", "noise_floor_usd", "min_open_interest_usd", "min_covered_share", "max_feed_lag_seconds", "min_venues", "max_venue_share", "expiry_hours")
     SMOOTHING_PERCENT_FIELD_NUMBER: _ClassVar[int]
     VALLEY_SHARE_FIELD_NUMBER: _ClassVar[int]
     EDGE_SHARE_FIELD_NUMBER: _ClassVar[int]
@@ -398,6 +398,7 @@ class ClusterThresholds(_message.Message):
     MAX_FEED_LAG_SECONDS_FIELD_NUMBER: _ClassVar[int]
     MIN_VENUES_FIELD_NUMBER: _ClassVar[int]
     MAX_VENUE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_HOURS_FIELD_NUMBER: _ClassVar[int]
     smoothing_percent: float
     valley_share: float
     edge_share: float
@@ -413,7 +414,8 @@ class ClusterThresholds(_message.Message):
     max_feed_lag_seconds: float
     min_venues: int
     max_venue_share: float
-    def __init__(self, smoothing_percent: _Optional[float] = ..., valley_share: _Optional[float] = ..., edge_share: _Optional[float] = ..., max_width_percent: _Optional[float] = ..., min_mass_usd: _Optional[float] = ..., within_percent: _Optional[float] = ..., isolation_percent: _Optional[float] = ..., neighbour_share: _Optional[float] = ..., band_percent: _Optional[float] = ..., noise_floor_usd: _Optional[float] = ..., min_open_interest_usd: _Optional[float] = ..., min_covered_share: _Optional[float] = ..., max_feed_lag_seconds: _Optional[float] = ..., min_venues: _Optional[int] = ..., max_venue_share: _Optional[float] = ...) -> None: ...
+    expiry_hours: float
+    def __init__(self, smoothing_percent: _Optional[float] = ..., valley_share: _Optional[float] = ..., edge_share: _Optional[float] = ..., max_width_percent: _Optional[float] = ..., min_mass_usd: _Optional[float] = ..., within_percent: _Optional[float] = ..., isolation_percent: _Optional[float] = ..., neighbour_share: _Optional[float] = ..., band_percent: _Optional[float] = ..., noise_floor_usd: _Optional[float] = ..., min_open_interest_usd: _Optional[float] = ..., min_covered_share: _Optional[float] = ..., max_feed_lag_seconds: _Optional[float] = ..., min_venues: _Optional[int] = ..., max_venue_share: _Optional[float] = ..., expiry_hours: _Optional[float] = ...) -> None: ...
 
 class ListClustersResponse(_message.Message):
     __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "mark_price", "source_watermark_unix_ns", "server_unix_ns", "states", "meaning", "model", "covered_share", "open_interest_usd", "thresholds", "order", "clusters", "sides", "band_source", "coverage")
