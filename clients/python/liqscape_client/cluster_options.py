@@ -27,8 +27,8 @@ class ClusterOptions(TypedDict, total=False):
         min_mass_usd, within_percent: which clusters are listed.
         isolation_percent, neighbour_share: how alone one stands.
         band_percent: trigger band around the peak, each way.
-        noise_floor_usd, min_open_interest_usd, min_covered_share, max_feed_lag_seconds, min_venues, max_venue_share:
-            what lowers a grade.
+        noise_floor_usd, min_open_interest_usd, min_covered_share, max_feed_lag_seconds, min_venues, max_venue_share,
+            expiry_hours: what lowers a grade.
     """
 
     venues: Sequence[str]
@@ -53,6 +53,7 @@ class ClusterOptions(TypedDict, total=False):
     max_feed_lag_seconds: float
     min_venues: int
     max_venue_share: float
+    expiry_hours: float
 
 
 THRESHOLDS: Final = tuple(field.name for field in query_pb2.ClusterThresholds.DESCRIPTOR.fields)

@@ -52,6 +52,7 @@ BOUNDS: Final[Mapping[str, Bounds]] = {
     "max_feed_lag_seconds": Bounds(1, 86_400, "a venue this far behind the newest event is lagging"),
     "min_venues": Bounds(1, 64, "a map of fewer venues is graded down"),
     "max_venue_share": Bounds(0, 1, "a cluster with more on one of several venues is graded down"),
+    "expiry_hours": Bounds(0, 168, "clusters are graded down so many hours before a quarterly expiry; 0: never"),
 }
 
 
@@ -76,6 +77,7 @@ class ClusterThresholds:
         max_feed_lag_seconds: in a cascade the price moves 1-2 % a minute.
         min_venues: traders' figure of a credible map is Binance, Bybit, OKX and CME; the last one is no perpetual.
         max_venue_share: traders' example of a concentrated cluster.
+        expiry_hours: traders' figure.
     """
 
     smoothing_percent: float = 0.1
@@ -93,6 +95,7 @@ class ClusterThresholds:
     max_feed_lag_seconds: float = 60.0
     min_venues: int = 3
     max_venue_share: float = 0.6
+    expiry_hours: float = 48.0
 
     def __post_init__(self) -> None:
         """Raise InvalidArgument: names the field and what is allowed."""

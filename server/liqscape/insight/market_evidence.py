@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from liqscape.grid.keyed_book import BookAnswer
 from liqscape.insight.cluster_lots import HumpLots
 from liqscape.insight.cluster_thresholds import MILLION, ClusterThresholds
+from liqscape.insight.expiry import hours_to_quarterly_expiry
 from liqscape.insight.reliability import Evidence, Grade, Reason, grade
 
 
@@ -21,6 +22,7 @@ class MarketEvidence:
         venues: that have open interest.
         lagging: venues whose newest event is too far behind the newest of all.
         stale: the server says that its data are.
+        expiry_hours: from the newest event to the next quarterly expiry.
     """
 
     covered_share: float
@@ -29,6 +31,7 @@ class MarketEvidence:
     venues: int
     lagging: frozenset[str]
     stale: bool
+    expiry_hours: float
 
     @classmethod
     def of(cls, answer: BookAnswer, max_lag_seconds: float, *, stale: bool) -> MarketEvidence:
@@ -47,6 +50,7 @@ class MarketEvidence:
             venues=len({part.venue for part in chosen if sum(part.live_lots) + sum(part.uncovered_lots)}),
             lagging=frozenset(venue for venue, at in newest.items() if at < latest),
             stale=stale,
+            expiry_hours=hours_to_quarterly_expiry(answer.source_watermark_ns),
         )
 
     def grade(self, held: HumpLots, usd: float, thresholds: ClusterThresholds) -> tuple[Grade, tuple[Reason, ...]]:
@@ -60,5 +64,6 @@ class MarketEvidence:
             open_interest_usd=self.open_interest_usd,
             venues=self.venues,
             stale=self.stale,
+            expiry_hours=self.expiry_hours,
         )
         return grade(evidence, thresholds)

@@ -54,6 +54,7 @@ class Evidence:
         open_interest_usd: of the symbol, one side.
         venues: of the symbol that have open interest.
         stale: the server says that its data are.
+        expiry_hours: to the next quarterly expiry.
     """
 
     usd: float
@@ -63,6 +64,7 @@ class Evidence:
     open_interest_usd: float
     venues: int
     stale: bool
+    expiry_hours: float
 
 
 def grade(evidence: Evidence, thresholds: ClusterThresholds) -> tuple[Grade, tuple[Reason, ...]]:
@@ -106,6 +108,8 @@ def _reasons(evidence: Evidence, t: ClusterThresholds) -> list[Reason]:
     venue, share = max(evidence.venue_shares.items(), key=lambda item: (item[1], item[0]), default=("", 0.0))
     if evidence.venues > 1 and share > t.max_venue_share:
         add("one_venue", f"{share:.0%} of it is on {venue}, above {t.max_venue_share:.0%}")
+    if t.expiry_hours and evidence.expiry_hours <= t.expiry_hours:
+        add("expiry", f"futures expire in {evidence.expiry_hours:.0f} hours, within {t.expiry_hours:g}")
     return found
 
 

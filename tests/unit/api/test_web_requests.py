@@ -69,6 +69,7 @@ def test_every_parameter_of_clusters() -> None:
         max_feed_lag_seconds=30.0,
         min_venues=4,
         max_venue_share=0.7,
+        expiry_hours=24.0,
     )
     told = [(field.name, str(value)) for field, value in thresholds.ListFields()]
 

@@ -8,6 +8,7 @@ venues where some were asked for, the least mass not scaled.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -295,6 +296,17 @@ def test_grade_falls_with_coverage_feeds_and_size() -> None:
     assert graded(thinner) == (Grade.LOW, ["covered_share"])
     assert graded(ALL_COVERED[:2]) == (Grade.MEDIUM, ["few_venues"])
     assert graded(ALL_COVERED, stale=True) == (Grade.LOW, ["stale"])
+
+
+def test_expiry_is_near_by_the_clock_of_the_data() -> None:
+    lots = [millions(95_000, 200, venue=0), millions(95_000, 300, venue=1)]
+    day_before_ns = int(datetime(2026, 3, 26, 8, tzinfo=UTC).timestamp()) * 10**9
+    coverage = [covers(venue, watermark_ns=day_before_ns) for venue in range(4)]
+    answer = replace(book(lots, coverage=coverage), source_watermark_ns=day_before_ns)
+
+    cluster = only(find_clusters(answer, ClusterQuery()))
+
+    assert [reason.text for reason in cluster.reasons] == ["futures expire in 24 hours, within 48"]
 
 
 def test_one_venue_with_most_of_a_cluster_is_a_reason_and_its_own_map_is_not() -> None:

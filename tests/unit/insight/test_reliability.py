@@ -19,6 +19,7 @@ GOOD = Evidence(
     open_interest_usd=8e9,
     venues=4,
     stale=False,
+    expiry_hours=48.1,
 )
 THRESHOLDS = ClusterThresholds()
 
@@ -46,6 +47,16 @@ def test_one_severe_reason_is_low_and_is_told_first() -> None:
     assert graded(venues=1, lagging_ppm=500_000) == (Grade.LOW, ["feed_lag", "few_venues"])
     assert graded(venues=1, lagging_ppm=499_999) == (Grade.MEDIUM, ["feed_lag", "few_venues"])
     assert graded(lagging_ppm=99_999) == (Grade.HIGH, [])
+
+
+def test_clusters_before_an_expiry_are_graded_down_unless_that_is_turned_off() -> None:
+    near = replace(GOOD, expiry_hours=47.6)
+
+    found, reasons = grade(near, THRESHOLDS)
+
+    assert (found, [reason.text for reason in reasons]) == (Grade.MEDIUM, ["futures expire in 48 hours, within 48"])
+    assert graded(expiry_hours=48.0) == (Grade.MEDIUM, ["expiry"])
+    assert grade(replace(GOOD, expiry_hours=0.0), ClusterThresholds(expiry_hours=0.0)) == (Grade.HIGH, ())
 
 
 def test_thresholds_are_of_the_good_side() -> None:
