@@ -39,6 +39,7 @@ from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import EncodedChunk, ShardDescription, TickRecord
 from liqscape.errors import NotReady
 from liqscape.garbage import collect_garbage_rarely
+from liqscape.grid.keyed_book import BookAnswer
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
@@ -119,6 +120,10 @@ class NoQueries:
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Refuse."""
         raise NotReady("made-up frames have no map")
+
+    async def get_keyed_book(self, query: MapQuery) -> BookAnswer:
+        """Refuse."""
+        raise NotReady("made-up frames have no book")
 
     async def status(self) -> EngineStatus:
         """Return that frames come."""

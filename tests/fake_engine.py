@@ -19,6 +19,7 @@ from liqscape.broadcast.ports import ShardDescription
 from liqscape.errors import LimitExceeded
 from liqscape.events import PositionSide
 from liqscape.grid.channel_specs import TILE_ROWS, ChannelSpec
+from liqscape.grid.keyed_book import BookAnswer
 from liqscape.grid.liquidation_map import LiquidationMap, MapAnswer, MapGroup, MapTotals
 from liqscape.grid.past import PastPicture, picture_of
 from liqscape.grid.updates import (
@@ -364,6 +365,7 @@ class FakeQueries:
     )
     grid: GridAnswer | None = None
     map: MapAnswer | None = None
+    book: BookAnswer | None = None
     error: Exception | None = None
 
     async def get_grid(self, query: GridQuery) -> GridAnswer:
@@ -385,6 +387,13 @@ class FakeQueries:
             raise self.error
         assert self.map is not None
         return self.map
+
+    async def get_keyed_book(self, query: MapQuery) -> BookAnswer:
+        """Return the book, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        assert self.book is not None
+        return self.book
 
     async def status(self) -> EngineStatus:
         """Return the state."""

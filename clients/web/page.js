@@ -1,6 +1,7 @@
 // Builds every part of the page and joins them; nothing else knows the whole.
 
 import { Refused, openPlayback, openStream, wantsToken } from "./api.js";
+import { askClusters } from "./clusters.js";
 import { askFilteredGrid } from "./filtered_grid.js";
 import { decimalsOf, formatInstant, formatPrice } from "./format.js";
 import { Instruments } from "./instruments.js";
@@ -35,6 +36,8 @@ const SHOW_EVERY_MS = 250;
 const GRID_EVERY_MS = 5000;
 const MAP_EVERY_MS = 4000;
 const SWEPT_EVERY_MS = 10_000;
+/** A cluster is several rows high and moves slowly beside them. */
+const CLUSTERS_EVERY_MS = 15_000;
 const RETRY_MS = 1000;
 /** Not in sync for longer, and the picture turns grey. */
 const GREY_AFTER_MS = 700;
@@ -90,6 +93,12 @@ export class Page {
       (error) => this.filterNote.fail(error.message),
     );
     this.mapPoller = new Poller(MAP_EVERY_MS, (signal) => this.#askMap(signal), (map) => this.#takeMap(map), () => {});
+    this.clustersPoller = new Poller(
+      CLUSTERS_EVERY_MS,
+      (signal) => (this.state.choices.map && this.replica && !this.past.isOn ? askClusters(this.state.choices, signal) : undefined),
+      (found) => this.#takeClusters(found),
+      () => {},
+    );
     this.sweptPoller = new Poller(
       SWEPT_EVERY_MS,
       (signal) => (this.state.choices.swept && this.replica && !this.past.isPlaying ? askSwept(this.state.choices, signal) : undefined),
@@ -197,6 +206,7 @@ export class Page {
       this.picture.choose();
       this.filterNote.clear();
       this.chart.swept.show([]);
+      this.map.found = undefined;
     }
     if (choices.past !== undefined) this.past.show(channelOf(choices, 1), choices.past, this.pastBar.liveMinute ?? 0);
     else if (this.past.isOn) this.past.leave();
@@ -216,6 +226,7 @@ export class Page {
     byId("swept", HTMLInputElement).checked = choices.swept;
     byId("map-shown", HTMLInputElement).checked = choices.map;
     this.map.setShown(choices.map && choices.past === undefined); // it is told of now alone
+    if (choices.map && before?.map === false) this.clustersPoller.restart();
     this.colours.consider(this.chart.heatmap.texture.histogram, isOtherChannel || isOtherFilter);
     this.#repaint();
     this.#show();
@@ -233,6 +244,7 @@ export class Page {
   #askAll() {
     this.gridPoller.restart();
     this.mapPoller.restart();
+    this.clustersPoller.restart();
     this.sweptPoller.restart();
   }
 
@@ -247,6 +259,12 @@ export class Page {
     this.map.map = map;
     this.map.draw();
     this.line.showBeside(map.beside);
+  }
+
+  /** @param {import("./clusters.js").Clusters} found */
+  #takeClusters(found) {
+    this.map.found = found;
+    this.map.draw();
   }
 
   /** @param {import("./filtered_grid.js").FilteredGrid} grid */

@@ -55,6 +55,7 @@ _COMMANDS = {
     "margin": ("say where a position is liquidated at a venue, and by which rule", "server"),
     "status": ("say what a server is doing", "watch"),
     "watch": ("show a live heatmap in the terminal", "watch"),
+    "clusters": ("say where liquidation prices lie close together, and how alone", "watch"),
     "export": ("write events, books and grids of a recording to files", "server"),
     "capture": ("record the raw messages of venues, with receive times", "server"),
     "replay": ("read recorded messages by the parsers of the live feeds, and count what they say", "server"),
@@ -107,6 +108,10 @@ def _add_arguments(name: str, parser: argparse.ArgumentParser, extra: str) -> No
             from liqscape_client.watch import add_watch_arguments
 
             add_watch_arguments(parser)
+        elif name == "clusters":
+            from liqscape_client.clusters_command import add_clusters_arguments
+
+            add_clusters_arguments(parser)
         elif name == "bench":
             from liqscape_client.bench import add_bench_arguments
 
@@ -159,6 +164,10 @@ def _run(namespace: argparse.Namespace, extra: str) -> int:
             from liqscape_client.watch import run_watch
 
             return run_watch(namespace)
+        if namespace.command == "clusters":
+            from liqscape_client.clusters_command import run_clusters
+
+            return run_clusters(namespace)
         from liqscape_client.bench import run_bench
 
         return run_bench(namespace)

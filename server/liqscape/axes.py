@@ -181,6 +181,11 @@ class SymbolScale:
             half = MAX_GRID_ROWS // 2  # the price has moved far from where the base step was chosen
         return RowRange(price // width - half, 2 * half, multiple)
 
+    def usd_of_lots(self, lots: int, price: int) -> float:
+        """Return what lots are worth at a price in price units, rounded once."""
+        numerator = lots * price * _power(10, -self.lot_decimals)
+        return numerator / (_power(10, self.price_decimals) * _power(10, self.lot_decimals))
+
     def usd_per_weighted_lot(self, rows: RowRange) -> list[float]:
         """Return USD of one weighted lot for each row: its middle price x lot / WEIGHT_ONE, rounded once to float64."""
         width = self.base_step * rows.multiple

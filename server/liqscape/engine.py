@@ -32,6 +32,7 @@ from liqscape.feeds.resumed import events_after
 from liqscape.feeds.source import EventSource
 from liqscape.feeds.status import ReportsFeeds
 from liqscape.grid.instrument_view import instrument_view
+from liqscape.grid.keyed_book import BookAnswer
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.past import PastPicture, picture_of
 from liqscape.grid.queries import plan_grid
@@ -227,11 +228,15 @@ class EngineThread:
 
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Return a map of the live book, captured between two ticks; see QueryPort."""
-        self._view(query.symbol)
-        captured = self._between_ticks.submit(lambda: self._capture_book(query))
-        book = await asyncio.wrap_future(captured)
+        book = await self._captured_book(query)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._query_thread, self._answer_map, book, query)
+
+    async def get_keyed_book(self, query: MapQuery) -> BookAnswer:
+        """Return the live book by key, captured between two ticks; see QueryPort."""
+        book = await self._captured_book(query)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._query_thread, book.keyed, query, self._description.epoch)
 
     def _view(self, symbol: str) -> SymbolView:
         if symbol not in self._shard.symbols:
@@ -241,6 +246,10 @@ class EngineThread:
         if view is None:
             raise NotReady(finished.status.message or "history is still being built", finished.status.progress)
         return view
+
+    async def _captured_book(self, query: MapQuery) -> CapturedBook:
+        self._view(query.symbol)
+        return await asyncio.wrap_future(self._between_ticks.submit(lambda: self._capture_book(query)))
 
     def _capture_book(self, query: MapQuery) -> CapturedBook:
         status = self._finished.status

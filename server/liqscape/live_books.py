@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from liqscape.axes import RowRange
 from liqscape.device.backend import BookProfile
 from liqscape.feeds.exact import ExactView
-from liqscape.grid.exact_layer import exact_positions
+from liqscape.grid.exact_layer import ExactPositions, exact_positions
+from liqscape.grid.keyed_book import BookAnswer, keyed_book
 from liqscape.grid.liquidation_map import MapAnswer, liquidation_map
 from liqscape.grid.shard import Shard
 from liqscape.grid.symbol_model import SymbolView
@@ -71,15 +73,42 @@ class CapturedBook:
             coverage=self._coverage,
             model=self._model,
             map=found,
-            exact=exact_positions(
-                self._exact,
-                query,
-                profile,
-                found.rows,
-                instruments=self._instruments,
-                scale=self._scale,
-                coverage=self._coverage,
-            ),
+            exact=self._stated(query, profile, found.rows),
+        )
+
+    def keyed(self, query: MapQuery, epoch: int) -> BookAnswer:
+        """Return the book by key. The first call of this or of `answer` sums the cohorts; one thread makes all calls.
+
+        Raises:
+            InvalidArgument: names the field and what is allowed. NotFound: an unknown venue.
+        """
+        profile = self._summed()
+        found = keyed_book(
+            query, profile, instruments=self._instruments, scale=self._scale, mark_price=self._mark_price
+        )
+        return BookAnswer(
+            query=query,
+            epoch=epoch,
+            tick=self.tick,
+            scale=self._scale,
+            mark_price=self._mark_price,
+            source_watermark_ns=self._source_watermark_ns,
+            coverage=self._coverage,
+            instruments=tuple(instrument.instrument_id for instrument in self._instruments),
+            venues=tuple(instrument.venue for instrument in self._instruments),
+            book=found,
+            exact=self._stated(query, profile, found.rows),
+        )
+
+    def _stated(self, query: MapQuery, profile: BookProfile, rows: RowRange) -> tuple[ExactPositions, ...]:
+        return exact_positions(
+            self._exact,
+            query,
+            profile,
+            rows,
+            instruments=self._instruments,
+            scale=self._scale,
+            coverage=self._coverage,
         )
 
     def _summed(self) -> BookProfile:

@@ -155,6 +155,37 @@ async def test_the_cursor_tells_cell_row_and_holders(browser: Any, served: PageS
         assert f"{low:,.0f}" in said
 
 
+async def test_clusters_are_brackets_beside_the_map_in_sight_and_in_words(browser: Any, served: PageServer) -> None:
+    async with open_page(browser, served.http) as page:
+        await page.in_sync()
+        await page.until("page.map.map && page.map.found")
+        real = await page.ask("page.map.found.clusters")
+
+        found = await page.ask(
+            """(() => { const { map, chart } = page; const view = chart.visiblePrices();
+            const at = (share) => view.bottom + share * (view.top - view.bottom);
+            const cluster = { side: "longs", rank: 1, low: at(0.3), high: at(0.4), peak: at(0.35), usd: 7.12e8 };
+            const look = () => { const { canvas } = map; const ratio = devicePixelRatio;
+            const copy = new OffscreenCanvas(canvas.width, canvas.height)
+            .getContext("2d", { willReadFrequently: true });
+            copy.drawImage(canvas, 0, 0); const x = Math.round(canvas.width - 3 * ratio);
+            return [0.37, 0.45].map((share) => { const y = Math.round((1 - share) * view.height * ratio);
+            return [...copy.getImageData(x, y, 1, 1).data]; }); };
+            map.found = { takenMs: Date.now(), clusters: [] }; map.draw(); const before = look();
+            map.found = { takenMs: Date.now() + 1, clusters: [cluster] }; map.draw();
+            const during = [...look(), map.canvas.getAttribute("aria-label")];
+            map.found = { takenMs: Date.now() - 61_000, clusters: [cluster] }; map.draw();
+            return { before, during, after: look() }; })()"""
+        )
+
+        assert all({"side", "low", "high", "usd", "statedShare"} <= cluster.keys() for cluster in real)
+        inside, outside, words = found["during"]
+        assert min(inside[:3]) > 200
+        assert [outside] == found["before"][1:]
+        assert "; clusters: $712M of longs from " in words
+        assert found["after"] == found["before"]
+
+
 async def test_the_address_is_the_view(browser: Any, served: PageServer) -> None:
     async with open_page(browser, served.http, "timeframe=1w&scale=heat&dim=40&bright=90&map=off") as page:
         await page.in_sync()

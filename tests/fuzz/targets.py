@@ -23,6 +23,7 @@ import numpy as np
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 
+from liqscape.api.cluster_conversions import clusters_of, clusters_response
 from liqscape.api.playback_requests import MAX_CHANNELS, control, wish_of
 from liqscape.api.requests import channels_of, grid_of, map_of, parse, rejected_channels_of, resume_points_of
 from liqscape.axes import TIMEFRAMES, RowRange
@@ -40,10 +41,14 @@ from liqscape.grid.past import PastPicture
 from liqscape.grid.queries import MAX_QUERY_CELLS, plan_grid
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import CandleColumns, Channel, ChannelAxes, GridQuery, MapQuery
+from liqscape.insight.cluster_thresholds import ClusterThresholds
+from liqscape.insight.clusters import ClusterQuery, find_clusters
 from liqscape.live_books import LiveBooks
 from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client import decoding
 from liqscape_client.client import assemble_grid
+from liqscape_client.clusters import ClusterList
+from liqscape_client.clusters_command import lines
 from liqscape_client.errors import DecodeError
 from liqscape_client.liquidation_maps import assemble_map
 from liqscape_client.replica_set import FrameEffect, ReplicaSet
@@ -52,6 +57,7 @@ from tests.fake_engine import FakeEngine
 from tests.fuzz.inputs import Payload, message_bytes, payload
 from tests.unit.client.fake_server import grid_parts, map_parts
 from tests.unit.client.wire_model import ModelChannel
+from tests.unit.insight.hand_made_books import STATED, Lots, book
 from tests.unit.synthetic_market import BTC, EXAMPLE_MINUTE, at, candle, mark, open_interest, tick_end
 
 WIRE: Final = Path(__file__).parents[1] / "golden" / "wire"
@@ -257,7 +263,7 @@ def _golden_streams() -> list[list[bytes]]:
 
 
 class Answers:
-    """Parts of grids and maps with something wrong in them, put together by the shipped client."""
+    """Parts of grids and maps, and clusters, with something wrong in them, put together by the shipped client."""
 
     name = "answers"
 
@@ -268,15 +274,30 @@ class Answers:
             [bytes.fromhex(part) for part in golden["parts"]],
         ]
         self._grids = [[part.SerializeToString() for part in grid_parts(ModelChannel())]]
+        keyed = book([Lots(95_000, 300, 20), Lots(97_000, 400, STATED), Lots(104_000, 77, 50)])
+        query = ClusterQuery(ClusterThresholds(min_mass_usd=1.0))
+        found = clusters_response(keyed, query, find_clusters(keyed, query), (stream_pb2.DATA_STATE_REPLAY,), 7)
+        self._clusters = [found.SerializeToString()]
 
     def run(self, random: Random) -> str:
         """Put one answer together."""
+        if random.random() < 0.2:
+            return self._read_clusters(random)
         if random.random() < 0.5:
             return self._assemble(random, self._grids, query_pb2.GetGridResponse, assemble_grid)
         return self._assemble(random, self._maps, query_pb2.GetLiquidationMapResponse, assemble_map)
 
     def finish(self) -> None:
         """Nothing is left over."""
+
+    def _read_clusters(self, random: Random) -> str:
+        data = message_bytes(random, query_pb2.ListClustersResponse, self._clusters)
+        try:
+            found = ClusterList.from_message(query_pb2.ListClustersResponse.FromString(data))
+        except (DecodeError, ProtobufDecodeError):
+            return "refused"
+        assert all(line.isprintable() for line in lines(found))
+        return "accepted"
 
     def _assemble(
         self,
@@ -350,6 +371,7 @@ class Requests:
             stream_pb2.PlaybackRequest: (self._playback, self._playback_examples()),
             query_pb2.GetGridRequest: (self._grid, self._grid_examples()),
             query_pb2.GetLiquidationMapRequest: (self._map, self._map_examples()),
+            query_pb2.ListClustersRequest: (self._clusters, self._cluster_examples()),
             query_pb2.GetStatusRequest: (lambda data: parse(query_pb2.GetStatusRequest, data), [b""]),
             query_pb2.ListInstrumentsRequest: (lambda data: parse(query_pb2.ListInstrumentsRequest, data), [b""]),
         }
@@ -467,6 +489,14 @@ class Requests:
         answer = self._books.capture("BTC", query.model).answer(replace(query, max_cells=5000), 7)
         assert answer.map.cells.size <= 5000
 
+    def _clusters(self, data: bytes) -> None:
+        book, query = clusters_of(parse(query_pb2.ListClustersRequest, data))
+        _check_query(book)
+        answer = self._books.capture("BTC", book.model).keyed(book, 7)
+        found = find_clusters(answer, query)
+        assert len(found.clusters) <= 2 * query.limit <= 400
+        assert clusters_response(answer, query, found, (), 0).ByteSize()
+
     def _subscribe_examples(self) -> list[bytes]:
         selector = stream_pb2.ChannelSelector(symbol="BTC", timeframe="24h")
         point = stream_pb2.ResumePoint(source_id="shard-0", epoch=7, tick=3)
@@ -505,6 +535,21 @@ class Requests:
             query_pb2.GetGridRequest(symbol="BTC", timeframe="12h", as_of_minute=self._minute, leverage_shares=shares),
             query_pb2.GetGridRequest(
                 symbol="BTC", column_minutes=60, columns=6, base_steps_per_row=10, price_low=80_000, price_high=90_000
+            ),
+        )
+        return [request.SerializeToString() for request in requests]
+
+    def _cluster_examples(self) -> list[bytes]:
+        requests = (
+            query_pb2.ListClustersRequest(symbol="BTC", base_steps_per_row=10),
+            query_pb2.ListClustersRequest(
+                symbol="BTC",
+                venues=["binance"],
+                leverages=[10, 20],
+                side=query_pb2.POSITION_SIDE_LONG,
+                limit=7,
+                order=query_pb2.CLUSTER_ORDER_MASS,
+                thresholds=query_pb2.ClusterThresholds(min_mass_usd=1.0, valley_share=0.7, max_width_percent=3.0),
             ),
         )
         return [request.SerializeToString() for request in requests]

@@ -20,6 +20,7 @@ from liqscape.axes import WEIGHT_ONE as ONE
 from liqscape.config import ServeConfig, SourceConfig
 from liqscape.running import RunningServer
 from liqscape_client.client import Client
+from liqscape_client.clusters import ClusterList
 from liqscape_client.grids import Grid
 from liqscape_client.liquidation_maps import LiquidationMap
 from liqscape_client.status import to_json
@@ -118,6 +119,7 @@ async def test_accounts_named_and_found_are_in_the_map_and_no_address_is_told(tm
     file.write_text(f"{NAMED.upper().replace('0X', '0x')}  # a desk\n")
     venue = FakeHyperliquid()
     found: list[LiquidationMap] = []
+    clusters: list[ClusterList] = []
     grids: list[Grid] = []
     told: list[str] = []
 
@@ -135,6 +137,7 @@ async def test_accounts_named_and_found_are_in_the_map_and_no_address_is_told(tm
             found.append(await client.liquidation_map("BTC"))
             found.append(await client.liquidation_map("BTC", side="short", leverages=[10]))
             found.append(await client.liquidation_map("BTC", breakdown=["leverage"], provenance="stated"))
+            clusters.append(await client.clusters("BTC", min_mass_usd=0.0))
             grids.append(await client.grid("BTC", "12h", provenance="stated"))
             grids.append(await client.grid("BTC", "12h"))
             assert server.page is not None
@@ -176,6 +179,14 @@ async def test_accounts_named_and_found_are_in_the_map_and_no_address_is_told(tm
         assert {row + stated_alone.first_row: n for row, n in enumerate(by_row.tolist()) if n} == {
             price // height: lots * ONE
         }
+    below, above = clusters[0].clusters
+    assert [(c.side, c.peak_row, c.lots, c.stated_share, c.stated_accounts) for c in (below, above)] == [
+        ("long", 59_000 // height, 50_000, 1.0, 1),
+        ("short", 71_000 // height, 200_000, 1.0, 1),
+    ]
+    assert (below.by_venue, below.by_leverage, below.mean_leverage) == ({"hyperliquid": 50_000}, {}, None)
+    assert above.oldest_stated_unix_ns == short.oldest_unix_ns
+    assert [side.outside_lots for side in clusters[0].sides] == [900_000, 0]  # without a price
     stated_grid, grid = grids
     rows = (np.searchsorted(stated_grid.price_low(), (59_000, 71_000), "right") - 1).tolist()
     newest = {row: lots for row, lots in enumerate(stated_grid.cells[-1].tolist()) if lots}

@@ -31,6 +31,7 @@ from liqscape.link.host import hosting, port_methods
 from liqscape.link.places import engine_socket, socket_folder
 from tests.fake_engine import FakeQueries, grid_answer, map_answer
 from tests.link_engine import WAIT_S, Busy, HostedEngine, hosted_engine, linked
+from tests.unit.insight.hand_made_books import Lots, book
 
 QUERY = GridQuery("BTC", "24h", venues=("binance",))
 
@@ -47,11 +48,19 @@ async def test_every_method_of_the_port_answers_as_it_does_in_one_process(engine
         grid = await link.get_grid(QUERY)
         picture = await link.get_picture(QUERY)
         chart = await link.get_liquidation_map(MapQuery("BTC"))
+        engine.queries.book = book([Lots(95_000, 10)])
+        keyed = await link.get_keyed_book(MapQuery("BTC"))
 
         assert_same_grid(grid, grid_answer(40, 30))
         assert (picture.ring == (await engine.queries.get_picture(QUERY)).ring).all()
         assert (chart.map.cells == map_answer(rows=50).map.cells).all()
         assert chart.map.by_venue.groups == map_answer(rows=50).map.by_venue.groups
+        assert keyed.book.profile.lots.tolist() == [10]
+        assert (keyed.venues, keyed.scale, keyed.book.rows) == (
+            engine.queries.book.venues,
+            engine.queries.book.scale,
+            engine.queries.book.book.rows,
+        )
         assert await link.status() == engine.queries.state
         assert await link.instruments() == await engine.queries.instruments()
         assert await link.progress() == Progress(3, 7, "bars")
@@ -59,6 +68,7 @@ async def test_every_method_of_the_port_answers_as_it_does_in_one_process(engine
             "get_grid",
             "get_picture",
             "get_liquidation_map",
+            "get_keyed_book",
             "status",
             "instruments",
         }

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 
+from liqscape.__main__ import main
 from liqscape.app import RunningServer, serve
 from liqscape.config import ServeConfig, SourceConfig
 from liqscape_client import Client, InvalidRequest, LiquidationMap, NotFound, NotReady
+from liqscape_client.cluster_options import ClusterOptions
 from tests.integration.synthetic_recording import write_recording
 
 WAIT_S = 60.0
@@ -20,7 +25,10 @@ pytestmark = pytest.mark.slow
 
 
 async def with_server(
-    folder: Path, speed: float | None, use: Callable[[RunningServer, Client], Awaitable[None]]
+    folder: Path,
+    speed: float | None,
+    use: Callable[[RunningServer, Client], Awaitable[None]],
+    http: str | None = None,
 ) -> None:
     """Serve a recording of half a day in this process while it is used."""
     manifest = write_recording(folder, bars=160, step_minutes=5, seed=7)
@@ -30,7 +38,7 @@ async def with_server(
         async with asyncio.timeout(WAIT_S), Client(server.address) as client:
             await use(server, client)
 
-    await serve(ServeConfig(source=source, listen="127.0.0.1:0", stop_grace_seconds=0.2), with_client)
+    await serve(ServeConfig(source=source, listen="127.0.0.1:0", http=http, stop_grace_seconds=0.2), with_client)
 
 
 def assert_equals_its_coverage(found: LiquidationMap) -> None:
@@ -107,6 +115,64 @@ async def test_models_share_their_cells_and_can_be_subtracted(tmp_path: Path) ->
         assert "open-only" in theirs.meaning
 
     await with_server(tmp_path, None, use)
+
+
+async def test_clusters_are_parts_of_the_map_alike_at_every_door(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows and lots of each cluster against the map of the same tick, over gRPC, as JSON, and on the command line."""
+
+    async def use(server: RunningServer, client: Client) -> None:
+        await server.ended.wait()
+        options: ClusterOptions = {"limit": 200, "min_mass_usd": 0.0, "within_percent": 50.0}
+        chart = await client.liquidation_map("BTC")
+
+        found = await client.clusters("BTC", **options)
+        shown = await as_json(server, "symbol=BTC&limit=200&min_mass_usd=0&within_percent=50")
+        refused = await as_json(server, "symbol=BTC&limit=0")
+        printed = await on_command_line(server, "--count 200 --min-mass-usd 0 --within-percent 50", capsys)
+
+        assert (found.tick, found.epoch, found.mark_price) == (chart.tick, chart.epoch, chart.mark_price)
+        assert found.coverage == chart.coverage
+        assert {cluster.side for cluster in found.clusters} == {"long", "short"}
+        for cluster in found.clusters:
+            rows = slice(cluster.first_row - chart.first_row, cluster.last_row - chart.first_row + 1)
+            lots = chart.of(side=cluster.side)[rows] // chart.weight_one
+            assert cluster.lots == int(lots.sum()) > 0
+            assert cluster.price_low == chart.price_low()[rows][0]
+            assert cluster.usd == pytest.approx(
+                float((lots * chart.weight_one * chart.usd_per_weighted_lot[rows]).sum())
+            )
+            assert (cluster.peak_price < found.mark_price) is (cluster.side == "long")
+            assert cluster.by_venue == {"binance": cluster.lots}
+            assert sum(cluster.by_leverage.values()) == cluster.lots
+        for side, series in zip(found.sides, chart.by_side, strict=True):
+            assert (side.side, side.live_lots * chart.weight_one) == (series.side, series.weighted_lots)
+            assert sum(c.lots for c in found.of(side.side)) == side.clustered_lots
+            assert 0 < side.clustered_lots + side.at_price_lots + side.outside_lots <= side.live_lots
+        assert [c["lots"] for c in shown["clusters"]] == [str(cluster.lots) for cluster in found.clusters]
+        assert shown["tick"] == str(found.tick)
+        assert refused == {"error": {"code": "INVALID_ARGUMENT", "message": "limit is 0; use 1 to 200"}}
+        assert [c["lots"] for c in printed["clusters"]] == [cluster.lots for cluster in found.clusters]
+        assert (await client.clusters("BTC")).clusters == (await client.clusters("BTC", limit=3)).clusters
+        with pytest.raises(NotFound, match="symbol 'DOGE' is unknown"):
+            await client.clusters("DOGE")
+        with pytest.raises(InvalidRequest, match=r"thresholds\.valley_share is 2\.0; use 0 to 1"):
+            await client.clusters("BTC", valley_share=2.0)
+
+    await with_server(tmp_path, None, use, http="127.0.0.1:0")
+
+
+async def as_json(server: RunningServer, parameters: str) -> Any:
+    assert server.page is not None
+    async with aiohttp.ClientSession() as session, session.get(f"{server.page}v1/clusters?{parameters}") as answer:
+        return await answer.json()
+
+
+async def on_command_line(server: RunningServer, options: str, printed: pytest.CaptureFixture[str]) -> Any:
+    arguments = ["clusters", "BTC", "--address", server.address, "--json", *options.split()]
+    assert await asyncio.to_thread(main, arguments) == 0
+    return json.loads(printed.readouterr().out)
 
 
 async def test_map_while_the_server_ticks_is_whole_and_of_one_tick(tmp_path: Path) -> None:

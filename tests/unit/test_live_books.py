@@ -19,7 +19,7 @@ from liqscape.grid.liquidation_map import ABOVE, BELOW, INSIDE, MapAnswer, MapGr
 from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import Breakdown, GridQuery, MapQuery, PositionModel
-from liqscape.instruments import find_instrument
+from liqscape.instruments import LEVERAGE_TIERS, find_instrument
 from liqscape.live_books import LiveBooks
 
 START_NS = 1_795_000_020_000_000_000
@@ -112,6 +112,27 @@ def test_map_is_the_sum_over_the_cohorts_of_linear_and_inverse_instruments(shard
         )
         assert found.series.weighted_lots[number].sum() == of_group * WEIGHT_ONE
     assert {name for name, *_ in cells} == set(NAMES)
+
+
+@pytest.mark.parametrize("model", PositionModel)
+def test_book_by_key_is_the_map_before_it_is_summed(shard: Shard, model: PositionModel) -> None:
+    query = MapQuery("BTC", breakdown=frozenset({Breakdown.INSTRUMENT, Breakdown.LEVERAGE}), model=model)
+    captured = LiveBooks(shard).capture("BTC", model)
+
+    keyed, found = captured.keyed(query, epoch=7), captured.answer(query, epoch=7)
+
+    assert keyed.book.rows == found.map.rows
+    profile, groups = keyed.book.profile, found.map.series.groups
+    cells = np.zeros_like(found.map.cells)
+    for key, row, lots in zip(profile.key.tolist(), profile.row.tolist(), profile.lots.tolist(), strict=True):
+        name = keyed.instruments[key >> 5]
+        group = MapGroup(keyed.venues[key >> 5], name, LEVERAGE_TIERS[(key >> 1) & 15], PositionSide(key & 1))
+        cells[groups.index(group), row // keyed.book.rows.multiple - keyed.book.rows.first] += lots * WEIGHT_ONE
+    np.testing.assert_array_equal(cells, found.map.cells)
+    outside = found.map.by_side.weighted_lots[:, [BELOW, ABOVE]] // WEIGHT_ONE
+    assert [list(pair) for pair in keyed.book.outside_lots] == outside.tolist()
+    assert (keyed.tick, keyed.epoch, keyed.coverage) == (found.tick, found.epoch, found.coverage)
+    assert (keyed.mark_price, keyed.scale, keyed.model) == (found.mark_price, found.scale, model)
 
 
 def test_totals_of_linear_instruments_are_the_live_lots_of_coverage(shard: Shard) -> None:

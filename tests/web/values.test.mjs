@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { bytesOf, wholeAt } from "../../clients/web/filtered_grid.js";
 import { decimalsOf, formatAge, formatPrice, formatShare, formatUsd, plain } from "../../clients/web/format.js";
 import { Instruments } from "../../clients/web/instruments.js";
+import { clustersOf } from "../../clients/web/clusters.js";
 import { besideOf, goneAt } from "../../clients/web/liquidation_map.js";
 import { LivePrice } from "../../clients/web/live_price.js";
 import { DEFAULTS, channelOf, fromHash, isFiltered, minuteOf, toHash } from "../../clients/web/page_state.js";
@@ -250,4 +251,20 @@ test("the covered share counts instruments in coins, whatever their lots", () =>
 
   assert.equal(coveredShare(coverage), 0.75);
   assert.equal(coveredShare([]), undefined);
+});
+
+test("clusters of an answer are prices and amounts of a side", () => {
+  const shared = { rank: 1, first_row: "950", lots: "1", price_low: 95_000, price_high: 95_400, peak_price: 95_250 };
+  const answer = {
+    clusters: [
+      { ...shared, side: "POSITION_SIDE_LONG", usd: 2.5e8, isolated: true, stated_share: 0.25 },
+      { ...shared, side: "POSITION_SIDE_SHORT", usd: 1e8, isolated: false, stated_share: 0 },
+    ],
+  };
+
+  const [first, second] = clustersOf(answer);
+
+  const prices = { rank: 1, low: 95_000, high: 95_400, peak: 95_250 };
+  assert.deepEqual(first, { ...prices, side: "longs", usd: 2.5e8, isIsolated: true, statedShare: 0.25 });
+  assert.deepEqual(second, { ...prices, side: "shorts", usd: 1e8, isIsolated: false, statedShare: 0 });
 });

@@ -5,6 +5,7 @@ from liqscape_client.candles import Candles
 from liqscape_client.channel_parts import ChannelPart
 from liqscape_client.channel_selectors import channel_selectors
 from liqscape_client.client import Client
+from liqscape_client.clusters import Cluster, ClusterList, ClusterNeighbour, ClusterSide, ReliabilityReason
 from liqscape_client.comparison import Comparison
 from liqscape_client.connection import Tls
 from liqscape_client.context import AssumedSeries, ContractMonth, MarketContext
@@ -41,6 +42,10 @@ __all__ = [
     "ChannelPart",
     "Client",
     "ClientError",
+    "Cluster",
+    "ClusterList",
+    "ClusterNeighbour",
+    "ClusterSide",
     "Comparison",
     "ContractMonth",
     "DecodeError",
@@ -65,6 +70,7 @@ __all__ = [
     "Outcome",
     "Phase",
     "Playback",
+    "ReliabilityReason",
     "Replica",
     "ReplicaSet",
     "ServerError",

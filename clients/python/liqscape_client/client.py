@@ -15,6 +15,8 @@ from liqscape_client.axes import GridAxes, check_newest_column
 from liqscape_client.candles import CandleChange, CandleRing
 from liqscape_client.channel_selectors import ChannelOptions, wanted_selectors
 from liqscape_client.channel_selectors import channel_selectors as channel_selectors
+from liqscape_client.cluster_options import ClusterOptions, clusters_request
+from liqscape_client.clusters import ClusterList
 from liqscape_client.comparison import Comparison
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls, to_credentials, token_metadata
 from liqscape_client.errors import DecodeError
@@ -220,6 +222,19 @@ class Client:
             return await assemble_map(call(request, timeout=self._timeout_s, metadata=self.metadata))
         except grpc.aio.AioRpcError as error:
             raise to_client_error(error) from error
+
+    async def clusters(self, symbol: str, **options: Unpack[ClusterOptions]) -> ClusterList:
+        """Return where liquidation prices of the live book lie close together: the first three of each side by default.
+
+        Args:
+            symbol: base coin.
+            options: filters, order, and every threshold; see ClusterOptions.
+
+        Raises:
+            NotFound, InvalidRequest, NotReady, Unreachable: as the server says. DecodeError: the answer is malformed.
+        """
+        answer = await self._ask("ListClusters", clusters_request(symbol, options), query_pb2.ListClustersResponse)
+        return ClusterList.from_message(answer)
 
     async def status(self) -> query_pb2.GetStatusResponse:
         """Return what the server is doing, as it came."""

@@ -14,6 +14,8 @@ from liqscape.v1 import query_pb2, stream_pb2
 from liqscape_client.channel_parts import ChannelPart
 from liqscape_client.channel_selectors import ChannelOptions
 from liqscape_client.client import DEFAULT_TIMEOUT_S, Client
+from liqscape_client.cluster_options import ClusterOptions
+from liqscape_client.clusters import ClusterList
 from liqscape_client.comparison import Comparison
 from liqscape_client.connection import DEFAULT_ADDRESS, Tls
 from liqscape_client.errors import ClientError
@@ -125,6 +127,10 @@ class SyncClient:
     def liquidation_map(self, symbol: str, **options: Unpack[MapOptions]) -> LiquidationMap:
         """Return the live book by price. See Client.liquidation_map."""
         return self._thread.run(self._client.liquidation_map(symbol, **options))
+
+    def clusters(self, symbol: str, **options: Unpack[ClusterOptions]) -> ClusterList:
+        """Return where liquidation prices of the live book lie close together. See Client.clusters."""
+        return self._thread.run(self._client.clusters(symbol, **options))
 
     def status(self) -> query_pb2.GetStatusResponse:
         """Return what the server is doing."""

@@ -1,6 +1,6 @@
-// The map beside the price axis: a bar a row, longs and shorts, brighter with leverage; and what is gone by then.
+// The map beside the price axis: a bar a row, longs and shorts, brighter with leverage; what is gone by then; and clusters.
 
-import { formatAge, formatUsd } from "../format.js";
+import { decimalsOf, formatAge, formatPrice, formatUsd } from "../format.js";
 import { byId, setText } from "./dom.js";
 
 const LONG = ["#12705a", "#1fae8a", "#5df2c8"];
@@ -16,6 +16,14 @@ const FULL_BAR = 0.92;
 /** Bars of rows are summed up to this height, CSS pixels. */
 const THINNEST_BAR = 2;
 
+/** Clusters that could not be renewed for so long are not drawn: they may have gone. */
+const CLUSTERS_OLD_AFTER_MS = 60_000;
+const CLUSTER = "#e8ecf2";
+/** Space of a cluster's bracket, at the right edge, CSS pixels; the first of each side is thicker. */
+const BRACKET = { inset: 3, tick: 4, line: 1.25, firstLine: 2.5 };
+/** Amounts stand beside brackets where the panel is so wide, and so far from each other; CSS pixels. */
+const LABELS = { leastWidth: 110, apart: 12, edge: 20, font: "10px system-ui, sans-serif" };
+
 /** @typedef {import("../liquidation_map.js").LiquidationMap} LiquidationMap */
 
 export class MapPanel {
@@ -30,6 +38,8 @@ export class MapPanel {
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     /** @type {LiquidationMap | undefined} */
     this.map = undefined;
+    /** @type {import("../clusters.js").Clusters | undefined} */
+    this.found = undefined;
     /** @type {number | undefined} */
     this.cursorPrice = undefined;
     this.drawnFor = "";
@@ -60,7 +70,8 @@ export class MapPanel {
     const ratio = window.devicePixelRatio;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     const price = this.chart.lastPrice;
-    const key = [map?.takenMs, view.top, view.bottom, width, height, ratio, cursorPrice, price, isOld].join();
+    const clusters = this.#clusters();
+    const key = [map?.takenMs, clusters.length && this.found?.takenMs, view.top, view.bottom, width, height, ratio, cursorPrice, price, isOld].join();
     if (key === this.drawnFor || width === 0) return;
     this.drawnFor = key;
     canvas.width = Math.round(width * ratio);
@@ -70,13 +81,56 @@ export class MapPanel {
     if (map === undefined) return;
     const largest = this.#drawBars(map, view, width);
     const { shorts, longs } = this.#drawCurves(map, view, width);
+    this.#drawClusters(clusters, view, width);
     if (price !== undefined) this.#line(view, price, width, PRICE_LINE);
     if (cursorPrice !== undefined) this.#line(view, cursorPrice, width, CURSOR_LINE);
     setText(this.shorts, `shorts ${formatUsd(shorts)}`);
     setText(this.longs, `longs ${formatUsd(longs)}`);
     setText(this.scale, isOld ? `${formatAge(Date.now() - map.takenMs)} old` : `bars to ${formatUsd(largest)}`);
     const said = `up to ${formatUsd(largest)} a bar, ${formatUsd(longs)} of longs and ${formatUsd(shorts)} of shorts in view`;
-    canvas.setAttribute("aria-label", `Open positions by price: ${said}`);
+    canvas.setAttribute("aria-label", `Open positions by price: ${said}${inWords(clusters)}`);
+  }
+
+  #clusters() {
+    const isOld = this.found === undefined || Date.now() - this.found.takenMs > CLUSTERS_OLD_AFTER_MS;
+    return isOld || this.found === undefined ? [] : this.found.clusters;
+  }
+
+  /**
+   * @param {import("../clusters.js").Cluster[]} clusters
+   * @param {{top: number, bottom: number, height: number}} view
+   * @param {number} width
+   */
+  #drawClusters(clusters, view, width) {
+    const { context } = this;
+    /** @type {number[]} */
+    const labelled = [];
+    context.save();
+    context.strokeStyle = CLUSTER;
+    context.fillStyle = CLUSTER;
+    context.font = LABELS.font;
+    context.textAlign = "right";
+    context.textBaseline = "middle";
+    context.shadowColor = "#000";
+    context.shadowBlur = 3;
+    for (const { rank, low, high, peak, usd } of clusters) {
+      if (low > view.top || high < view.bottom) continue;
+      const [top, bottom, middle] = [high, low, peak].map((price) => this.#y(view, price));
+      const x = width - BRACKET.inset;
+      context.lineWidth = rank === 1 ? BRACKET.firstLine : BRACKET.line;
+      context.beginPath();
+      context.moveTo(x - BRACKET.tick, top);
+      context.lineTo(x, top);
+      context.lineTo(x, bottom);
+      context.lineTo(x - BRACKET.tick, bottom);
+      context.stroke();
+      const isFree = labelled.every((y) => Math.abs(y - middle) >= LABELS.apart);
+      const isInside = middle > LABELS.edge && middle < view.height - LABELS.edge;
+      if (width < LABELS.leastWidth || !isFree || !isInside) continue;
+      labelled.push(middle);
+      context.fillText(formatUsd(usd), x - BRACKET.tick - 3, middle);
+    }
+    context.restore();
   }
 
   /**
@@ -177,4 +231,16 @@ export class MapPanel {
   #y(view, price) {
     return ((view.top - price) / (view.top - view.bottom)) * view.height;
   }
+}
+
+/**
+ * Return clusters for people who hear the page.
+ * @param {import("../clusters.js").Cluster[]} clusters
+ */
+function inWords(clusters) {
+  const told = clusters.map(({ side, low, high, usd }) => {
+    const decimals = decimalsOf(high - low);
+    return `${formatUsd(usd)} of ${side} from ${formatPrice(low, decimals)} to ${formatPrice(high, decimals)}`;
+  });
+  return told.length > 0 ? `; clusters: ${told.join(", ")}` : "";
 }

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from liqscape import __version__
 from liqscape.api.web_answers import STATUS_OF_CODE
-from liqscape.api.web_requests import GRID_PARAMETERS, MAP_PARAMETERS, ROW_PARAMETERS, Parameter
+from liqscape.api.web_requests import CLUSTER_PARAMETERS, GRID_PARAMETERS, MAP_PARAMETERS, ROW_PARAMETERS, Parameter
 from liqscape.v1 import query_pb2
 
 _WIDE: Final = {"type": "string", "pattern": "^-?[0-9]+$", "description": "64-bit number as text"}
@@ -127,7 +127,11 @@ _TICKET: Final = {
 def openapi_document() -> dict[str, Any]:
     """Return the document."""
     schemas: dict[str, Any] = {"Error": _ERROR}
-    for message in (query_pb2.GetStatusResponse, query_pb2.ListInstrumentsResponse):
+    for message in (
+        query_pb2.GetStatusResponse,
+        query_pb2.ListInstrumentsResponse,
+        query_pb2.ListClustersResponse,
+    ):
         _add(message.DESCRIPTOR, schemas)
     for parts in (query_pb2.GetGridResponse, query_pb2.GetLiquidationMapResponse):
         _add(parts.DESCRIPTOR.fields_by_name["header"].message_type, schemas)
@@ -148,6 +152,11 @@ def openapi_document() -> dict[str, Any]:
             "/v1/grid": _get("An exact grid.", GRID_PARAMETERS, _parts("GridHeader", "GridFragment")),
             "/v1/map": _get("The live book by price alone.", MAP_PARAMETERS, _parts("MapHeader", "MapFragment")),
             "/v1/row": _get("Who holds what of one row of the live book.", ROW_PARAMETERS, _ROW),
+            "/v1/clusters": _get(
+                "Where liquidation prices of the live book lie close together.",
+                CLUSTER_PARAMETERS,
+                _ref("ListClustersResponse"),
+            ),
             "/v1/swept": _get("Cells in which the price ended positions.", GRID_PARAMETERS, _SWEPT),
             "/v1/ticket": {"post": _operation("A ticket for one WebSocket, for a browser.", {}, _TICKET)},
         },

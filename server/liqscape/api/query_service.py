@@ -11,6 +11,7 @@ from typing import Final, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 
+from liqscape.api.cluster_conversions import clusters_of, clusters_response, open_interest_usd_of
 from liqscape.api.conversions import grid_fragments, grid_header, instruments_response, status_response
 from liqscape.api.gate import max_cells
 from liqscape.api.limits import GRID_RETRY_AFTER_MS, ServiceLimits
@@ -23,7 +24,8 @@ from liqscape.broadcast.accounts import Accounts
 from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import QueryPort
 from liqscape.errors import LimitExceeded, NotReady
-from liqscape.v1 import query_pb2
+from liqscape.insight.clusters import find_clusters
+from liqscape.v1 import query_pb2, stream_pb2
 
 _T = TypeVar("_T")
 
@@ -52,6 +54,7 @@ class QueryService:
                 "GetLiquidationMap": grpc.unary_stream_rpc_method_handler(
                     self._ready("GetLiquidationMap", self.get_liquidation_map)
                 ),
+                "ListClusters": grpc.unary_unary_rpc_method_handler(self._ready("ListClusters", self.list_clusters)),
                 "GetStatus": grpc.unary_unary_rpc_method_handler(self._ready("GetStatus", self.get_status)),
                 "ListInstruments": grpc.unary_unary_rpc_method_handler(
                     self._ready("ListInstruments", self.list_instruments)
@@ -77,6 +80,19 @@ class QueryService:
         with self._place("map"):
             answer = await self._answer(self._queries.get_liquidation_map(query), "map", context)
             await self._write(map_header(answer, self._hubs.current.states()), map_fragments(answer), context)
+
+    async def list_clusters(self, request: bytes, context: Context) -> bytes:
+        """Answer with what is found in the book; looking for it is work for a thread of its own."""
+        book, query = clusters_of(parse(query_pb2.ListClustersRequest, request))
+        with self._place("clusters"):
+            answer = await self._answer(self._queries.get_keyed_book(book), "clusters", context)
+            states = self._hubs.current.states()
+            btc = None
+            if query.thresholds.min_mass_usd is None and book.symbol != "BTC":
+                btc = open_interest_usd_of((await self._queries.status()).symbols, "BTC")
+            stale = stream_pb2.DATA_STATE_STALE in states
+            found = await asyncio.to_thread(find_clusters, answer, query, btc_open_interest_usd=btc, stale=stale)
+        return clusters_response(answer, query, found, states, self._hubs.current.now_ns()).SerializeToString()
 
     async def get_status(self, request: bytes, _context: Context) -> bytes:
         """Answer at any time, also while history is being built."""

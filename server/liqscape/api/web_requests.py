@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from liqscape.errors import InvalidArgument
+from liqscape.insight.cluster_thresholds import BOUNDS
+from liqscape.insight.clusters import DEFAULT_LIMIT, MAX_LIMIT
 from liqscape.v1 import query_pb2
 
 MAX_VALUE_CHARACTERS: Final = 2048
@@ -26,6 +28,12 @@ _BREAKDOWNS: Final = {
     "venue": query_pb2.MAP_BREAKDOWN_VENUE,
     "instrument": query_pb2.MAP_BREAKDOWN_INSTRUMENT,
     "leverage": query_pb2.MAP_BREAKDOWN_LEVERAGE,
+}
+
+_ORDERS: Final = {
+    "score": query_pb2.CLUSTER_ORDER_SCORE,
+    "mass": query_pb2.CLUSTER_ORDER_MASS,
+    "distance": query_pb2.CLUSTER_ORDER_DISTANCE,
 }
 
 Read = Callable[[str, str], Any]
@@ -81,6 +89,16 @@ def _price(name: str, value: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise InvalidArgument(f"{name}={value!r} is not a price")
+    return number
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidArgument(f"{name}={value!r} is not a number")
     return number
 
 
@@ -149,6 +167,21 @@ MAP_PARAMETERS: Final = _POSITIONS | {
 ROW_PARAMETERS: Final = {
     name: parameter for name, parameter in _POSITIONS.items() if name not in ("price_low", "price_high")
 } | {"price": Parameter(_price, "a price within the row, quote currency", _NUMBER, required=True)}
+CLUSTER_PARAMETERS: Final = (
+    {name: _POSITIONS[name] for name in ("symbol", "venues", "leverages", "side", "base_steps_per_row", "model")}
+    | {
+        "limit": Parameter(_whole, f"clusters of each side, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} by default", _WHOLE),
+        "order": Parameter(_one_of(_ORDERS), "what comes first; score by default", {"enum": list(_ORDERS)}),
+    }
+    | {
+        name: Parameter(
+            _whole if name == "min_venues" else _number,
+            bounds.about,
+            {"type": "number", "minimum": bounds.low, "maximum": bounds.high},
+        )
+        for name, bounds in BOUNDS.items()
+    }
+)
 
 
 def grid_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetGridRequest:
@@ -173,6 +206,13 @@ def row_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.GetLiquidati
         raise InvalidArgument("price is missing; name one within the row, for example price=65000")
     breakdown = [query_pb2.MAP_BREAKDOWN_VENUE, query_pb2.MAP_BREAKDOWN_LEVERAGE]
     return query_pb2.GetLiquidationMapRequest(**fields, price_low=price, price_high=price, breakdown=breakdown)
+
+
+def clusters_request(parameters: Sequence[tuple[str, str]]) -> query_pb2.ListClustersRequest:
+    """Return the request of /v1/clusters. Raises InvalidArgument: names the parameter and what is allowed."""
+    fields = _read(parameters, CLUSTER_PARAMETERS)
+    thresholds = {name: fields.pop(name) for name in BOUNDS if name in fields}
+    return query_pb2.ListClustersRequest(**fields, thresholds=query_pb2.ClusterThresholds(**thresholds))
 
 
 def no_parameters(parameters: Sequence[tuple[str, str]]) -> None:

@@ -31,7 +31,7 @@ from liqscape.api.tickets import TICKET_SECONDS, OwnTickets, TicketOffice
 from liqscape.api.web_answers import failure_json, message_json, parts_json, row_json, swept_json
 from liqscape.api.web_assets import PAGE, WebAssets, content_type
 from liqscape.api.web_compression import PackedFiles, packed_answer
-from liqscape.api.web_requests import grid_request, map_request, no_parameters, row_request
+from liqscape.api.web_requests import clusters_request, grid_request, map_request, no_parameters, row_request
 from liqscape.api.web_socket import (
     PLAYBACK_METHOD,
     SESSION_METHOD,
@@ -66,6 +66,7 @@ SECURITY_HEADERS: Final = {
 
 _GET_GRID: Final = "/liqscape.v1.QueryService/GetGrid"
 _GET_MAP: Final = "/liqscape.v1.QueryService/GetLiquidationMap"
+_LIST_CLUSTERS: Final = "/liqscape.v1.QueryService/ListClusters"
 _GET_STATUS: Final = "/liqscape.v1.QueryService/GetStatus"
 _LIST_INSTRUMENTS: Final = "/liqscape.v1.QueryService/ListInstruments"
 
@@ -146,6 +147,7 @@ class WebService:
         app.router.add_get("/v1/grid", self.grid)
         app.router.add_get("/v1/map", self.map)
         app.router.add_get("/v1/row", self.row)
+        app.router.add_get("/v1/clusters", self.clusters)
         app.router.add_get("/v1/swept", self.swept)
         app.router.add_post("/v1/ticket", self.ticket)
         app.router.add_get("/v1/openapi.json", self.openapi)
@@ -222,6 +224,12 @@ class WebService:
         wanted = row_request(_parameters(request))
         parts = await self._ask(request, _GET_MAP, wanted, query_pb2.GetLiquidationMapResponse)
         return await packed_answer(request, row_json(parts))
+
+    async def clusters(self, request: web.Request) -> web.StreamResponse:
+        """Answer as ListClusters."""
+        wanted = clusters_request(_parameters(request))
+        (answer,) = await self._ask(request, _LIST_CLUSTERS, wanted, query_pb2.ListClustersResponse)
+        return await packed_answer(request, message_json(answer))
 
     async def swept(self, request: web.Request) -> web.StreamResponse:
         """Answer with the cells of a grid in which the price ended positions."""

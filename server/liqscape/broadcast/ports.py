@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from liqscape.grid.channel_specs import ChannelSpec
+from liqscape.grid.keyed_book import BookAnswer
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import Channel, EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
@@ -143,6 +144,13 @@ class QueryPort(Protocol):
         Raises:
             InvalidArgument: names the field and what is allowed. NotFound: unknown symbol or venue. NotReady: history
                 is still being built. Unavailable: the engine has failed.
+        """
+        ...
+
+    async def get_keyed_book(self, query: MapQuery) -> BookAnswer:
+        """Return the live book by key and base row, for insight; raises what get_liquidation_map raises.
+
+        Of the query only symbol, filters, rows and model count.
         """
         ...
 

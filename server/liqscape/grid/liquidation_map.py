@@ -326,3 +326,14 @@ def _curves(by_row: NDArray[_N], groups: Sequence[MapGroup], totals: NDArray[_N]
         else:
             curves[group.side] = np.cumsum(by_row[number]) + totals[number, BELOW]
     return curves
+
+
+def map_rows(query: MapQuery, scale: SymbolScale, mark_price: int) -> RowRange:
+    """Return the rows that a map of a query has, at most MAX_MAP_ROWS.
+
+    Raises:
+        InvalidArgument: names the field and what is allowed.
+    """
+    rows = rows_of(query, scale, _default_rows(scale, mark_price))
+    _check_size(rows, 1)
+    return rows

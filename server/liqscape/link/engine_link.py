@@ -16,6 +16,7 @@ from liqscape.broadcast.ports import ShardDescription, TickRecord
 from liqscape.broadcast.ring import Ring
 from liqscape.errors import NotReady, Unavailable
 from liqscape.feeds.source import Progress
+from liqscape.grid.keyed_book import BookAnswer
 from liqscape.grid.liquidation_map import MapAnswer
 from liqscape.grid.past import PastPicture
 from liqscape.grid.updates import EngineStatus, GridAnswer, GridQuery, InstrumentView, MapQuery
@@ -118,6 +119,11 @@ class EngineLink:
     async def get_liquidation_map(self, query: MapQuery) -> MapAnswer:
         """Return the live book by price; see QueryPort. Unavailable: the engine is being started again."""
         answer: MapAnswer = await self._ask("get_liquidation_map", query)
+        return answer
+
+    async def get_keyed_book(self, query: MapQuery) -> BookAnswer:
+        """Return the live book by key; see QueryPort. Unavailable: the engine is being started again."""
+        answer: BookAnswer = await self._ask("get_keyed_book", query)
         return answer
 
     async def instruments(self) -> tuple[InstrumentView, ...]:

@@ -32,6 +32,20 @@ class MapBreakdown(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MAP_BREAKDOWN_INSTRUMENT: _ClassVar[MapBreakdown]
     MAP_BREAKDOWN_LEVERAGE: _ClassVar[MapBreakdown]
 
+class ClusterOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CLUSTER_ORDER_UNSPECIFIED: _ClassVar[ClusterOrder]
+    CLUSTER_ORDER_SCORE: _ClassVar[ClusterOrder]
+    CLUSTER_ORDER_MASS: _ClassVar[ClusterOrder]
+    CLUSTER_ORDER_DISTANCE: _ClassVar[ClusterOrder]
+
+class ReliabilityGrade(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RELIABILITY_GRADE_UNSPECIFIED: _ClassVar[ReliabilityGrade]
+    RELIABILITY_GRADE_HIGH: _ClassVar[ReliabilityGrade]
+    RELIABILITY_GRADE_MEDIUM: _ClassVar[ReliabilityGrade]
+    RELIABILITY_GRADE_LOW: _ClassVar[ReliabilityGrade]
+
 class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ENGINE_STATE_UNSPECIFIED: _ClassVar[EngineState]
@@ -52,6 +66,14 @@ MAP_BREAKDOWN_UNSPECIFIED: MapBreakdown
 MAP_BREAKDOWN_VENUE: MapBreakdown
 MAP_BREAKDOWN_INSTRUMENT: MapBreakdown
 MAP_BREAKDOWN_LEVERAGE: MapBreakdown
+CLUSTER_ORDER_UNSPECIFIED: ClusterOrder
+CLUSTER_ORDER_SCORE: ClusterOrder
+CLUSTER_ORDER_MASS: ClusterOrder
+CLUSTER_ORDER_DISTANCE: ClusterOrder
+RELIABILITY_GRADE_UNSPECIFIED: ReliabilityGrade
+RELIABILITY_GRADE_HIGH: ReliabilityGrade
+RELIABILITY_GRADE_MEDIUM: ReliabilityGrade
+RELIABILITY_GRADE_LOW: ReliabilityGrade
 ENGINE_STATE_UNSPECIFIED: EngineState
 ENGINE_STATE_BUILDING: EngineState
 ENGINE_STATE_SERVING: EngineState
@@ -359,6 +381,240 @@ class MapFragment(_message.Message):
     series: int
     cells: bytes
     def __init__(self, series_index: _Optional[int] = ..., series: _Optional[int] = ..., cells: _Optional[bytes] = ...) -> None: ...
+
+class ListClustersRequest(_message.Message):
+    __slots__ = ("symbol", "venues", "leverages", "side", "base_steps_per_row", "model", "limit", "order", "thresholds")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    VENUES_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGES_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    BASE_STEPS_PER_ROW_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    venues: _containers.RepeatedScalarFieldContainer[str]
+    leverages: _containers.RepeatedScalarFieldContainer[int]
+    side: PositionSide
+    base_steps_per_row: int
+    model: PositionModel
+    limit: int
+    order: ClusterOrder
+    thresholds: ClusterThresholds
+    def __init__(self, symbol: _Optional[str] = ..., venues: _Optional[_Iterable[str]] = ..., leverages: _Optional[_Iterable[int]] = ..., side: _Optional[_Union[PositionSide, str]] = ..., base_steps_per_row: _Optional[int] = ..., model: _Optional[_Union[PositionModel, str]] = ..., limit: _Optional[int] = ..., order: _Optional[_Union[ClusterOrder, str]] = ..., thresholds: _Optional[_Union[ClusterThresholds, _Mapping]] = ...) -> None: ...
+
+class ClusterThresholds(_message.Message):
+    __slots__ = ("smoothing_percent", "valley_share", "edge_share", "max_width_percent", "min_mass_usd", "within_percent", "isolation_percent", "neighbour_share", "band_percent", "noise_floor_usd", "min_open_interest_usd", "min_covered_share", "max_feed_lag_seconds", "min_venues", "max_venue_share", "expiry_hours")
+    SMOOTHING_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    VALLEY_SHARE_FIELD_NUMBER: _ClassVar[int]
+    EDGE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    MAX_WIDTH_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    MIN_MASS_USD_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    ISOLATION_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOUR_SHARE_FIELD_NUMBER: _ClassVar[int]
+    BAND_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FLOOR_USD_FIELD_NUMBER: _ClassVar[int]
+    MIN_OPEN_INTEREST_USD_FIELD_NUMBER: _ClassVar[int]
+    MIN_COVERED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    MAX_FEED_LAG_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MIN_VENUES_FIELD_NUMBER: _ClassVar[int]
+    MAX_VENUE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_HOURS_FIELD_NUMBER: _ClassVar[int]
+    smoothing_percent: float
+    valley_share: float
+    edge_share: float
+    max_width_percent: float
+    min_mass_usd: float
+    within_percent: float
+    isolation_percent: float
+    neighbour_share: float
+    band_percent: float
+    noise_floor_usd: float
+    min_open_interest_usd: float
+    min_covered_share: float
+    max_feed_lag_seconds: float
+    min_venues: int
+    max_venue_share: float
+    expiry_hours: float
+    def __init__(self, smoothing_percent: _Optional[float] = ..., valley_share: _Optional[float] = ..., edge_share: _Optional[float] = ..., max_width_percent: _Optional[float] = ..., min_mass_usd: _Optional[float] = ..., within_percent: _Optional[float] = ..., isolation_percent: _Optional[float] = ..., neighbour_share: _Optional[float] = ..., band_percent: _Optional[float] = ..., noise_floor_usd: _Optional[float] = ..., min_open_interest_usd: _Optional[float] = ..., min_covered_share: _Optional[float] = ..., max_feed_lag_seconds: _Optional[float] = ..., min_venues: _Optional[int] = ..., max_venue_share: _Optional[float] = ..., expiry_hours: _Optional[float] = ...) -> None: ...
+
+class ListClustersResponse(_message.Message):
+    __slots__ = ("symbol", "epoch", "tick", "axis", "lot_decimals", "mark_price", "source_watermark_unix_ns", "server_unix_ns", "states", "meaning", "model", "covered_share", "open_interest_usd", "thresholds", "order", "clusters", "sides", "band_source", "coverage")
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    AXIS_FIELD_NUMBER: _ClassVar[int]
+    LOT_DECIMALS_FIELD_NUMBER: _ClassVar[int]
+    MARK_PRICE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_WATERMARK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    MEANING_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    COVERED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_USD_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    SIDES_FIELD_NUMBER: _ClassVar[int]
+    BAND_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    symbol: str
+    epoch: int
+    tick: int
+    axis: RowAxis
+    lot_decimals: int
+    mark_price: int
+    source_watermark_unix_ns: int
+    server_unix_ns: int
+    states: _containers.RepeatedScalarFieldContainer[_stream_pb2.DataState]
+    meaning: str
+    model: PositionModel
+    covered_share: float
+    open_interest_usd: float
+    thresholds: ClusterThresholds
+    order: ClusterOrder
+    clusters: _containers.RepeatedCompositeFieldContainer[Cluster]
+    sides: _containers.RepeatedCompositeFieldContainer[ClusterSide]
+    band_source: str
+    coverage: _containers.RepeatedCompositeFieldContainer[_stream_pb2.VenueChunk]
+    def __init__(self, symbol: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., axis: _Optional[_Union[RowAxis, _Mapping]] = ..., lot_decimals: _Optional[int] = ..., mark_price: _Optional[int] = ..., source_watermark_unix_ns: _Optional[int] = ..., server_unix_ns: _Optional[int] = ..., states: _Optional[_Iterable[_Union[_stream_pb2.DataState, str]]] = ..., meaning: _Optional[str] = ..., model: _Optional[_Union[PositionModel, str]] = ..., covered_share: _Optional[float] = ..., open_interest_usd: _Optional[float] = ..., thresholds: _Optional[_Union[ClusterThresholds, _Mapping]] = ..., order: _Optional[_Union[ClusterOrder, str]] = ..., clusters: _Optional[_Iterable[_Union[Cluster, _Mapping]]] = ..., sides: _Optional[_Iterable[_Union[ClusterSide, _Mapping]]] = ..., band_source: _Optional[str] = ..., coverage: _Optional[_Iterable[_Union[_stream_pb2.VenueChunk, _Mapping]]] = ...) -> None: ...
+
+class Cluster(_message.Message):
+    __slots__ = ("side", "rank", "first_row", "last_row", "peak_row", "price_low", "price_high", "peak_price", "lots", "usd", "open_interest_share", "mean_leverage", "mean_margin_percent", "by_venue", "by_leverage", "largest_venue_share", "venue_concentration", "edge_distance", "edge_distance_percent", "peak_distance", "peak_distance_percent", "below", "above", "isolated", "score_usd", "band_low", "band_high", "stated_lots", "stated_share", "stated_accounts", "oldest_stated_unix_ns", "grade", "reasons")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    LAST_ROW_FIELD_NUMBER: _ClassVar[int]
+    PEAK_ROW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_LOW_FIELD_NUMBER: _ClassVar[int]
+    PRICE_HIGH_FIELD_NUMBER: _ClassVar[int]
+    PEAK_PRICE_FIELD_NUMBER: _ClassVar[int]
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    USD_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_SHARE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_MARGIN_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    BY_VENUE_FIELD_NUMBER: _ClassVar[int]
+    BY_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    LARGEST_VENUE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    VENUE_CONCENTRATION_FIELD_NUMBER: _ClassVar[int]
+    EDGE_DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    EDGE_DISTANCE_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    PEAK_DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    PEAK_DISTANCE_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    BELOW_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_FIELD_NUMBER: _ClassVar[int]
+    ISOLATED_FIELD_NUMBER: _ClassVar[int]
+    SCORE_USD_FIELD_NUMBER: _ClassVar[int]
+    BAND_LOW_FIELD_NUMBER: _ClassVar[int]
+    BAND_HIGH_FIELD_NUMBER: _ClassVar[int]
+    STATED_LOTS_FIELD_NUMBER: _ClassVar[int]
+    STATED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    STATED_ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_STATED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    GRADE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    side: PositionSide
+    rank: int
+    first_row: int
+    last_row: int
+    peak_row: int
+    price_low: float
+    price_high: float
+    peak_price: float
+    lots: int
+    usd: float
+    open_interest_share: float
+    mean_leverage: float
+    mean_margin_percent: float
+    by_venue: _containers.RepeatedCompositeFieldContainer[ClusterPart]
+    by_leverage: _containers.RepeatedCompositeFieldContainer[ClusterPart]
+    largest_venue_share: float
+    venue_concentration: float
+    edge_distance: float
+    edge_distance_percent: float
+    peak_distance: float
+    peak_distance_percent: float
+    below: ClusterNeighbour
+    above: ClusterNeighbour
+    isolated: bool
+    score_usd: float
+    band_low: float
+    band_high: float
+    stated_lots: int
+    stated_share: float
+    stated_accounts: int
+    oldest_stated_unix_ns: int
+    grade: ReliabilityGrade
+    reasons: _containers.RepeatedCompositeFieldContainer[ReliabilityReason]
+    def __init__(self, side: _Optional[_Union[PositionSide, str]] = ..., rank: _Optional[int] = ..., first_row: _Optional[int] = ..., last_row: _Optional[int] = ..., peak_row: _Optional[int] = ..., price_low: _Optional[float] = ..., price_high: _Optional[float] = ..., peak_price: _Optional[float] = ..., lots: _Optional[int] = ..., usd: _Optional[float] = ..., open_interest_share: _Optional[float] = ..., mean_leverage: _Optional[float] = ..., mean_margin_percent: _Optional[float] = ..., by_venue: _Optional[_Iterable[_Union[ClusterPart, _Mapping]]] = ..., by_leverage: _Optional[_Iterable[_Union[ClusterPart, _Mapping]]] = ..., largest_venue_share: _Optional[float] = ..., venue_concentration: _Optional[float] = ..., edge_distance: _Optional[float] = ..., edge_distance_percent: _Optional[float] = ..., peak_distance: _Optional[float] = ..., peak_distance_percent: _Optional[float] = ..., below: _Optional[_Union[ClusterNeighbour, _Mapping]] = ..., above: _Optional[_Union[ClusterNeighbour, _Mapping]] = ..., isolated: bool = ..., score_usd: _Optional[float] = ..., band_low: _Optional[float] = ..., band_high: _Optional[float] = ..., stated_lots: _Optional[int] = ..., stated_share: _Optional[float] = ..., stated_accounts: _Optional[int] = ..., oldest_stated_unix_ns: _Optional[int] = ..., grade: _Optional[_Union[ReliabilityGrade, str]] = ..., reasons: _Optional[_Iterable[_Union[ReliabilityReason, _Mapping]]] = ...) -> None: ...
+
+class ClusterPart(_message.Message):
+    __slots__ = ("venue", "leverage", "lots", "share")
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    LOTS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    leverage: int
+    lots: int
+    share: float
+    def __init__(self, venue: _Optional[str] = ..., leverage: _Optional[int] = ..., lots: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
+
+class ClusterNeighbour(_message.Message):
+    __slots__ = ("peak_price", "distance_percent", "usd", "gap_percent")
+    PEAK_PRICE_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    USD_FIELD_NUMBER: _ClassVar[int]
+    GAP_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    peak_price: float
+    distance_percent: float
+    usd: float
+    gap_percent: float
+    def __init__(self, peak_price: _Optional[float] = ..., distance_percent: _Optional[float] = ..., usd: _Optional[float] = ..., gap_percent: _Optional[float] = ...) -> None: ...
+
+class ReliabilityReason(_message.Message):
+    __slots__ = ("code", "text", "severe")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SEVERE_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    text: str
+    severe: bool
+    def __init__(self, code: _Optional[str] = ..., text: _Optional[str] = ..., severe: bool = ...) -> None: ...
+
+class ClusterSide(_message.Message):
+    __slots__ = ("side", "open_interest_lots", "live_lots", "at_price_lots", "outside_lots", "clustered_lots", "found", "small", "largest_small_usd", "far", "unlisted", "near_lots", "near_usd")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_INTEREST_LOTS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    AT_PRICE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_LOTS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTERED_LOTS_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    SMALL_FIELD_NUMBER: _ClassVar[int]
+    LARGEST_SMALL_USD_FIELD_NUMBER: _ClassVar[int]
+    FAR_FIELD_NUMBER: _ClassVar[int]
+    UNLISTED_FIELD_NUMBER: _ClassVar[int]
+    NEAR_LOTS_FIELD_NUMBER: _ClassVar[int]
+    NEAR_USD_FIELD_NUMBER: _ClassVar[int]
+    side: PositionSide
+    open_interest_lots: int
+    live_lots: int
+    at_price_lots: int
+    outside_lots: int
+    clustered_lots: int
+    found: int
+    small: int
+    largest_small_usd: float
+    far: int
+    unlisted: int
+    near_lots: int
+    near_usd: float
+    def __init__(self, side: _Optional[_Union[PositionSide, str]] = ..., open_interest_lots: _Optional[int] = ..., live_lots: _Optional[int] = ..., at_price_lots: _Optional[int] = ..., outside_lots: _Optional[int] = ..., clustered_lots: _Optional[int] = ..., found: _Optional[int] = ..., small: _Optional[int] = ..., largest_small_usd: _Optional[float] = ..., far: _Optional[int] = ..., unlisted: _Optional[int] = ..., near_lots: _Optional[int] = ..., near_usd: _Optional[float] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

@@ -13,6 +13,7 @@ import pytest
 
 from liqscape.api.auth import Authenticator
 from liqscape.api.calls import Calls
+from liqscape.api.cluster_conversions import clusters_response
 from liqscape.api.conversions import grid_fragments, grid_header
 from liqscape.api.gate import Gate
 from liqscape.api.health import PublicHealth, health_answer
@@ -20,7 +21,7 @@ from liqscape.api.limits import DEFAULT_LIMITS
 from liqscape.api.map_conversions import map_fragments, map_header
 from liqscape.api.openapi import openapi_document
 from liqscape.api.tickets import OwnTickets
-from liqscape.api.web_answers import parts_json, row_json, swept_json
+from liqscape.api.web_answers import message_json, parts_json, row_json, swept_json
 from liqscape.api.web_assets import WebAssets
 from liqscape.api.web_service import WebService
 from liqscape.broadcast.accounts import OwnAccount
@@ -28,9 +29,12 @@ from liqscape.broadcast.counters import StreamCounters
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.in_process import InProcessFrameSource
+from liqscape.insight.cluster_thresholds import ClusterThresholds
+from liqscape.insight.clusters import ClusterQuery, find_clusters
 from tests.fake_engine import FakeEngine, FakeQueries, grid_answer, map_answer
 from tests.unit.api.test_context import ASSUMED, CONTEXT
 from tests.unit.api.test_map_conversions import EXACT
+from tests.unit.insight.hand_made_books import STATED, Lots, book
 
 DOCUMENT = openapi_document()
 
@@ -67,6 +71,15 @@ def test_grids_maps_rows_and_swept_cells_are_as_described() -> None:
     assert_fits(parts_json(map_parts), "/v1/map")
     assert_fits(row_json(map_parts), "/v1/row")
     assert_fits(swept_json(grid_parts), "/v1/swept")
+
+
+def test_clusters_are_as_described_stated_ones_and_lonely_ones_included() -> None:
+    keyed = book([Lots(95_000, 300, 20), Lots(97_000, 400, STATED), Lots(104_000, 77, 50)])
+    query = ClusterQuery(ClusterThresholds(min_mass_usd=1.0))
+    found = clusters_response(keyed, query, find_clusters(keyed, query), (), 7)
+
+    assert len(found.clusters) == 3
+    assert_fits(message_json(found), "/v1/clusters")
 
 
 def test_health_is_as_described_whether_it_says_yes_or_no() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liqscape.api.web_requests import grid_request, map_request, no_parameters, row_request
+from liqscape.api.web_requests import clusters_request, grid_request, map_request, no_parameters, row_request
 from liqscape.errors import InvalidArgument
 from liqscape.v1 import query_pb2
 
@@ -50,6 +50,70 @@ def test_an_empty_parameter_is_none() -> None:
     assert grid_request([("symbol", "BTC"), ("timeframe", "24h"), ("columns", ""), ("venues", "")]) == (
         query_pb2.GetGridRequest(symbol="BTC", timeframe="24h")
     )
+
+
+def test_every_parameter_of_clusters() -> None:
+    thresholds = query_pb2.ClusterThresholds(
+        smoothing_percent=0.0,
+        valley_share=0.25,
+        edge_share=0.5,
+        max_width_percent=2.0,
+        min_mass_usd=5e7,
+        within_percent=10.0,
+        isolation_percent=4.0,
+        neighbour_share=0.2,
+        band_percent=0.4,
+        noise_floor_usd=1e6,
+        min_open_interest_usd=1e8,
+        min_covered_share=0.3,
+        max_feed_lag_seconds=30.0,
+        min_venues=4,
+        max_venue_share=0.7,
+        expiry_hours=24.0,
+    )
+    told = [(field.name, str(value)) for field, value in thresholds.ListFields()]
+
+    found = clusters_request(
+        [
+            ("symbol", "BTC"),
+            ("venues", "binance,okx"),
+            ("leverages", "10,25"),
+            ("side", "short"),
+            ("base_steps_per_row", "4"),
+            ("model", "open_only"),
+            ("limit", "7"),
+            ("order", "mass"),
+            *told,
+        ]
+    )
+
+    assert len(told) == len(thresholds.DESCRIPTOR.fields)
+    assert found == query_pb2.ListClustersRequest(
+        symbol="BTC",
+        venues=["binance", "okx"],
+        leverages=[10, 25],
+        side=query_pb2.POSITION_SIDE_SHORT,
+        base_steps_per_row=4,
+        model=query_pb2.POSITION_MODEL_OPEN_ONLY,
+        limit=7,
+        order=query_pb2.CLUSTER_ORDER_MASS,
+        thresholds=thresholds,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("order", "size", "order='size' is unknown; use score or mass or distance"),
+        ("band_percent", "wide", "band_percent='wide' is not a number"),
+        ("band_percent", "inf", "band_percent='inf' is not a number"),
+        ("min_venues", "1.5", r"min_venues='1\.5' is not a whole number"),
+        ("price_low", "1", "parameter 'price_low' is unknown"),
+    ],
+)
+def test_parameters_of_clusters_that_make_no_sense(name: str, value: str, text: str) -> None:
+    with pytest.raises(InvalidArgument, match=text):
+        clusters_request([("symbol", "BTC"), (name, value)])
 
 
 def test_breakdown_of_a_map() -> None:

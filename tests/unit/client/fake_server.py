@@ -41,6 +41,7 @@ class FakeServer:
         grid_parts: what GetGrid answers.
         map_parts: what GetLiquidationMap answers.
         map_requests: every GetLiquidationMapRequest so far.
+        clusters: what ListClusters answers.
         grid_requests: every GetGridRequest so far.
         left: set once a stream was open and is not any more.
     """
@@ -54,6 +55,7 @@ class FakeServer:
         self.grid_parts: Callable[[], list[query_pb2.GetGridResponse]] = lambda: grid_parts(engine.channels[0])
         self.map_parts: Callable[[], list[query_pb2.GetLiquidationMapResponse]] = map_parts
         self.map_requests: list[query_pb2.GetLiquidationMapRequest] = []
+        self.clusters: Callable[[], query_pb2.ListClustersResponse] = cluster_answer
         self.grid_requests: list[query_pb2.GetGridRequest] = []
         self.port = 0
         self.left = asyncio.Event()
@@ -90,6 +92,11 @@ class FakeServer:
             request_deserializer=query_pb2.GetLiquidationMapRequest.FromString,
             response_serializer=query_pb2.GetLiquidationMapResponse.SerializeToString,
         )
+        list_clusters = grpc.unary_unary_rpc_method_handler(
+            self._list_clusters,
+            request_deserializer=query_pb2.ListClustersRequest.FromString,
+            response_serializer=query_pb2.ListClustersResponse.SerializeToString,
+        )
         get_status = grpc.unary_unary_rpc_method_handler(
             self._get_status,
             request_deserializer=query_pb2.GetStatusRequest.FromString,
@@ -103,6 +110,7 @@ class FakeServer:
         questions: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "GetGrid": get_grid,
             "GetLiquidationMap": get_map,
+            "ListClusters": list_clusters,
             "GetStatus": get_status,
             "ListInstruments": instruments,
         }
@@ -186,6 +194,13 @@ class FakeServer:
             await self.refusal.abort(context)
         for part in self.map_parts():
             yield part
+
+    async def _list_clusters(
+        self, request: query_pb2.ListClustersRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> query_pb2.ListClustersResponse:
+        if self.refusal is not None and self.refuses_questions:
+            await self.refusal.abort(context)
+        return self.clusters()
 
     async def _get_status(
         self, request: query_pb2.GetStatusRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -281,3 +296,34 @@ def map_parts() -> list[query_pb2.GetLiquidationMapResponse]:
         fragment = query_pb2.MapFragment(series_index=start, series=2, cells=cells)
         parts.append(query_pb2.GetLiquidationMapResponse(fragment=fragment))
     return parts
+
+
+def cluster_answer() -> query_pb2.ListClustersResponse:
+    """Return one cluster of longs, a fifth of it stated."""
+    return query_pb2.ListClustersResponse(
+        symbol="BTC",
+        axis=query_pb2.RowAxis(first_row=900, rows=200, base_steps_per_row=2, base_step=500, price_decimals=1),
+        mark_price=1_000_000,
+        source_watermark_unix_ns=1_000_000_000,
+        server_unix_ns=3_500_000_000,
+        covered_share=0.75,
+        order=query_pb2.CLUSTER_ORDER_SCORE,
+        clusters=[
+            query_pb2.Cluster(
+                side=query_pb2.POSITION_SIDE_LONG,
+                rank=1,
+                first_row=950,
+                last_row=954,
+                peak_row=952,
+                price_low=95_000.0,
+                price_high=95_500.0,
+                lots=50,
+                usd=47.5,
+                mean_leverage=20.0,
+                stated_share=0.2,
+                isolated=True,
+                grade=query_pb2.RELIABILITY_GRADE_MEDIUM,
+                reasons=[query_pb2.ReliabilityReason(code="few_venues", text="1 venue is counted, fewer than 3")],
+            )
+        ],
+    )

@@ -143,6 +143,20 @@ def test_cells_of_a_map_are_what_is_said() -> None:
     assert (cells // 4096).tolist() == [[1, 2, 0], [2, 4, 0]]
 
 
+async def test_program_of_clusters_runs_and_says_what_it_promises(capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = [text for text in PROGRAMS if "client.clusters" in text]
+    async with FakeServer(ModelEngine()) as server:
+        code = compile(program.replace("127.0.0.1:50051", server.address), "clients/README.md", "exec")
+
+        await asyncio.to_thread(exec, code, {})
+
+    assert capsys.readouterr().out.splitlines() == [
+        "long 95000.0 95500.0 47.5 20.0 True",
+        "0.2 of it is stated by venues; medium ['1 venue is counted, fewer than 3']",
+        "0.75 2.5 (1, 28)",
+    ]
+
+
 async def test_program_that_asks_for_a_map_and_compares_models_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (program,) = [text for text in PROGRAMS if "liquidation_map" in text]
     async with FakeServer(ModelEngine()) as server:

@@ -13,7 +13,7 @@ from liqscape.grid.queries import selected_keys, weights_of
 from liqscape.grid.updates import GridQuery
 from liqscape.instruments import LEVERAGE_TIERS, find_instrument
 from liqscape.positions.mix import SHARE_ONE, prior_inflow_mix
-from liqscape.positions.weights import make_key
+from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 
 OKX, BINANCE = find_instrument("okx:BTC-USDT-SWAP"), find_instrument("binance:BTCUSDT")
 """Up to 100x, and up to 125x."""
@@ -32,7 +32,8 @@ def test_filter_lets_a_leverage_pass_that_its_venue_offers_later() -> None:
 
     counted = set(np.flatnonzero(weights).tolist())
     assert reconciled
-    assert counted == {make_key(0, tier, PositionSide.LONG) for tier in range(len(LEVERAGE_TIERS))}
+    tiers = [*range(len(LEVERAGE_TIERS)), STATED_TIER_INDEX]
+    assert counted == {make_key(0, tier, PositionSide.LONG) for tier in tiers}
     assert set(weights[sorted(counted)].tolist()) == {WEIGHT_ONE}
     offered = {entry.key for entry in selected_keys(query(venues=("okx",), side=PositionSide.LONG), (OKX, BINANCE))}
     assert counted - offered == {make_key(0, HIGHEST, PositionSide.LONG)}
