@@ -58,9 +58,9 @@ DROP = "drop"
 
 ALL_FAULTS = (*Fault, DROP)
 
-NUMBERED = frozenset({"binance-usdm", "binance-coinm", "aster", "kraken", "deribit", "coinbase-intl"})
-"""Houses that number their trades without holes: of the others nobody can tell that one is missing, and that cannot
-happen to a message in the middle of a connection."""
+NUMBERED = frozenset({"binance-usdm", "binance-coinm", "aster", "kraken", "deribit", "coinbase-intl", "bitfinex"})
+"""Houses that number their trades, or all their messages, without holes: of the others nobody can tell that one is
+missing, and that cannot happen to a message in the middle of a connection."""
 
 BLOCKS = (Fault.LEGAL, Fault.FORBIDDEN)
 """Who refuses so is asked again after minutes."""

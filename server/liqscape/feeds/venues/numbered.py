@@ -1,11 +1,13 @@
-"""Trades that a venue numbers without holes: what is missing is announced, what comes again is left out.
+"""What a venue numbers without holes: what is missing is announced, what comes again is left out.
 
-A number far below the newest is a new count of the venue's (or the newest was nonsense), not a trade told again: it is
-taken, with a gap, so that no single message can make a dialect deaf.
+Numbered counts the trades of each instrument, Counted the messages of a connection. A number far below the newest is a
+new count of the venue's (or the newest was nonsense), not one told again: it is taken, with a gap, so that no single
+message can make a dialect deaf.
 """
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
 from liqscape.events import Gap
@@ -49,3 +51,30 @@ class Numbered:
         """Take the newest of the old trades that a subscription is answered with, to count from."""
         if type(number) is int:
             self._newest[instrument_id] = (number, time_ns)
+
+
+class Step(enum.Enum):
+    """What a number says about the one before it."""
+
+    NEXT = "next"
+    AGAIN = "again"
+    """Told before."""
+    MISSED = "missed"
+    """Some between them were not told."""
+
+
+class Counted:
+    """The newest number of the messages of a connection."""
+
+    __slots__ = ("_newest",)
+
+    def __init__(self) -> None:
+        self._newest: int | None = None
+
+    def step(self, number: int) -> Step:
+        """Take the number of the next message; the first may be any."""
+        newest = self._newest
+        if newest is not None and newest - AGAIN < number <= newest:
+            return Step.AGAIN
+        self._newest = number
+        return Step.NEXT if newest is None or number == newest + 1 else Step.MISSED

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from liqscape.events import Gap
 from liqscape.feeds.venues.dialect import Reading, Unreadable
-from liqscape.feeds.venues.numbered import AGAIN, Numbered
+from liqscape.feeds.venues.numbered import AGAIN, Counted, Numbered, Step
 
 
 def taken(*numbers: object) -> tuple[list[bool], Reading]:
@@ -74,3 +74,15 @@ def test_no_number_is_taken_twice_in_a_row_of_growing_ones_and_every_hole_is_ann
     holes = sum(after != before + 1 for before, after in itertools.pairwise(kept))
     assert len(into.events) == holes
     assert into.ignored["trade again"] == len(numbers) - len(kept)
+
+
+def test_messages_of_a_connection_follow_are_missing_or_come_again() -> None:
+    counted = Counted()
+
+    steps = [counted.step(number) for number in (7, 8, 8, 7, 11, 10, 12, 12 + 2 * AGAIN, 13)]
+
+    assert steps == [
+        *(Step.NEXT, Step.NEXT, Step.AGAIN, Step.AGAIN),
+        *(Step.MISSED, Step.AGAIN, Step.NEXT),
+        *(Step.MISSED, Step.MISSED),  # an absurd one, and the count goes on
+    ]
