@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, Trade
+from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, TickEnd, Trade
 from liqscape.feeds.live.clock_offset import ClockOffset
 from liqscape.feeds.live.holes import MARGIN_NS, Hole, Rejections
 from liqscape.feeds.live.line import Line
@@ -154,8 +154,9 @@ class VenueDesk:
         if successor is not None and line.takes_until_ns is not None:
             self._end_at_cut(line, at_ns, reason, successor)
             return
-        hole = line.hole or self._hole_of(line, at_ns, reason)
-        name = line.endpoint.name
+        from_ns, name = _missed_from(line, at_ns), line.endpoint.name
+        hole = line.hole or Hole((), from_ns, reason)
+        hole.join(line.instruments, from_ns, reason)
         if line.newest_ns:  # venues begin with what was traded before, which was heard then
             self._heard_until[name] = max(self._heard_until.get(name, 0), line.newest_ns + 1)
         if successor is not None:
@@ -271,17 +272,26 @@ class VenueDesk:
             tally.events += 1
             believed.append(event)
         if line is not None and line.hole is not None and line.is_subscribed:
-            self._emit(line.hole.end(max(line.newest_ns or receive_ns, line.takes_from_ns or 0) + MARGIN_NS))
-            line.hole = None
+            self._end_hole(line, line.hole, events, receive_ns)
         if believed:
             self._emit(believed)
+
+    def _end_hole(self, line: Line, hole: Hole, events: Sequence[Event], receive_ns: int) -> None:
+        """End the hole before a line: of all instruments, or of those heard where the venue confirms nothing."""
+        confirms = line.endpoint.acknowledgements
+        heard = None if confirms else {event.instrument_id for event in events if not isinstance(event, TickEnd)}
+        self._emit(hole.end(max(line.newest_ns or receive_ns, line.takes_from_ns or 0) + MARGIN_NS, heard))
+        if hole.is_over:
+            line.hole = None
 
     def _end_at_cut(self, line: Line, at_ns: int, reason: str, successor: Line) -> None:
         """Let a successor be heard alone; what the line has not heard up to the instant of taking over is missed."""
         successor.is_waiting = False
+        if successor.hole is None:  # of instruments that the line has never heard
+            successor.hole = line.hole
         until_ns = line.takes_until_ns
         if until_ns is not None and line.newest_ns < until_ns:
-            self._emit(self._hole_of(line, at_ns, reason).end(until_ns))
+            self._emit(Hole(line.instruments, _missed_from(line, at_ns), reason).end(until_ns))
 
     def _compare(self, said: Sequence[VenueListing], receive_ns: int) -> None:
         """Hold what the venue says of its instruments against what the model takes them for."""
@@ -324,6 +334,7 @@ class VenueDesk:
     def _about(self, endpoint: Endpoint) -> tuple[str, ...]:
         return endpoint.about or self._ids
 
-    def _hole_of(self, line: Line, at_ns: int, reason: str) -> Hole:
-        """Return the hole that begins with the end of a line."""
-        return Hole(line.instruments, (line.newest_ns or at_ns) - MARGIN_NS, reason)
+
+def _missed_from(line: Line, at_ns: int) -> int:
+    """Return from when on things are missed that a line would have heard, which has ended at a receive time."""
+    return (line.newest_ns or at_ns) - MARGIN_NS

@@ -186,7 +186,8 @@ class Endpoint:
         name: of the connection, unique in the dialect.
         url: where.
         subscribe: messages to send once it is open, in order; each within the venue's limits; see said_at.
-        acknowledgements: ids that Reading.acknowledged must come to hold; empty: the venue confirms nothing.
+        acknowledgements: ids that Reading.acknowledged must come to hold; empty: the venue confirms nothing,
+            and an instrument is missed until something of it is heard.
         channels: what is heard on it.
         control: the channel that is never quiet for long (trades of the largest instruments): while it is heard, the
             others are quiet; when it is silent for control_s, so is the connection, whatever else it says.

@@ -2,8 +2,9 @@
 
 Sources: real messages of 2023 (long names, numbers, time outside) and of June 2026 (short names, text, time inside),
 and client libraries. The server's PING wants a PONG. How subscriptions of v3 are confirmed is UNVERIFIED, so none is
-waited for; refusals are told. Funding is taken as of eight hours, as the list of payments of 2025 shows (of the stream
-UNVERIFIED). No liquidations are printed; open interest of the past is not told.
+waited for, and an instrument is missed until its first message; refusals are told. Funding is taken as of eight hours,
+as the list of payments of 2025 shows (of the stream UNVERIFIED). No liquidations are printed; open interest of the past
+is not told.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ SOCKET: Final = "wss://wss.woox.io/v3/public"
 
 REST: Final = "https://api.woox.io/v3/public"
 
-TOPICS_PER_MESSAGE: Final = 40
+INSTRUMENTS_PER_MESSAGE: Final = 10
+"""Four topics each. All of an instrument are asked for in one message, trades first: when one is heard, all are."""
 
 BUDGET: Final = Budget("rest", 1, 1.0)
 """With that of history half of 10 requests a second."""
@@ -66,14 +68,13 @@ class WooxDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
-        topics = [f"{topic}@{name}" for name in self._scales for topic in _TOPICS]
         self.endpoints: Sequence[Endpoint] = (
             Endpoint(
                 name="public",
                 url=SOCKET,
                 subscribe=tuple(
-                    to_json({"id": str(number + 1), "cmd": "subscribe", "params": group})
-                    for number, group in enumerate(batches(topics, TOPICS_PER_MESSAGE))
+                    to_json({"id": str(number + 1), "cmd": "subscribe", "params": _topics(group)})
+                    for number, group in enumerate(batches(tuple(self._scales), INSTRUMENTS_PER_MESSAGE))
                 ),
                 channels=frozenset({Channel.TRADES, Channel.MARK, Channel.OPEN_INTEREST, Channel.FUNDING}),
                 control=Channel.MARK,
@@ -124,6 +125,10 @@ class WooxDialect:
             refuse(into, said)
         else:
             read_rows(said["data"]["rows"], lambda row: _listing(row, into), into)
+
+
+def _topics(names: Sequence[str]) -> list[str]:
+    return [f"{topic}@{name}" for name in names for topic in _TOPICS]
 
 
 def _control(said: dict[str, Any], into: Reading) -> None:
