@@ -62,6 +62,9 @@ NUMBERED = frozenset({"binance-usdm", "binance-coinm", "aster", "kraken", "derib
 """Houses that number their trades, or all their messages, without holes: of the others nobody can tell that one is
 missing, and that cannot happen to a message in the middle of a connection."""
 
+WITHOUT_IDS = frozenset({"cryptocom", "woox", "bingx"})
+"""Houses that tell trades without an id of their own: of two that are equal nobody can tell whether they are two."""
+
 BLOCKS = (Fault.LEGAL, Fault.FORBIDDEN)
 """Who refuses so is asked again after minutes."""
 
@@ -210,7 +213,8 @@ def test_nothing_is_heard_that_has_not_happened_or_twice(run: Run, key: str) -> 
 
 def _is_excused(event: Flow, injected: list[Injected], key: str) -> bool:
     """Return whether nobody could know better: sizes in bounds, until samples show them; repeats without a number."""
-    excuses = {Fault.WRONG_SIZE} if key in NUMBERED else {Fault.WRONG_SIZE, Fault.DUPLICATE}
+    has_id = key in NUMBERED or (isinstance(event, Trade) and key not in WITHOUT_IDS)
+    excuses = {Fault.WRONG_SIZE} if has_id else {Fault.WRONG_SIZE, Fault.DUPLICATE}
     return any(each.fault in excuses and each.from_ns <= event.time_ns < each.to_ns + MARGIN_NS for each in injected)
 
 

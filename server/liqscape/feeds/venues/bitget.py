@@ -37,7 +37,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import MAX_DIGITS, as_fraction, floored
-from liqscape.feeds.venues.repeats import Repeats
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.wanted import Wanted, from_ms, quantity_of_worth
 
 REST: Final = "https://api.bitget.com/api/v2/mix/market"
@@ -59,6 +59,7 @@ class BitgetDialect:
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = Wanted(listings)
         self._repeats = Repeats()
+        self._told = TradesTold()
         self._old = BitgetV1(self._scales)
         self._products = sorted({product_of(name) for name in self._scales.names})
         self.endpoints: Sequence[Endpoint] = self._endpoints()
@@ -141,10 +142,11 @@ class BitgetDialect:
         if scale is None:
             return
         if "p" in row:
-            time_ms, price, size, side = row["T"], row["p"], row["v"], row["S"]
+            time_ms, price, size, side, number = row["T"], row["p"], row["v"], row["S"], row.get("i")
         else:  # v2
-            time_ms, price, size, side = row["ts"], row["price"], row["size"], row["side"]
+            time_ms, price, size, side, number = row["ts"], row["price"], row["size"], row["side"], row.get("tradeId")
         scale.trade(into, from_ms(time_ms), price, size, TAKER[side])
+        self._told.is_repeat(into, number)
 
     def _ticker(self, name: str, row: dict[str, Any], time_ms: object, into: Reading) -> None:
         scale = self._scales.find(name, into)

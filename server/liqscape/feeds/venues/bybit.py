@@ -36,6 +36,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, note_both_sides
 
 REST: Final = "https://api.bybit.com"
@@ -61,6 +62,7 @@ class BybitDialect:
     def __init__(self, listings: Sequence[Listing], category: str) -> None:
         self._scales = Wanted(listings)
         self._category = category
+        self._told = TradesTold()
         self._says_single: set[str] = set()
         self._hours: dict[str, int] = {}
         self._old = BybitV2(self._scales)
@@ -140,6 +142,7 @@ class BybitDialect:
         scale = self._scales.find(row["s"], into)
         if scale is not None:
             scale.trade(into, from_ms(row["T"]), row["p"], row["v"], _TAKER[row["S"]])
+            self._told.is_repeat(into, row.get("i"))
 
     def _ticker(self, said: dict[str, Any], time_ms: object, into: Reading) -> None:
         name = said["symbol"]

@@ -41,6 +41,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.htx_history import HtxHistory
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.wanted import LAST_NS, Wanted, from_ms, note_told_twice
 
 HOST: Final = "api.hbdm.com"
@@ -72,6 +73,7 @@ class HtxDialect:
         self._scales = Wanted(listings)
         self._kind = kind
         self._heard: set[str] = set()
+        self._told = TradesTold()
         self._confirmed: dict[str, int] = {}  # when, by topic
         self._counts_both_sides = True
         self._public: Mapping[str, Callable[[dict[str, Any], int, Reading], None]] = {
@@ -196,6 +198,7 @@ class HtxDialect:
         if not side:  # some rows of 2022
             raise Unreadable("no taker side", row)
         scale.trade(into, time_ns, row["price"], self._one_sided(row["amount"]), _TAKER[side])
+        self._told.is_repeat(into, row.get("id"))
 
     def _one_sided(self, amount: object) -> object:
         if self._counts_both_sides:

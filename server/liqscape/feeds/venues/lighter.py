@@ -36,6 +36,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, time_of
 
 SOCKET: Final = "wss://mainnet.zklighter.elliot.ai/stream"
@@ -68,6 +69,7 @@ class LighterDialect:
         self._scales = scales(listings)
         self._markets: dict[int, Scale] = {}
         self._asked: set[int] = set()
+        self._told = TradesTold()
         for name, scale in self._scales.items():
             number = int(name) if name.isdecimal() else KNOWN_MARKETS.get(name)
             if number is not None:
@@ -172,6 +174,8 @@ class LighterDialect:
         side = _SIDES[row["is_maker_ask"]]
         time_ns = time_of(row["timestamp"])
         scale.trade(into, time_ns, row["price"], row["size"], side)
+        if self._told.is_repeat(into, row.get("trade_id")):
+            return
         if kind == "liquidation":
             scale.liquidation(into, time_ns, row["price"], row["size"], CLOSED_BY[side])
 

@@ -37,7 +37,7 @@ from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.okx_history import OkxHistory
 from liqscape.feeds.venues.okx_v3 import OkxV3
-from liqscape.feeds.venues.repeats import Repeats
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import HOUR_NS, Wanted, from_ms, hours_of, note_told_twice
 
@@ -64,6 +64,7 @@ class OkxDialect:
         self._scales = Wanted(listings)
         self._awaits_replay = False
         self._repeats = Repeats()
+        self._told = TradesTold()
         self._old = OkxV3(self._scales)
         self._rows: Mapping[str, Callable[[Any, int, Reading], None]] = {
             "trades": self._trade,
@@ -149,6 +150,7 @@ class OkxDialect:
         scale = self._scales.find(row["instId"], into)
         if scale is not None:
             scale.trade(into, from_ms(row["ts"]), row["px"], row["sz"], _TAKER[row["side"]])
+            self._told.is_repeat(into, row.get("tradeId"))
 
     def _mark(self, row: dict[str, Any], _: int, into: Reading) -> None:
         scale = self._scales.find(row["instId"], into)

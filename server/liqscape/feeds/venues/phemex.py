@@ -38,6 +38,7 @@ from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.repeats import Repeats
 from liqscape.feeds.venues.scale import MS, SECOND, scales, time_of
 
 SOCKET: Final = "wss://ws.phemex.com/"
@@ -91,6 +92,7 @@ class PhemexDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
+        self._repeats = Repeats()
         self._places: Sequence[int] = ()
         self._name_fields(_FIELDS)
         self._kinds: Mapping[str, Callable[[dict[str, Any], Reading], None]] = {
@@ -172,6 +174,10 @@ class PhemexDialect:
             return
         if said["type"] == "snapshot":
             into.ignored["trade before the subscription"] += len(rows)
+            return
+        sequence = said.get("sequence")  # trades have no ids, messages of them a number each
+        if type(sequence) is int and not self._repeats.is_new((said["symbol"], sequence, hash(str(rows)))):
+            into.ignored["trade again"] += len(rows)
             return
 
         def read(row: list[Any]) -> None:
