@@ -44,10 +44,7 @@ FAULTY_FROM_S, FAULTY_S, HEALTHY_S = 15.0, 30.0, 75.0
 """Health lasts longer than a probation."""
 
 SILENT_S = 15.0
-"""By which a silence is longer than the control channels of a house may be silent. A shorter one shows in nothing but
-the numbers of trades, where there are some. That of a connection which was begun anew in it, and was told the state at
-once as most venues do, may be shorter: so a silence ends here with every connection cut.
-"""
+"""By which a silence is longer than the control channels of a house may be silent."""
 
 MAX_GROWTH_BYTES = 2_000_000
 """Over a third of LONG_S, of 30 venues: tracing itself, and numbers of a market that were not said before."""
@@ -139,8 +136,6 @@ async def _fail(key: str, house: FakeVenue, time: ScaledTime, injected: list[Inj
             await house.drop()  # it is new connections that are refused
         await time.sleep(_silence_s(key) if fault is Fault.SILENCE else FAULTY_S)
         house.heal()
-        if fault is Fault.SILENCE:
-            await house.drop()  # see SILENT_S
         injected.append(Injected(fault, from_ns, time.now_ns()))
 
 

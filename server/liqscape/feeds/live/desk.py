@@ -15,6 +15,7 @@ from liqscape.feeds.live.clock_offset import ClockOffset
 from liqscape.feeds.live.holes import MARGIN_NS, Hole, Rejections
 from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.mirrors import MirrorWatch, is_sampled
+from liqscape.feeds.live.pace import Pace
 from liqscape.feeds.live.plausibility import FUTURE_NS, SUPERSEDED, Plausibility, PriceBoard
 from liqscape.feeds.venues.dialect import (
     Channel,
@@ -103,6 +104,8 @@ class VenueDesk:
         self._holes: dict[str, Hole] = {}  # of polls
         self._quarantines: dict[str, Hole] = {}
         self._ended: dict[str, Hole] = {}  # of endpoints that have no line
+        # Trades may rest for long, funding is told of the interval: marks alone have a pace.
+        self._paces = {name: Pace() for name, each in self.endpoints.items() if each.control is Channel.MARK}
         self._heard_until: dict[str, int] = {}  # newest venue time of the lines before, by name of the endpoint
 
     def begin(self, at_ns: int) -> None:
@@ -120,6 +123,7 @@ class VenueDesk:
         line = Line(self, endpoint, dialect, self._about(endpoint))
         for poll, body in self._listings.values():
             line.learn(poll, body, 0)
+        line.pace = self._paces.get(name)
         line.is_waiting = takes_over
         if not takes_over:
             line.hole = self._ended.pop(name, None)
@@ -240,6 +244,12 @@ class VenueDesk:
         lag_ns = offset.median_ns or 0
         latest_ns = receive_ns + FUTURE_NS + max(0, -lag_ns)
         believed: list[Event] = []
+        before_ns = 0
+        if line is not None:
+            before_ns = line.newest_ns
+            silence = line.silence(events, receive_ns, latest_ns)
+            if silence and line.hole is None and not line.is_waiting:
+                self._emit(silence)
         for event in events:
             channel = CHANNEL_OF.get(type(event))
             if channel is None:  # a gap that the venue's own numbers show
@@ -271,8 +281,10 @@ class VenueDesk:
                     self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
             tally.events += 1
             believed.append(event)
-        if line is not None and line.hole is not None and line.is_subscribed:
-            self._end_hole(line, line.hole, events, receive_ns)
+        if line is not None:
+            line.moved(before_ns, receive_ns)
+            if line.hole is not None and line.is_subscribed:
+                self._end_hole(line, line.hole, events, receive_ns)
         if believed:
             self._emit(believed)
 
