@@ -17,6 +17,7 @@ from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.mirrors import MirrorWatch, is_sampled
 from liqscape.feeds.live.pace import Pace
 from liqscape.feeds.live.plausibility import FUTURE_NS, SUPERSEDED, Plausibility, PriceBoard
+from liqscape.feeds.live.print_prices import evidence_of
 from liqscape.feeds.venues.dialect import (
     Channel,
     Endpoint,
@@ -27,6 +28,7 @@ from liqscape.feeds.venues.dialect import (
     VenueListing,
     read_answer,
 )
+from liqscape.feeds.venues.readings import Readings
 
 CUT_NS: Final = 1_000_000_000
 """From the newest event of either connection to the instant at which a new one takes over: so long both are heard."""
@@ -68,6 +70,7 @@ class VenueDesk:
         overlapping: events heard twice while one connection took over from another.
         notes: what the venue says of an instrument that does not fit, by its id.
         unread: inputs that could not be read and name no instrument, by reason.
+        readings: how what no document settles is to be read.
         overhear: is shown every message of a connection beside; None: nobody wants to.
     """
 
@@ -88,6 +91,7 @@ class VenueDesk:
         self.overlapping = 0
         self.unread: Counter[str] = Counter()
         self.notes: dict[str, str] = {}
+        self.readings = Readings()
         self.overhear: Callable[[bytes], None] | None = None
         self._dialect = venue.dialect(listings)
         self.endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in self._dialect.endpoints}
@@ -223,7 +227,9 @@ class VenueDesk:
         if reading.events:
             self._take_events(reading.events, receive_ns, line)
             reading.events.clear()
-            if not (reading.rejected or reading.ignored or reading.listings or reading.acknowledged):
+            if not (
+                reading.rejected or reading.ignored or reading.listings or reading.acknowledged or reading.evidence
+            ):
                 reading.refused.clear()
                 reading.replies.clear()
                 reading.heartbeats = 0
@@ -237,6 +243,8 @@ class VenueDesk:
             self.ignored.update(reading.ignored)
         if reading.listings:
             self._compare(reading.listings, receive_ns)
+        if reading.evidence:
+            self.readings.take(reading.evidence)
         reading.clear()
 
     def _take_events(self, events: list[Event], receive_ns: int, line: Line | None) -> None:
@@ -279,6 +287,10 @@ class VenueDesk:
                     offset.see(time_ns, receive_ns)
                 if is_sampled(time_ns) and channel is Channel.TRADES:
                     self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
+            elif channel is Channel.LIQUIDATIONS:
+                evidence = evidence_of(event, check.price)  # type: ignore[arg-type]
+                if evidence is not None:
+                    self.readings.take((evidence,))
             tally.events += 1
             believed.append(event)
         if line is not None:

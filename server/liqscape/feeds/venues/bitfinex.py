@@ -45,6 +45,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbered import Counted, Step
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.scale import MS, SECOND
 from liqscape.feeds.venues.wanted import Wanted, from_ms
 
@@ -236,7 +237,15 @@ class BitfinexDialect:
         if said[0] == "error":
             refuse(into, said)
             return
-        read_rows(said[0], lambda row: into.listings.append(_listing_of(row)), into)
+        read_rows(said[0], lambda row: self._listing(row, into), into)
+
+    def _listing(self, row: list[Any], into: Reading) -> None:
+        listing = _listing_of(row)
+        into.listings.append(listing)
+        initial, maintenance = row[1][_INITIAL_MARGIN : _INITIAL_MARGIN + 2]
+        if listing.name in self._scales.names and initial is not None:
+            is_margin = maintenance is not None and 0 < as_fraction(maintenance) <= as_fraction(initial) <= 1
+            into.evidence.append((MARGIN_PLACES, MARGIN_PLACES.alternatives[0 if is_margin else 1]))
 
 
 def _endpoint(number: int, names: Sequence[str], about: tuple[str, ...]) -> Endpoint:
@@ -285,6 +294,9 @@ _FUNDING: Final = 11
 _MARK: Final = 14
 _INTEREST: Final = 17
 """Places in an array of the status of a derivative."""
+
+MARGIN_PLACES: Final = Question("places of the margin in the list of contracts", ("8 and 9", "others"), needs=2)
+"""A maintenance rate behind an initial one, which is no smaller: nothing else in the list looks so."""
 
 _INITIAL_MARGIN: Final = 8
 """Place in the facts of a contract, by the documents (UNVERIFIED by a real answer)."""

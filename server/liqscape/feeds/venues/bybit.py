@@ -36,6 +36,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
+from liqscape.feeds.venues.readings import Question, in_ratio
 from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, note_both_sides
 
@@ -155,7 +156,9 @@ class BybitDialect:
             scale.mark(into, time_ns, mark)
         if single:
             scale.open_interest(into, time_ns, single)
-            self._says_single.add(name)
+            if name not in self._says_single:
+                self._says_single.add(name)
+                _compare(said.get("openInterest"), single, into)
         elif said.get("openInterest") and name not in self._says_single:
             note_both_sides(scale, into, time_ns, said["openInterest"])
         if said.get("fundingIntervalHour"):
@@ -186,6 +189,18 @@ class BybitDialect:
             refuse(into, f"{said['retCode']} {said.get('retMsg')}")
             return
         read_rows(said["result"]["list"], lambda row: into.listings.append(_listing_of(row)), into)
+
+
+SIDES_COUNTED: Final = Question("openInterest", ("it counts both sides", "it counts one side"), needs=2)
+"""By the single one beside it, once an instrument and connection. What the past tells is halved in any case."""
+
+
+def _compare(both: object, single: object, into: Reading) -> None:
+    if both:
+        told, half = as_fraction(both), as_fraction(single)
+        for ratio, alternative in zip((2, 1), SIDES_COUNTED.alternatives, strict=True):
+            if in_ratio(told, half, ratio):
+                into.evidence.append((SIDES_COUNTED, alternative))
 
 
 _TOPICS: Final = ("publicTrade", "tickers", "allLiquidation")

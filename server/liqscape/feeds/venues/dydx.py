@@ -36,6 +36,7 @@ from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import HOUR_NS, Pages
+from liqscape.feeds.venues.readings import Question, in_ratio
 from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, text_of_time, time_of_text
 
@@ -176,9 +177,19 @@ def _state(scale: Scale, row: dict[str, Any], receive_ns: int, at_ns: int | None
     interest = row.get("openInterest")
     if interest is not None:
         scale.open_interest(into, receive_ns, interest)
+        base = row.get("baseOpenInterest")
+        if base is not None:  # in the state of the markets, once a connection
+            one, other = as_fraction(base), as_fraction(interest)
+            for ratio, alternative in zip((2, 1), INTERESTS.alternatives, strict=True):
+                if in_ratio(one, other, ratio):
+                    into.evidence.append((INTERESTS, alternative))
     rate = row.get("nextFundingRate")
     if rate is not None:
         scale.funding(into, receive_ns, rate, 1)
+
+
+INTERESTS: Final = Question("openInterest", ("half of baseOpenInterest", "equal to baseOpenInterest"), needs=2)
+"""Where it is half of what is told beside it, it counts one side; where the two are equal, nothing is shown."""
 
 
 def _listing(row: dict[str, Any]) -> VenueListing:

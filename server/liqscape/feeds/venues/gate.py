@@ -42,6 +42,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.gate_history import GateHistory
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text, floored
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import Wanted, from_ms, from_seconds, hours_of
@@ -63,6 +64,10 @@ CLEAR_OF_MARK: Final = 1000
 
 MILLISECONDS_FROM: Final = 10**11
 """A time above is told in milliseconds: in seconds it would be of the year 5138."""
+
+
+SIGN: Final = Question("sign of a liquidation's size", ("the order's", "the position's"))
+"""By the prints clear of the mark; the parser counts the same votes of its connection, and follows them."""
 
 
 class GateDialect:
@@ -176,7 +181,7 @@ class GateDialect:
         in_ms = type(time) is int and time >= MILLISECONDS_FROM
         time_ns = from_ms(time) if in_ms else _time_of(row)
         price, quantity = scale.floored_price(row["price"]), scale.quantity(size)
-        closed_long = is_minus == self._is_of_the_order(name, price, is_minus)
+        closed_long = is_minus == self._is_of_the_order(name, price, is_minus, into)
         into.events.append(
             Liquidation(
                 scale.instrument_id,
@@ -189,11 +194,13 @@ class GateDialect:
             )
         )
 
-    def _is_of_the_order(self, name: str, price: int, is_minus: bool) -> bool:
+    def _is_of_the_order(self, name: str, price: int, is_minus: bool, into: Reading) -> bool:
         """Return whether the sign is believed to be that of the order, after this print has voted."""
         mark = self._marks.get(name)
         if mark is not None and abs(price - mark) * CLEAR_OF_MARK >= mark:
-            self._order_votes += 1 if is_minus == (price < mark) else -1
+            is_order = is_minus == (price < mark)
+            self._order_votes += 1 if is_order else -1
+            into.evidence.append((SIGN, SIGN.alternatives[0 if is_order else 1]))
         return self._order_votes >= 0
 
     def _own_liquidation(self, row: dict[str, Any], into: Reading) -> None:

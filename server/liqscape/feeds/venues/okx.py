@@ -37,6 +37,7 @@ from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.okx_history import OkxHistory
 from liqscape.feeds.venues.okx_v3 import OkxV3
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import HOUR_NS, Wanted, from_ms, hours_of, note_told_twice
@@ -191,6 +192,9 @@ class OkxDialect:
         event = _closed(row, scale)
         if self._repeats.is_new(event):
             into.events.append(event)
+            if row.get("posSide") in _CLOSED:
+                is_closing = _CLOSED_BY[row["side"]] is event.position_side
+                into.evidence.append((SIDE_TOLD, SIDE_TOLD.alternatives[0 if is_closing else 1]))
         else:
             into.ignored["repeated liquidation"] += 1
 
@@ -218,6 +222,9 @@ _NOT_NEEDED: Final = frozenset(
 _NOT_NEEDED_FAMILIES: Final = ("books", "candle", "mark-price-candle", "index-candle")
 
 _TAKER: Final = {"buy": TakerSide.BUY, "sell": TakerSide.SELL}
+
+SIDE_TOLD: Final = Question("side of a liquidation", ("the closing order's", "the position's"))
+"""By the prints that tell posSide too; those of posSide `net` have the side alone."""
 
 _CLOSED_BY: Final = {"sell": PositionSide.LONG, "buy": PositionSide.SHORT}
 

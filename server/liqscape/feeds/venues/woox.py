@@ -35,7 +35,9 @@ from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.scale import MS, SECOND, Scale, scales, time_of
+from liqscape.feeds.venues.wanted import hours_of
 
 SOCKET: Final = "wss://wss.woox.io/v3/public"
 
@@ -58,6 +60,11 @@ FUNDING_PER_PAGE: Final = 20
 
 FUNDING_HOURS: Final = 8
 
+HOUR_MS: Final = 3_600_000
+
+HOURS: Final = Question("time between payments of funding", (f"{FUNDING_HOURS} h",), needs=2)
+"""By when it is paid next, before and after a payment."""
+
 _TOPICS: Final = ("trade", "markprice", "openinterest", "estfundingrate")
 
 _SIDES: Final = {"BUY": TakerSide.BUY, "SELL": TakerSide.SELL}
@@ -68,6 +75,7 @@ class WooxDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
+        self._paid_next: dict[str, int] = {}
         self.endpoints: Sequence[Endpoint] = (
             Endpoint(
                 name="public",
@@ -117,6 +125,18 @@ class WooxDialect:
             into.ignored["other instrument"] += 1
         else:
             read(scale, time_of(told), data, into)
+            if topic == "estfundingrate":
+                self._due(name, data.get("ft", data.get("fundingTs")), into)
+
+    def _due(self, name: str, due_ms: object, into: Reading) -> None:
+        """Compare when funding is paid next with when it was before."""
+        if type(due_ms) is not int:
+            return
+        before = self._paid_next.get(name)
+        self._paid_next[name] = due_ms
+        if before is not None and due_ms > before:
+            hours = hours_of(due_ms - before + HOUR_MS // 2, HOUR_MS)
+            into.evidence.append((HOURS, f"{hours} h"))
 
     def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
         """Read the list of instruments."""
