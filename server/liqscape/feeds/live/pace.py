@@ -13,7 +13,7 @@ from typing import Final
 PATIENCE: Final = 3
 """Rests: a mark that is not pushed because it has not changed makes one of two, seldom of three."""
 
-LEAST_NS: Final = 4_000_000_000
+LEAST_NS: Final = 5_000_000_000
 """Of a silence: most venues push each second or more often, and may be busy for a few."""
 
 LEARNT: Final = 32
