@@ -37,7 +37,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.readings import Question, in_ratio
-from liqscape.feeds.venues.repeats import TradesTold
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, note_both_sides
 
 REST: Final = "https://api.bybit.com"
@@ -64,6 +64,7 @@ class BybitDialect:
         self._scales = Wanted(listings)
         self._category = category
         self._told = TradesTold()
+        self._pushes = Repeats()
         self._says_single: set[str] = set()
         self._hours: dict[str, int] = {}
         self._old = BybitV2(self._scales)
@@ -115,7 +116,10 @@ class BybitDialect:
         elif kind == "tickers":
             self._ticker(said["data"], said["ts"], into)
         elif kind == "allLiquidation":
-            read_rows(said["data"], lambda row: self._liquidation(row, into), into)
+            if self._pushes.is_new_push(message, said.get("ts")):  # of an instrument, each 500 ms
+                read_rows(said["data"], lambda row: self._liquidation(row, into), into)
+            else:
+                into.ignored["liquidations again"] += 1
         elif kind in _NOT_NEEDED:
             ignore(into, kind)
         elif not self._old.read(kind, name, said, into):

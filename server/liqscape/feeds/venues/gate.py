@@ -43,7 +43,7 @@ from liqscape.feeds.venues.gate_history import GateHistory
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text, floored
 from liqscape.feeds.venues.readings import Question
-from liqscape.feeds.venues.repeats import TradesTold
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import Wanted, from_ms, from_seconds, hours_of
 from liqscape.instruments import Instrument
@@ -83,6 +83,7 @@ class GateDialect:
         self._settle = settle
         self._hours: dict[str, int] = {}
         self._told = TradesTold()
+        self._pushes = Repeats()
         self._marks: dict[str, int] = {}
         self._order_votes = 0
         self.endpoints: Sequence[Endpoint] = self._endpoints()
@@ -140,7 +141,10 @@ class GateDialect:
             time_ns = from_ms(said["time_ms"]) if "time_ms" in said else from_seconds(said["time"])
             read_rows(_rows(said), lambda row: self._ticker(row, time_ns, into), into)
         elif channel == "futures.public_liquidates":
-            read_rows(_rows(said), lambda row: self._liquidation(row, into), into)
+            if self._pushes.is_new_push(message, said.get("time_ms")):  # each second, or sooner when there are many
+                read_rows(_rows(said), lambda row: self._liquidation(row, into), into)
+            else:
+                into.ignored["liquidations again"] += 1
         elif channel == "futures.liquidates":
             read_rows(_rows(said), lambda row: self._own_liquidation(row, into), into)
         else:

@@ -33,6 +33,15 @@ class Repeats:
             self._seen.discard(self._order.popleft())
         return True
 
+    def is_new_push(self, message: bytes, sent: object) -> bool:
+        """Remember a message that says when it was sent; return whether it was not told before.
+
+        Args:
+            message: of a channel that is told at a cadence: two pushes are of two times.
+            sent: what it says; anything else than a number: nothing, and the message is new.
+        """
+        return type(sent) is not int or self.is_new(hash(message))
+
 
 TRADES_REMEMBERED: Final = 2048
 """At least, and twice as many at most: 1 MB a connection. In a burst of 20,000 a second over twenty venues it is two

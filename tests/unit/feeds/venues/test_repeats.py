@@ -14,6 +14,7 @@ from liqscape.events import TakerSide, Trade
 from liqscape.feeds.venues.bybit import BYBIT_LINEAR
 from liqscape.feeds.venues.cryptocom import CRYPTOCOM
 from liqscape.feeds.venues.dialect import Reading, Venue
+from liqscape.feeds.venues.gate import GATE_USDT
 from liqscape.feeds.venues.htx import HTX_LINEAR
 from liqscape.feeds.venues.hyperliquid import HYPERLIQUID
 from liqscape.feeds.venues.okx import OKX
@@ -82,6 +83,27 @@ def test_message_of_trades_without_ids_is_known_by_its_number_and_all_it_says() 
 
     assert len(read.events) == 2 + 2 + 1
     assert read.ignored == {"trade again": 2}
+
+
+@pytest.mark.parametrize("venue", ["bybit", "gate"])
+def test_liquidations_of_a_message_that_comes_twice_count_once_and_of_two_messages_twice(venue: str) -> None:
+    row: dict[str, object]
+    if venue == "bybit":
+        row = {"T": 1795219204929, "s": "BTCUSDT", "S": "Buy", "v": "0.350", "p": "64310.2"}
+        said = {"topic": "allLiquidation.BTCUSDT", "type": "snapshot", "ts": 1795219205204, "data": [row, row]}
+        dialect, sent = BYBIT_LINEAR.dialect([listing("bybit", "BTCUSDT")]), "ts"
+    else:
+        row = {"price": "64310.5", "size": "-124", "time": 1795219204101, "contract": "BTC_USDT"}
+        about = {"channel": "futures.public_liquidates", "event": "update"}
+        said = {**about, "time_ms": 1795219205123, "result": [row, row]}
+        dialect, sent = GATE_USDT.dialect([listing("gate", "BTC_USDT")]), "time_ms"
+    later = {**said, sent: 1795219205704}
+    without = {key: value for key, value in said.items() if key != sent}
+
+    read = read_all(dialect, [orjson.dumps(each) for each in (said, said, later, without, without)])
+
+    assert len(read.events) == 2 + 2 + 2 + 2
+    assert read.ignored == {"liquidations again": 1}
 
 
 @pytest.mark.recorded
