@@ -16,11 +16,13 @@ class BarBuilder:
 
     Attributes:
         stamps: which of it is believed; to be asked before it is added.
+        scale: units of the symbol, None before its first price.
+        is_heard: something was said of it since its state was last told; whoever says and tells it notes so.
     """
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self._scale: SymbolScale | None = None
+        self.scale: SymbolScale | None = None
         self._price_factor = 0  # of a trade's price to one of the symbol; 0: there is none that is whole
         self._base_step = 1
         self._units_of_one = 1
@@ -30,6 +32,7 @@ class BarBuilder:
         self._quantity_left = 0  # of trades, below a lot
         self._watermark_ns = 0
         self.stamps = Stamps()
+        self.is_heard = False
         self._reset()
 
     @property
@@ -58,16 +61,11 @@ class BarBuilder:
         self.stamps.prices_behind_ns = carry.prices_behind_ns
         self.stamps.samples_behind_ns = carry.samples_behind_ns
 
-    @property
-    def scale(self) -> SymbolScale | None:
-        """Return the units of the symbol, None before its first price."""
-        return self._scale
-
-    @scale.setter
-    def scale(self, scale: SymbolScale | None) -> None:
-        if scale is self._scale:
+    def use(self, scale: SymbolScale | None) -> None:
+        """Count in the units of the symbol; None before its first price."""
+        if scale is self.scale:
             return
-        self._scale = scale
+        self.scale = scale
         if scale is not None:
             shift = scale.price_decimals - self.instrument.price_decimals
             self._price_factor = 10**shift if shift >= 0 else 0
@@ -167,7 +165,7 @@ class BarBuilder:
         """Return the tick's bar, if anything was said, after any that was held back."""
         if not self._touched:
             return []
-        self.scale = scale
+        self.use(scale)
         if scale is None:
             if self._sample is not None:
                 self._held = HeldSample(end_ns, self._watermark_ns, self._sample)

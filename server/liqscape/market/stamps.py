@@ -28,6 +28,11 @@ MAX_AHEAD_NS: Final = 5 * 10**9
 """Venue's clocks and ours differ by less than a second while both are kept in step."""
 
 
+def in_time_from(clock_ns: int | None) -> int:
+    """Return the stamp from which on a price or trade is in time; clock_ns: see Stamps.price."""
+    return 0 if clock_ns is None else clock_ns - MAX_LATE_NS
+
+
 class Verdict(enum.Enum):
     """What becomes of an event; the value is the name of its counter."""
 
@@ -36,6 +41,10 @@ class Verdict(enum.Enum):
     """Taken, though it is behind."""
     LATE = "late_events"
     REPEATED = "repeated_events"
+
+
+TAKEN: Final = Verdict.TAKEN
+"""A name of its own for the usual path: Python 3.11 finds a member of an enumeration slower than it judges."""
 
 
 class Stamps:
@@ -60,9 +69,9 @@ class Stamps:
             time_ns: its stamp.
             clock_ns: what our clock said at the end of the last tick; None before the first.
         """
-        if clock_ns is None or time_ns >= clock_ns - MAX_LATE_NS:
+        if clock_ns is None or time_ns >= in_time_from(clock_ns):
             self.prices_behind_ns = 0
-            return Verdict.TAKEN
+            return TAKEN
         self.prices_behind_ns = self.prices_behind_ns or clock_ns
         return Verdict.LEAPT if clock_ns - self.prices_behind_ns >= LEAP_NS else Verdict.LATE
 
@@ -70,7 +79,7 @@ class Stamps:
         """Judge a sample of open interest; see price."""
         if time_ns == self.sampled_ns:
             return Verdict.REPEATED
-        verdict = Verdict.TAKEN
+        verdict = TAKEN
         if time_ns < self.sampled_ns:
             clock_ns = clock_ns or 0
             self.samples_behind_ns = self.samples_behind_ns or clock_ns
@@ -85,7 +94,7 @@ class Stamps:
         if open_ns < self.candle_ns:
             return Verdict.REPEATED
         self.candle_ns = close_ns
-        return Verdict.TAKEN
+        return TAKEN
 
     def bound(self, end_ns: int) -> bool:
         """Believe no stamp that is far after the end of the tick; return whether there was one."""

@@ -124,6 +124,18 @@ def test_venue_that_sets_its_clock_back_is_believed_after_a_minute(ticks: Ticks)
     assert ticks.tick(mark(at(MINUTE, ticks.second - HOUR_S), 700_000)).bars == ()
 
 
+def test_trade_in_time_ends_the_wait_of_a_venue_for_its_late_trades_to_be_believed() -> None:
+    market = MarketState([BTC])
+    for second in range(70):
+        if second in (0, 40):
+            market.apply(trade(at(MINUTE, second), 908_000))
+        else:
+            market.apply(trade(at(MINUTE, second - HOUR_S), 700_000))
+        market.close(TickEnd(at(MINUTE, second + 1)))
+
+    assert (market.counters["late_events"], market.counters["leapt_events"]) == (68, 0)
+
+
 def test_stamp_that_leaps_ahead_is_not_believed_and_what_follows_is_in_order(ticks: Ticks) -> None:
     ahead = at(MINUTE, HOUR_S)
     closed = ticks.tick(mark(ahead, 909_000), open_interest(ahead, "7"))

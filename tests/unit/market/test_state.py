@@ -290,6 +290,25 @@ def test_market_that_follows_ticks_goes_on_as_the_one_that_closed_them() -> None
         assert lived.snapshot() == followed.snapshot() == restored.snapshot()
 
 
+def test_tick_tells_of_the_instruments_of_which_something_has_changed_and_of_no_other() -> None:
+    market = MarketState([BTC, ETH])
+
+    def told(minute: int, *said: Event) -> set[str]:
+        for event in said:
+            market.apply(event)
+        return set(market.close(tick_end(minute)).carries)
+
+    both = told(MINUTE, mark(at(MINUTE), 908_000), mark(at(MINUTE), 300_000, instrument=ETH))
+    again = told(MINUTE + 1, mark(at(MINUTE), 908_000), mark(at(MINUTE + 1), 300_000, instrument=ETH))
+    none = told(MINUTE + 2)
+    late = told(MINUTE + 3, trade(at(MINUTE), 908_000))
+
+    assert both == {BTC.instrument_id, ETH.instrument_id}
+    assert again == {ETH.instrument_id}  # what BTC says is of the same instant as before
+    assert none == set()
+    assert late == {BTC.instrument_id}  # of which an input was thrown away
+
+
 def test_tick_of_other_instruments_or_units_or_time_is_not_followed() -> None:
     market, other = MarketState([BTC]), MarketState([ETH])
     market.apply(mark(at(MINUTE), 908_000))

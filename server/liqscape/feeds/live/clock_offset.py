@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
-from statistics import median
 from typing import Final
 
 SAMPLES: Final = 64
@@ -24,26 +24,31 @@ class ClockOffset:
 
     Attributes:
         due_ns: receive time from which a message counts.
+        median_ns: the median lag, or None before it is known.
     """
+
+    __slots__ = ("_lags", "_sorted", "due_ns", "median_ns")
 
     def __init__(self) -> None:
         self.due_ns = 0
-        self._lags: deque[int] = deque(maxlen=SAMPLES)
-        self._median_ns: int | None = None
-
-    @property
-    def median_ns(self) -> int | None:
-        """Return the median lag, or None before it is known."""
-        return self._median_ns
+        self.median_ns: int | None = None
+        self._lags: deque[int] = deque()  # of the window, in the order of receiving
+        self._sorted: list[int] = []  # the same: one goes and one comes, so that nothing is sorted anew
 
     def see(self, venue_ns: int, receive_ns: int) -> None:
         """Take a message's two times; those before due_ns are passed over."""
         if self.due_ns - EVERY_NS <= receive_ns < self.due_ns:
             return
         self.due_ns = receive_ns + EVERY_NS
-        self._lags.append(receive_ns - venue_ns)
-        if len(self._lags) >= LEAST:
-            self._median_ns = round(median(self._lags))
+        lag_ns = receive_ns - venue_ns
+        lags = self._sorted
+        if len(lags) == SAMPLES:
+            del lags[bisect_left(lags, self._lags.popleft())]
+        self._lags.append(lag_ns)
+        insort(lags, lag_ns)
+        count = len(lags)
+        if count >= LEAST:  # the middle one, or the mean of the middle two
+            self.median_ns = round((lags[(count - 1) // 2] + lags[count // 2]) / 2)
 
     def wind_back(self, now_ns: int) -> None:
         """Let the next message count if the clock was set back."""

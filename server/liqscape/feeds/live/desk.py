@@ -41,15 +41,19 @@ CHANNEL_OF: Final[dict[type[object], Channel]] = {
     Liquidation: Channel.LIQUIDATIONS,
 }
 
+_IN_TIME: Final = (Trade, MarkPrice)
+"""Events that are told at once: they show how the venue's clock stands to ours."""
+
 Emit = Callable[[Sequence[Event]], None]
 
 
 class Tally:
     """What was heard of a channel: receive time of the newest message, events passed on."""
 
-    __slots__ = ("events", "heard_ns")
+    __slots__ = ("channel", "events", "heard_ns")
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
         self.heard_ns = 0
         self.events = 0
 
@@ -86,7 +90,7 @@ class VenueDesk:
         self.listings = tuple(listings)
         self.plausibility = Plausibility([listing.instrument for listing in listings], board)
         self.offset = ClockOffset()
-        self.tallies = {channel: Tally() for channel in Channel}
+        self.tallies = {channel: Tally(channel) for channel in Channel}
         self.ignored: Counter[str] = Counter()
         self.overlapping = 0
         self.unread: Counter[str] = Counter()
@@ -99,6 +103,7 @@ class VenueDesk:
         self.budgets = tuple(self._dialect.budgets)
         self._ids = tuple(listing.instrument_id for listing in listings)
         self._instruments = {listing.instrument_id: listing.instrument for listing in listings}
+        self._tallies_of_kinds = {kind: self.tallies[channel] for kind, channel in CHANNEL_OF.items()}
         self._mirrors = mirrors
         self._emit = emit
         self._rejections = Rejections()
@@ -227,30 +232,29 @@ class VenueDesk:
         if reading.events:
             self._take_events(reading.events, receive_ns, line)
             reading.events.clear()
-            if not (
-                reading.rejected or reading.ignored or reading.listings or reading.acknowledged or reading.evidence
-            ):
-                reading.refused.clear()
-                reading.replies.clear()
-                reading.heartbeats = 0
-                return  # the usual message
-        if reading.rejected:
-            ids = line.instruments if line is not None else about
-            newest_ns = (line.newest_ns if line is not None else 0) or receive_ns
-            for rejection in reading.rejected:
-                self._reject(rejection.reason, rejection.instrument_id, ids, receive_ns, newest_ns)
         if reading.ignored:
-            self.ignored.update(reading.ignored)
-        if reading.listings:
-            self._compare(reading.listings, receive_ns)
+            for kind, count in reading.ignored.items():
+                self.ignored[kind] += count
+            reading.ignored.clear()
         if reading.evidence:
             self.readings.take(reading.evidence)
+            reading.evidence.clear()
+        if not (reading.rejected or reading.listings):  # the usual message
+            if reading.acknowledged or reading.refused or reading.replies or reading.heartbeats:
+                reading.clear()
+            return
+        ids = line.instruments if line is not None else about
+        newest_ns = (line.newest_ns if line is not None else 0) or receive_ns
+        for rejection in reading.rejected:
+            self._reject(rejection.reason, rejection.instrument_id, ids, receive_ns, newest_ns)
+        if reading.listings:
+            self._compare(reading.listings, receive_ns)
         reading.clear()
 
     def _take_events(self, events: list[Event], receive_ns: int, line: Line | None) -> None:
-        checks, offset = self.plausibility.checks, self.offset
+        checks, offset, tallies = self.plausibility.checks, self.offset, self._tallies_of_kinds
         lag_ns = offset.median_ns or 0
-        latest_ns = receive_ns + FUTURE_NS + max(0, -lag_ns)
+        latest_ns = receive_ns + FUTURE_NS - (lag_ns if lag_ns < 0 else 0)
         believed: list[Event] = []
         before_ns = 0
         if line is not None:
@@ -259,35 +263,35 @@ class VenueDesk:
             if silence and line.hole is None and not line.is_waiting:
                 self._emit(silence)
         for event in events:
-            channel = CHANNEL_OF.get(type(event))
-            if channel is None:  # a gap that the venue's own numbers show
+            kind = type(event)
+            tally = tallies.get(kind)
+            if tally is None:  # a gap that the venue's own numbers show
                 believed.append(event)
                 continue
             time_ns: int = event.time_ns  # type: ignore[union-attr]
             name: str = event.instrument_id  # type: ignore[union-attr]
-            if line is not None and not line.is_heard_with(event, time_ns, channel, latest_ns):
+            if line is not None and not line.is_heard_with(event, time_ns, tally.channel, latest_ns):
                 self.overlapping += 1
                 continue
-            tally = self.tallies[channel]
             tally.heard_ns = receive_ns
             check = checks.get(name)
             reason = "other instrument" if check is None else check.judge(event, receive_ns, lag_ns)
-            if reason is SUPERSEDED:
-                self.ignored[SUPERSEDED] += 1
-                continue
             if reason is not None:
-                self.plausibility.rejected[name, reason] += 1
-                self._rejections.add(name, reason, time_ns, time_ns + 1)
+                if reason is SUPERSEDED:
+                    self.ignored[SUPERSEDED] += 1
+                else:
+                    self.plausibility.rejected[name, reason] += 1
+                    self._rejections.add(name, reason, time_ns, time_ns + 1)
                 continue
             assert check is not None
             if check.quarantined_since_ns is not None:
                 continue
-            if channel is Channel.TRADES or channel is Channel.MARK:
-                if receive_ns >= offset.due_ns:
-                    offset.see(time_ns, receive_ns)
-                if is_sampled(time_ns) and channel is Channel.TRADES:
+            if receive_ns >= offset.due_ns and kind in _IN_TIME:
+                offset.see(time_ns, receive_ns)
+            if kind is Trade:
+                if is_sampled(time_ns):
                     self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
-            elif channel is Channel.LIQUIDATIONS:
+            elif kind is Liquidation:
                 evidence = evidence_of(event, check.price)  # type: ignore[arg-type]
                 if evidence is not None:
                     self.readings.take((evidence,))

@@ -18,6 +18,8 @@ REFUSALS_KEPT: Final = 10
 _FLOWS: Final = (Trade, Liquidation)
 """Events that count by themselves: none may be missed or taken twice. Of the others the newest counts."""
 
+_FUNDING: Final = Channel.FUNDING
+
 _NONE: Final[list[str | bytes]] = []
 
 
@@ -46,6 +48,7 @@ class Line:
         self.takes_from_ns: int | None = None
         self.takes_until_ns: int | None = None
         self.is_waiting = False
+        self._control = endpoint.control
         self._desk = desk
         self._dialect = dialect
         self._reading = Reading()
@@ -53,7 +56,7 @@ class Line:
 
     def hear(self, message: bytes, receive_ns: int) -> list[str | bytes]:
         """Take a message; return what is to be answered at once."""
-        reading = self._reading
+        reading, desk = self._reading, self._desk
         read_message(self._dialect, message, receive_ns, reading)
         if reading.acknowledged and not self.is_subscribed:
             self._unconfirmed.difference_update(reading.acknowledged)
@@ -62,9 +65,9 @@ class Line:
             self.refused += reading.refused
             del self.refused[:-REFUSALS_KEPT]
         replies = list(reading.replies) if reading.replies else _NONE
-        self._desk.take(reading, receive_ns, self)
-        if self._desk.overhear is not None:
-            self._desk.overhear(message)
+        desk.take(reading, receive_ns, self)
+        if desk.overhear is not None:
+            desk.overhear(message)
         return replies
 
     def learn(self, poll: Poll, body: bytes, receive_ns: int) -> None:
@@ -78,9 +81,9 @@ class Line:
             event, time_ns, channel: the event, and what is known of it.
             latest_ns: a time beyond is not believed, and moves nothing here.
         """
-        if time_ns <= latest_ns and channel is not Channel.FUNDING:  # whose time is that of an interval
-            self.newest_ns = max(self.newest_ns, time_ns)
-        if channel is self.endpoint.control:
+        if self.newest_ns < time_ns <= latest_ns and channel is not _FUNDING:  # whose time is that of an interval
+            self.newest_ns = time_ns
+        if channel is self._control:
             self.control_heard += 1
         from_ns, until_ns = self.takes_from_ns, self.takes_until_ns
         if from_ns is None and until_ns is None and not self.is_waiting:

@@ -191,7 +191,8 @@ class InstrumentCheck:
             receive_ns: when it came.
             lag_ns: receive time - venue time as usual of this venue; 0 where it is not known.
         """
-        if type(event) is Trade and self._is_usual(event, receive_ns):
+        kind = type(event)
+        if (kind is Trade or kind is MarkPrice) and self._is_usual(event, receive_ns):  # type: ignore[arg-type]
             self._accepted += 1
             self._clean += 1
             return None
@@ -208,23 +209,23 @@ class InstrumentCheck:
             self.fail(reason, receive_ns)
         return reason
 
-    def _is_usual(self, trade: Trade, receive_ns: int) -> bool:
-        """Return whether a trade is so plain that nothing has to be looked up; then it is noted as believed.
+    def _is_usual(self, said: Trade | MarkPrice, receive_ns: int) -> bool:
+        """Return whether something is so plain that nothing has to be looked up; then it is noted as believed.
 
         What is said here holds in _reason too: it is the short way for most of what is heard, and changes nothing.
         """
-        known, price, time_ns = self._range, trade.price, trade.time_ns
+        kind, known, price, time_ns = type(said), self._range, said.price, said.time_ns
         if (
             known is not None
             and known.low <= price <= known.high
             and receive_ns < self._board_due_ns
             and receive_ns < known.until_ns
-            and time_ns >= self._newest.get(Trade, MOST)
-            and -FUTURE_NS <= receive_ns - time_ns <= LATE_NS
-            and 0 < trade.quantity <= (self.open_interest or MOST - 1)
+            and time_ns >= self._newest.get(kind, MOST)
+            and time_ns - FUTURE_NS <= receive_ns <= time_ns + LATE_NS
+            and (type(said) is not Trade or 0 < said.quantity <= (self.open_interest or MOST - 1))
             and not self._away
         ):
-            self._newest[Trade] = time_ns
+            self._newest[kind] = time_ns
             self.price = price
             return True
         return False

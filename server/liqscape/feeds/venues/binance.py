@@ -15,16 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import (
-    Funding,
-    Liquidation,
-    MarkPrice,
-    OpenInterest,
-    PositionSide,
-    PrintPrice,
-    TakerSide,
-    Trade,
-)
+from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues import binance_history
 from liqscape.feeds.venues.dialect import (
     Budget,
@@ -43,9 +34,9 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.numbered import Numbered
-from liqscape.feeds.venues.numbers import as_fraction, exact, exact_quantity, floored, floored_quantity
-
-MS: Final = 1_000_000
+from liqscape.feeds.venues.numbers import as_fraction
+from liqscape.feeds.venues.scale import Scale, time_of
+from liqscape.feeds.venues.wanted import Wanted
 
 STREAMS_PER_CONNECTION: Final = 200
 """The least of what copies of the vendor's page say."""
@@ -73,12 +64,13 @@ class BinanceDialect:
     """
 
     def __init__(self, listings: Sequence[Listing], socket: str, rest: str) -> None:
-        self._listings = {listing.name: listing for listing in listings}
+        self._listings = tuple(listings)
+        self._scales = Wanted(listings)
         self._socket = socket
         self._rest = rest
         self._hears_aggregates = False
         self._numbered = Numbered()
-        self._newest_forced: dict[str, tuple[Any, ...]] = {}  # by name
+        self._newest_forced: dict[str, tuple[Any, ...]] = {}  # by instrument id
         self._kinds: Mapping[str, Callable[[Any, Reading], None]] = {
             "aggTrade": self._agg_trade,
             "trade": self._single_trade,
@@ -90,7 +82,7 @@ class BinanceDialect:
         self.budgets: Sequence[Budget] = (Budget("rest", 1200, 60.0),)
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
-        streams = [f"{name.lower()}@{kind}" for name in self._listings for kind in _STREAMS]
+        streams = [f"{name.lower()}@{kind}" for name in self._scales.names for kind in _STREAMS]
         found = []
         for number, group in enumerate(batches(streams, STREAMS_PER_CONNECTION)):
             asked = batches(group, NAMES_PER_MESSAGE)
@@ -115,13 +107,13 @@ class BinanceDialect:
     def _polls(self) -> tuple[Poll, ...]:
         samples = [
             Poll(
-                name=f"open_interest {name}",
-                request=Request(f"{self._rest}/openInterest", {"symbol": name}),
+                name=f"open_interest {listing.name}",
+                request=Request(f"{self._rest}/openInterest", {"symbol": listing.name}),
                 every_s=OPEN_INTEREST_S,
                 channels=frozenset({Channel.OPEN_INTEREST}),
                 about=(listing.instrument_id,),
             )
-            for name, listing in self._listings.items()
+            for listing in self._listings
         ]
         rules = Poll(
             name="listings", request=Request(f"{self._rest}/exchangeInfo"), every_s=86_400.0, channels=frozenset()
@@ -131,9 +123,9 @@ class BinanceDialect:
     def read(self, message: bytes, receive_ns: int, into: Reading) -> None:
         """Read a message of the market streams, wrapped as /stream does or not."""
         said = orjson.loads(message)
-        if isinstance(said, dict) and "stream" in said:
+        if type(said) is dict and "stream" in said:
             said = said["data"]
-        if isinstance(said, list):
+        if type(said) is list:
             read_rows(said, lambda row: self._read_one(row, into), into)
         else:
             self._read_one(said, into)
@@ -142,10 +134,10 @@ class BinanceDialect:
         kind = said.get("e")
         if kind is not None:
             read = self._kinds.get(kind)
-            if read is None:
-                into.ignored[str(kind)] += 1
-            else:
+            if read is not None:
                 read(said, into)
+            else:
+                into.ignored[str(kind)] += 1
         elif "error" in said or "code" in said:
             into.refused.append(str(said))
         elif "result" in said:
@@ -155,20 +147,15 @@ class BinanceDialect:
         else:
             raise Unreadable("unknown message", said)
 
-    def _listing(self, name: str, into: Reading) -> Listing | None:
-        listing = self._listings.get(name)
-        if listing is None:
-            into.ignored["other instrument"] += 1
-        return listing
-
     def _agg_trade(self, said: dict[str, Any], into: Reading) -> None:
         """Read an aggregated trade. They are numbered without holes by symbol: 142 of 142 recorded ones follow."""
         self._hears_aggregates = True
-        listing = self._listing(said["s"], into)
-        if listing is None:
+        scale = self._scales.find(said["s"], into)
+        if scale is None:
             return
-        if self._numbered.takes(into, listing.instrument_id, said["a"], said["T"] * MS):
-            self._trade(said, listing, into)
+        time_ns = time_of(said["T"])
+        if self._numbered.takes(into, scale.instrument_id, said["a"], time_ns):
+            scale.trade(into, time_ns, said["p"], said["q"], _TAKER[said["m"]])
 
     def _single_trade(self, said: dict[str, Any], into: Reading) -> None:
         if self._hears_aggregates:  # the same trades again
@@ -176,56 +163,36 @@ class BinanceDialect:
         elif said.get("X", "MARKET") != "MARKET":  # of the insurance fund, or deleveraging; no aggregate has them
             into.ignored["trade of the venue itself"] += 1
         else:
-            listing = self._listing(said["s"], into)
-            if listing is not None:
-                self._trade(said, listing, into)
-
-    def _trade(self, said: dict[str, Any], listing: Listing, into: Reading) -> None:
-        into.events.append(
-            Trade(
-                listing.instrument_id,
-                said["T"] * MS,
-                exact(said["p"], listing.instrument.price_decimals),
-                exact_quantity(said["q"], listing.unit),
-                TakerSide.SELL if said["m"] else TakerSide.BUY,
-            )
-        )
+            scale = self._scales.find(said["s"], into)
+            if scale is not None:
+                scale.trade(into, time_of(said["T"]), said["p"], said["q"], _TAKER[said["m"]])
 
     def _mark(self, said: dict[str, Any], into: Reading) -> None:
-        listing = self._listing(said["s"], into)
-        if listing is None:
+        scale = self._scales.find(said["s"], into)
+        if scale is None:
             return
-        time_ns = said["E"] * MS
-        price = floored(said["p"], listing.instrument.price_decimals)
-        into.events.append(MarkPrice(listing.instrument_id, time_ns, price))
+        time_ns = time_of(said["E"])
+        scale.mark(into, time_ns, said["p"])
         rate = said.get("r")
         if rate:  # contracts with a date have none
-            into.events.append(Funding(listing.instrument_id, time_ns, floored(rate, 9), FUNDING_HOURS))
+            scale.funding(into, time_ns, rate, FUNDING_HOURS)
 
     def _force_order(self, said: dict[str, Any], into: Reading) -> None:
         order = said["o"]
-        listing = self._listing(order["s"], into)
-        if listing is None:
+        scale = self._scales.find(order["s"], into)
+        if scale is None:
             return
         if order["X"] not in ("FILLED", "PARTIALLY_FILLED"):
             into.ignored["unfilled forced order"] += 1
             return
         told = (order["T"], order["S"], order["ap"], order["z"])
-        if self._newest_forced.get(listing.name) == told:  # they have no number; one a second is told of a symbol
+        if (
+            self._newest_forced.get(scale.instrument_id) == told
+        ):  # they have no number; one a second is told of a symbol
             into.ignored["forced order again"] += 1
             return
-        self._newest_forced[listing.name] = told
-        into.events.append(
-            Liquidation(
-                listing.instrument_id,
-                order["T"] * MS,
-                floored(order["ap"], listing.instrument.price_decimals),  # an average: between two ticks
-                exact_quantity(order["z"], listing.unit),
-                _CLOSED_BY[order["S"]],
-                PrintPrice.FILL,
-                complete=False,
-            )
-        )
+        self._newest_forced[scale.instrument_id] = told
+        into.events.append(_liquidation_of(order, scale))
 
     def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
         """Read openInterest, or exchangeInfo."""
@@ -233,17 +200,31 @@ class BinanceDialect:
         if "code" in said and "msg" in said:
             into.refused.append(str(said))
         elif poll.channels:
-            listing = self._listing(said["symbol"], into)
-            if listing is not None:
-                quantity = floored_quantity(said["openInterest"], listing.unit)
-                into.events.append(OpenInterest(listing.instrument_id, said["time"] * MS, quantity))
+            scale = self._scales.find(said["symbol"], into)
+            if scale is not None:
+                scale.open_interest(into, time_of(said["time"]), said["openInterest"])
         else:
             read_rows(said["symbols"], lambda row: into.listings.append(_listing_of(row)), into)
 
 
 _STREAMS: Final = ("aggTrade", "markPrice@1s", "forceOrder")
 
+_TAKER: Final = {True: TakerSide.SELL, False: TakerSide.BUY}
+"""By whether the buyer was the maker."""
+
 _CLOSED_BY: Final = {"SELL": PositionSide.LONG, "BUY": PositionSide.SHORT}
+
+
+def _liquidation_of(order: dict[str, Any], scale: Scale) -> Liquidation:
+    return Liquidation(
+        scale.instrument_id,
+        time_of(order["T"]),
+        scale.floored_price(order["ap"]),  # an average: between two ticks
+        scale.quantity(order["z"]),
+        _CLOSED_BY[order["S"]],
+        PrintPrice.FILL,
+        complete=False,
+    )
 
 
 def _listing_of(row: dict[str, Any]) -> VenueListing:

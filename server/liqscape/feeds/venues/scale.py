@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cache
 from typing import Final
 
 from liqscape.events import (
@@ -20,13 +21,14 @@ from liqscape.events import (
     PositionSide,
     PrintPrice,
     TakerSide,
-    Trade,
+    new_trade,
 )
 from liqscape.feeds.venues.dialect import Listing, Reading, Unreadable
 from liqscape.feeds.venues.numbers import (
     QUANTITY_UNIT,
-    UnreadableNumber,
+    Remembered,
     as_fraction,
+    decimal_text,
     exact,
     exact_quantity,
     floored,
@@ -62,49 +64,34 @@ class Scale:
             of the listing where it is left out.
     """
 
-    __slots__ = ("_decimals", "_denominator", "_numerator", "_plain", "instrument", "instrument_id", "unit")
+    __slots__ = ("_floored_prices", "_prices", "_quantities", "instrument", "instrument_id", "unit")
 
     def __init__(self, listing: Listing, unit: Fraction | None = None) -> None:
         self.instrument: Instrument = listing.instrument
         self.instrument_id = listing.instrument_id
         self.unit = listing.unit if unit is None else unit
-        self._decimals = listing.instrument.price_decimals
-        self._numerator = self.unit.numerator
-        self._denominator = self.unit.denominator
-        self._plain = self.unit == 1
+        decimals = listing.instrument.price_decimals
+        self._prices = _prices(decimals)
+        self._floored_prices = _floored_prices(decimals)
+        self._quantities = _quantities(self.unit)
 
     def price(self, value: object) -> int:
         """Return a price that was paid or asked: a whole number of ticks above 0."""
-        price = exact(value, self._decimals)
-        if not 0 < price < MAX_COUNT:
-            raise Unreadable("price", value)
-        return price
+        return self._prices[value if type(value) is str else decimal_text(value)]
 
     def floored_price(self, value: object) -> int:
         """Return a price between two ticks (a mark, an average), floored; above 0."""
-        price = floored(value, self._decimals)
-        if not 0 < price < MAX_COUNT:
-            raise Unreadable("price", value)
-        return price
+        return self._floored_prices[value if type(value) is str else decimal_text(value)]
 
     def quantity(self, value: object) -> int:
         """Return a quantity in units of events, exactly; above 0."""
-        if self._plain:
-            units = exact(value, 8)
-        else:
-            try:
-                units, rest = divmod(exact(value, 8) * self._numerator, self._denominator)
-            except UnreadableNumber:  # more decimals than the venue's own, that vanish in ours
-                units, rest = exact_quantity(value, self.unit), 0
-            if rest:
-                raise UnreadableNumber(f"{value!r} x {self.unit} is not a multiple of 10^-8")
-        if not 0 < units < MAX_COUNT:
-            raise Unreadable("quantity", value)
-        return units
+        return self._quantities[value if type(value) is str else decimal_text(value)]
 
     def trade(self, into: Reading, time_ns: int, price: object, quantity: object, side: TakerSide) -> None:
         """Note a trade."""
-        into.events.append(Trade(self.instrument_id, time_ns, self.price(price), self.quantity(quantity), side))
+        price_units = self._prices[price if type(price) is str else decimal_text(price)]
+        units = self._quantities[quantity if type(quantity) is str else decimal_text(quantity)]
+        into.events.append(new_trade(self.instrument_id, time_ns, price_units, units, side))
 
     def mark(self, into: Reading, time_ns: int, price: object) -> None:
         """Note a mark price."""
@@ -191,6 +178,42 @@ class Scale:
         into.events.append(Candle(self.instrument_id, open_ns, open_ns + step_ns, opened, high, low, closed, units))
 
 
+@cache
+def _prices(decimals: int) -> Remembered:
+    """Return what prices are in ticks; shared by all instruments of such ticks, so that few are remembered twice."""
+
+    def read(text: str) -> int:
+        return _believed(exact(text, decimals), "price", text)
+
+    return Remembered(read)
+
+
+@cache
+def _floored_prices(decimals: int) -> Remembered:
+    """Return what prices are in ticks, floored; see _prices."""
+
+    def read(text: str) -> int:
+        return _believed(floored(text, decimals), "price", text)
+
+    return Remembered(read)
+
+
+@cache
+def _quantities(unit: Fraction) -> Remembered:
+    """Return what quantities counted in a unit are in units of events; see _prices."""
+
+    def read(text: str) -> int:
+        return _believed(exact_quantity(text, unit), "quantity", text)
+
+    return Remembered(read)
+
+
+def _believed(units: int, what: str, text: str) -> int:
+    if not 0 < units < MAX_COUNT:
+        raise Unreadable(what, text)
+    return units
+
+
 def scales(listings: Sequence[Listing], unit_of: Callable[[Listing], Fraction] | None = None) -> dict[str, Scale]:
     """Return the scales of listings by the venue's name of them."""
     return {each.name: Scale(each, None if unit_of is None else unit_of(each)) for each in listings}
@@ -212,9 +235,11 @@ def funding_ppb(rate: object, decimals: int = 9) -> int:
 
 def time_of(value: object, unit_ns: int = MS) -> int:
     """Return a time in ns of a count of units since 1970: a JSON integer, nothing else."""
-    if type(value) is not int or not 0 < value * unit_ns < MAX_COUNT:
-        raise Unreadable("time", value)
-    return value * unit_ns
+    if type(value) is int:
+        time_ns = value * unit_ns
+        if 0 < time_ns < MAX_COUNT:
+            return time_ns
+    raise Unreadable("time", value)
 
 
 def time_of_text(value: object) -> int:

@@ -13,14 +13,15 @@ from fractions import Fraction
 
 import orjson
 
-from liqscape.events import Event, Funding, Gap, MarkPrice, Trade
+from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, Trade
+from liqscape.feeds.live.clock_offset import LEAST
 from liqscape.feeds.live.desk import CUT_NS, VenueDesk
 from liqscape.feeds.live.holes import MARGIN_NS
-from liqscape.feeds.live.mirrors import MirrorWatch
+from liqscape.feeds.live.mirrors import SAMPLED_SECONDS, MirrorWatch
 from liqscape.feeds.live.plausibility import PROBATION_EVENTS, PROBATION_NS, PriceBoard
 from liqscape.feeds.venues.binance import BINANCE_USDM, BinanceDialect
 from liqscape.feeds.venues.dialect import Channel, Dialect, Listing, Poll, Reading, Request, VenueListing
-from liqscape.instruments import find_instrument
+from liqscape.instruments import Instrument, find_instrument
 
 LISTINGS = (Listing(find_instrument("binance:BTCUSDT")), Listing(find_instrument("binance:ETHUSDT")))
 BTC, ETH = (listing.instrument_id for listing in LISTINGS)
@@ -330,3 +331,67 @@ def test_a_poll_that_is_not_answered_is_a_hole_until_it_is() -> None:
     made.desk.answer(poll, body, ns(30_050))
 
     assert made.gaps() == [Gap(BTC, ns(0), ns(30_050), "blocked")]
+
+
+def test_a_line_counts_what_is_heard_of_its_control_channel_and_keeps_the_newest_time() -> None:
+    line = Desk().desk.open(ENDPOINT)
+
+    for message in (trade(300, 1), mark(400), mark(200), trade(100, 2)):
+        line.hear(message, ns(400))
+
+    assert line.endpoint.control is Channel.MARK
+    assert (line.control_heard, line.newest_ns) == (2, ns(400))
+
+
+def test_each_row_that_is_not_needed_is_counted_and_a_refusal_is_told_once() -> None:
+    made = Desk()
+    line = made.desk.open(ENDPOINT)
+
+    line.hear(orjson.dumps([{"e": "kline"}, {"e": "kline"}, {"e": "bookTicker"}]), ns(0))
+    line.hear(b'{"code":2,"msg":"no"}', ns(0))
+    line.hear(trade(100, 1), ns(100))
+
+    assert made.desk.ignored == {"kline": 2, "bookTicker": 1}
+    assert len(line.refused) == 1
+
+
+def test_only_what_is_told_at_once_says_how_the_clock_of_the_venue_stands() -> None:
+    made = Desk()
+    line = made.desk.open(ENDPOINT)
+    order = {"s": "BTCUSDT", "S": "SELL", "ap": "65000.1", "X": "FILLED"}
+
+    for number in range(LEAST):
+        told = {**order, "z": f"0.{number + 1}", "T": T0_MS}
+        line.hear(orjson.dumps({"e": "forceOrder", "o": told}), ns(1_000 * number))
+    before = made.desk.offset.median_ns
+    for number in range(LEAST):
+        line.hear(mark(1_000 * number), ns(1_000 * number + 30))
+
+    assert sum(isinstance(event, Liquidation) for event in made.events) == LEAST
+    assert (before, made.desk.offset.median_ns) == (None, 30_000_000)
+
+
+def test_a_time_is_believed_by_the_clock_of_a_venue_that_is_ahead_of_ours() -> None:
+    line = Desk().desk.open(ENDPOINT)
+    for number in range(LEAST):
+        line.hear(mark(1_000 * number + 4_900), ns(1_000 * number))
+
+    line.hear(mark(60_000 + 9_000), ns(60_000))
+
+    assert line.newest_ns == ns(69_000)
+
+
+def test_trades_of_one_second_in_eight_are_compared_with_other_venues() -> None:
+    seen: list[Trade] = []
+
+    class Watch(MirrorWatch):
+        def see(self, instrument: Instrument, trade: Trade) -> None:
+            seen.append(trade)
+
+    desk = VenueDesk(BINANCE_USDM, LISTINGS, PriceBoard(), Watch(), lambda events: None)
+    line = desk.open(ENDPOINT)
+    for second in range(16):
+        line.hear(trade(1_000 * second, second + 1), ns(1_000 * second))
+        line.hear(mark(1_000 * second), ns(1_000 * second))
+
+    assert [event.time_ns // 10**9 % SAMPLED_SECONDS for event in seen] == [0, 0]

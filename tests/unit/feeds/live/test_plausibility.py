@@ -276,12 +276,18 @@ def test_an_instrument_that_the_venue_itself_calls_another_one_stays_in_quaranti
     assert not made.release(T0 + 100 * PROBATION_NS)
 
 
+def known(check: InstrumentCheck) -> tuple[int, ...]:
+    """Return the range of prices that is believed, and until when."""
+    prices = check._range
+    return () if prices is None else (prices.least, prices.most, prices.low, prices.high, prices.until_ns)
+
+
 @pytest.mark.parametrize("seed", range(20))
-def test_the_short_way_of_usual_trades_decides_as_the_long_one_does(seed: int) -> None:
+def test_the_short_way_of_usual_trades_and_marks_decides_as_the_long_one_does(seed: int) -> None:
     draw = random.Random(seed)
     board, other_board = PriceBoard(), PriceBoard()
     short, long = InstrumentCheck(BTC, board), InstrumentCheck(BTC, other_board)
-    long._is_usual = lambda trade, receive_ns: False  # type: ignore[method-assign]
+    long._is_usual = lambda said, receive_ns: False  # type: ignore[method-assign]
     now_ns, price = T0, float(PRICE)
 
     for _ in range(2_000):
@@ -290,11 +296,19 @@ def test_the_short_way_of_usual_trades_decides_as_the_long_one_does(seed: int) -
         said = price * draw.choice((1.0,) * 30 + (1.15, 0.5, 0.0, -1.0))
         at_ns = now_ns - draw.choice((0, 0, 0, SECOND_NS, 11 * SECOND_NS, LATE_NS + SECOND_NS, -6 * SECOND_NS))
         event: Event = trade(round(said), at_ns, draw.choice((COIN, COIN, 0, 10**6 * COIN)))
-        if draw.random() < 0.05:
+        if draw.random() < 0.3:
+            event = MarkPrice(NAME, at_ns, round(said))
+        elif draw.random() < 0.07:
             event = sample(draw.choice((500, 501, 5_000)) * COIN, now_ns)
         if draw.random() < 0.02:
             for each in (board, other_board):
-                each.show(replace(BTC, venue=f"other{draw.randint(0, 0)}"), round(price), now_ns)
+                each.show(replace(BTC, venue="other0"), round(price), now_ns)
+        if draw.random() < 0.01:
+            away = round(price * draw.choice((1.0, 1.5)))
+            for each in (board, other_board):
+                for name in ("other1", "other2"):
+                    each.show(replace(BTC, venue=name), away, now_ns)
 
         assert short.judge(event, now_ns, 0) == long.judge(event, now_ns, 0)
         assert (short.price, short.quarantined_since_ns) == (long.price, long.quarantined_since_ns)
+        assert known(short) == known(long)

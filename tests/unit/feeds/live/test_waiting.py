@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from statistics import median
 
 import pytest
 
@@ -105,6 +106,18 @@ def test_offset_is_the_median_and_a_burst_of_old_messages_does_not_move_it() -> 
         offset.see(number * EVERY_NS - (20_000_000 if number % 3 else 5_000_000_000), number * EVERY_NS)
 
     assert offset.median_ns == 20_000_000
+
+
+def test_offset_is_the_median_of_the_window_alone() -> None:
+    offset, draw = ClockOffset(), random.Random(1)
+    lags: list[int] = []
+
+    for number in range(4 * SAMPLES):
+        lags.append(draw.choice((draw.randint(-(10**9), 10**9), 5, -5, 2**61)))
+        offset.see(number * EVERY_NS - lags[-1], number * EVERY_NS)
+
+        known = round(median(lags[-SAMPLES:])) if len(lags) >= LEAST else None
+        assert offset.median_ns == known
 
 
 def test_offset_is_not_told_before_enough_was_heard_and_a_burst_counts_once() -> None:

@@ -6,11 +6,14 @@ from fractions import Fraction
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, PrintPrice, TakerSide, Trade
 from liqscape.feeds.venues.binance import ASTER, BINANCE_COINM, BINANCE_USDM, STREAMS_PER_CONNECTION
 from liqscape.feeds.venues.dialect import Channel, Dialect, Reading, read_answer
 from tests.unit.feeds.venues.captured import RECEIVE_NS, listing, messages, read_all, replayed
+from tests.unit.feeds.venues.checks import assert_survives, assert_survives_real, mutations
 
 BTCUSDT = "binance:BTCUSDT"
 
@@ -201,3 +204,49 @@ def test_a_forced_order_told_twice_counts_once() -> None:
 
     assert [event.quantity for event in read.events if isinstance(event, Liquidation)] == [140_000_000, 150_000_000]
     assert read.ignored["forced order again"] == 1
+
+
+DOCUMENTED = (
+    {"e": "aggTrade", "s": "BTCUSDT", "a": 1, "p": "65000.10", "q": "0.120", "T": 1795219200120, "m": True},
+    {"e": "trade", "s": "BTCUSDT", "t": 1, "p": "65000.1", "q": "0.1", "T": 1795219200120, "m": False, "X": "MARKET"},
+    {
+        "stream": "s",
+        "data": [{"e": "markPriceUpdate", "E": 1795219200120, "s": "BTCUSDT", "p": "65001.29", "r": "0.1"}],
+    },
+    {
+        "e": "forceOrder",
+        "o": {"s": "BTCUSDT", "S": "SELL", "ap": "64180.00", "X": "FILLED", "z": "1.4", "T": 1795219200120},
+    },
+)
+
+
+@given(mutations(orjson.dumps(each) for each in DOCUMENTED))
+def test_no_mutation_of_a_message_raises_or_is_believed(message: bytes) -> None:
+    assert_survives(usdm, message)
+
+
+@pytest.mark.recorded
+@given(st.data())
+def test_no_mutation_of_a_real_message_raises_or_is_believed(data: st.DataObject) -> None:
+    assert_survives_real(usdm, "binance_usdm", data)
+
+
+@pytest.mark.parametrize("time_ms", ["x", "1795219200120", [], 1.5, None, True, 0, -1, 2**62])
+def test_trade_whose_time_is_none_is_rejected(time_ms: object) -> None:
+    read = one({**DOCUMENTED[0], "T": time_ms})
+
+    assert (read.events, [each.reason for each in read.rejected]) == ([], ["time"])
+
+
+def test_trade_that_does_not_say_who_was_the_maker_is_rejected() -> None:
+    read = one({**DOCUMENTED[0], "m": None})
+
+    assert (read.events, [each.reason for each in read.rejected]) == ([], ["malformed"])
+
+
+def test_open_interest_of_none_is_ignored() -> None:
+    dialect, into = usdm(), Reading()
+
+    read_answer(dialect, dialect.polls[1], b'{"symbol":"BTCUSDT","openInterest":"0","time":7}', RECEIVE_NS, into)
+
+    assert (into.events, into.ignored) == ([], {"open interest of 0": 1})

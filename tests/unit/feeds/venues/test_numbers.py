@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqscape.feeds.venues.numbers import (
+    REMEMBERED,
+    Remembered,
     UnreadableNumber,
     as_fraction,
     exact,
@@ -61,3 +63,27 @@ def test_half_a_unit_of_open_interest_is_floored_and_of_a_trade_refused() -> Non
     assert floored_quantity("0.00000001", Fraction(1, 2)) == 0
     with pytest.raises(UnreadableNumber, match="not a multiple"):
         exact_quantity("0.00000001", Fraction(1, 2))
+
+
+def test_remembered_text_is_read_once_and_one_that_cannot_be_read_each_time() -> None:
+    read: list[str] = []
+
+    def count(text: str) -> int:
+        read.append(text)
+        return int(text)
+
+    remembered = Remembered(count)
+
+    assert [remembered["12"], remembered["12"]] == [12, 12]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="invalid literal"):
+            remembered["x"]
+    assert read == ["12", "x", "x"]
+
+
+def test_no_more_is_remembered_than_is_allowed() -> None:
+    remembered = Remembered(int)
+
+    for number in range(3 * REMEMBERED):
+        assert remembered[str(number)] == number
+        assert len(remembered) <= REMEMBERED

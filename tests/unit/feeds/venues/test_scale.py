@@ -125,3 +125,25 @@ def test_trade_is_in_the_units_of_the_instrument() -> None:
     scale(Fraction(1, 10)).trade(into, 7, "56168.0", 5580.0, TakerSide.BUY)
 
     assert into.events == [Trade("venue:BTC", 7, 561_680, 558 * 10**8, TakerSide.BUY)]
+
+
+@pytest.mark.parametrize("value", [True, None, [], {}, b"1", float("nan")])
+def test_what_is_no_number_is_refused_though_its_like_is_remembered(value: object) -> None:
+    btc = scale()
+    assert (btc.price("1"), btc.price(1), btc.price(1.0), btc.quantity("1")) == (10, 10, 10, 10**8)
+
+    for read in (btc.price, btc.floored_price, btc.quantity):
+        with pytest.raises(LiqscapeError):
+            read(value)
+
+
+def test_scales_of_other_ticks_and_units_remember_apart() -> None:
+    coarse, fine = Scale(listing("venue", "BTC"), Fraction(1, 100)), Scale(listing("venue", "ETH", price_decimals=3))
+
+    assert [
+        (each.price("12"), each.floored_price("12.0009"), each.quantity("12")) for each in (coarse, fine, coarse)
+    ] == [
+        (120, 120, 12_000_000),
+        (12_000, 12_000, 1_200_000_000),
+        (120, 120, 12_000_000),
+    ]
