@@ -92,7 +92,8 @@ class BarBuilder:
     def see_time(self, time_ns: int) -> None:
         """Note that the instrument has said something of an instant."""
         self._touched = True
-        self._watermark_ns = max(self._watermark_ns, time_ns)
+        if time_ns > self._watermark_ns:
+            self._watermark_ns = time_ns
 
     def add_gap(self, gap: Gap) -> None:
         self.rejected += gap.rejected
@@ -219,7 +220,7 @@ class BarBuilder:
         )
 
     def _units(self, price: int) -> int:
-        return self._known_scale().price_units(price, self.instrument.price_decimals)
+        return price * self._price_factor or self._known_scale().price_units(price, self.instrument.price_decimals)
 
     def _lots(self, quantity: int) -> int:
         """Return whole lots (contracts) of a quantity; the fraction left over is carried into the next one."""

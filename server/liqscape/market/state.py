@@ -103,18 +103,21 @@ class MarketState:
         take(builder, event)
 
     def _take_trade(self, builder: BarBuilder, trade: Trade) -> None:
-        if trade.time_ns < self._in_time_ns or builder.stamps.prices_behind_ns or builder.scale is None:
-            if not self._counts(builder.stamps.price(trade.time_ns, self._clock_ns), builder):
-                return
-            self._see_price(builder, trade.price)
-        if builder.add_trade(trade):
+        if self._is_price_taken(builder, trade.time_ns, trade.price) and builder.add_trade(trade):
             self.counters["disordered_events"] += 1
 
     def _take_mark(self, builder: BarBuilder, mark: MarkPrice) -> None:
-        if self._counts(builder.stamps.price(mark.time_ns, self._clock_ns), builder):
-            self._see_price(builder, mark.price)
-            if builder.add_mark(mark):
-                self.counters["disordered_events"] += 1
+        if self._is_price_taken(builder, mark.time_ns, mark.price) and builder.add_mark(mark):
+            self.counters["disordered_events"] += 1
+
+    def _is_price_taken(self, builder: BarBuilder, time_ns: int, price: int) -> bool:
+        """Return whether a price counts; the units of its symbol are known then."""
+        if time_ns >= self._in_time_ns and not builder.stamps.prices_behind_ns and builder.scale is not None:
+            return True  # nearly always, and nothing is to be noted
+        if not self._counts(builder.stamps.price(time_ns, self._clock_ns), builder):
+            return False
+        self._see_price(builder, price)
+        return True
 
     def _take_candle(self, builder: BarBuilder, candle: Candle) -> None:
         if self._counts(builder.stamps.candle(candle.open_time_ns, candle.close_time_ns), builder):

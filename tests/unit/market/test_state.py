@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -288,6 +289,15 @@ def test_market_that_follows_ticks_goes_on_as_the_one_that_closed_them() -> None
                     market.apply(event)
                 assert same(market.close(tick_end(MINUTE + number)), closed)
         assert lived.snapshot() == followed.snapshot() == restored.snapshot()
+
+
+@pytest.mark.parametrize("price", [mark, trade])
+def test_watermark_is_of_the_newest_event_though_an_older_one_follows(price: Callable[[int, int], Event]) -> None:
+    newest = at(MINUTE, 3)
+
+    (bar,) = bars_of(MarketState([BTC]), MINUTE + 1, price(newest, 908_000), price(newest - 1, 907_000))
+
+    assert bar.watermark_ns == newest
 
 
 def test_tick_tells_of_the_instruments_of_which_something_has_changed_and_of_no_other() -> None:

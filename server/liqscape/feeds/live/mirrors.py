@@ -16,6 +16,8 @@ SECOND_NS: Final = 1_000_000_000
 SAMPLED_SECONDS: Final = 8
 """Trades of one second in so many, by venue time, are compared: the same ones of both sides."""
 
+_CYCLE_NS: Final = SAMPLED_SECONDS * SECOND_NS
+
 LOOK_NS: Final = 60 * SECOND_NS
 
 LEAST_TRADES: Final = 10
@@ -29,7 +31,7 @@ _DECIMALS: Final = 18
 
 def is_sampled(time_ns: int) -> bool:
     """Return whether trades of a second are compared."""
-    return not time_ns // SECOND_NS % SAMPLED_SECONDS
+    return time_ns % _CYCLE_NS < SECOND_NS
 
 
 class MirrorWatch:

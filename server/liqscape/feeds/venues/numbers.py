@@ -27,7 +27,7 @@ class UnreadableNumber(LiqscapeError):
 
 
 REMEMBERED: Final = 1 << 14
-"""Texts of one Remembered, 2 MB at most: a market says the same prices and sizes again and again."""
+"""Texts of one Remembered, 2 MB at most, and there are some twenty: a market says the same numbers again and again."""
 
 
 class Remembered(dict[str, int]):
