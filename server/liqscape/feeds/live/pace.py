@@ -19,7 +19,7 @@ LEAST_NS: Final = 5_000_000_000
 LEARNT: Final = 32
 """Rests seen, before what is usual is known."""
 
-FORGET_NS: Final = 600_000_000_000
+FORGET_NS: Final = 300_000_000_000
 """A share of the longest rest is forgotten with each, as that is of so long: one of a quiet hour is not usual in a busy
 one, and one between two bursts is."""
 
@@ -41,11 +41,11 @@ class Pace:
     def rest(self, rest_ns: int) -> None:
         """Take note of a rest that has ended.
 
-        A silence counts for no more than the limit: it must not hide the next one, and where a venue has become slower
-        for good that is learnt after a few.
+        A silence counts for half the limit: it must not hide the next one, and where a venue has become slower for good
+        that is learnt after a few.
         """
         if self.limit_ns is not None:
-            rest_ns = min(rest_ns, self.limit_ns)
+            rest_ns = min(rest_ns, self.limit_ns // 2)
         self._longest_ns = max(rest_ns, self._longest_ns - self._longest_ns * rest_ns // FORGET_NS)
         self._seen += 1
         if self._seen >= LEARNT:

@@ -41,6 +41,7 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.gate_history import GateHistory
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Followed
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text, floored
 from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.repeats import Repeats, TradesTold
@@ -83,6 +84,7 @@ class GateDialect:
         self._settle = settle
         self._hours: dict[str, int] = {}
         self._told = TradesTold()
+        self._followed = Followed()
         self._pushes = Repeats()
         self._marks: dict[str, int] = {}
         self._order_votes = 0
@@ -160,7 +162,8 @@ class GateDialect:
         size, is_sold = _size_of(row["size"])
         time_ns = from_ms(row["create_time_ms"]) if "create_time_ms" in row else from_seconds(row["create_time"])
         scale.trade(into, time_ns, row["price"], size, TakerSide.SELL if is_sold else TakerSide.BUY)
-        self._told.is_repeat(into, row.get("id"))
+        if not self._told.is_repeat(into, row.get("id")):
+            self._followed.see(into, row.get("id"))
 
     def _ticker(self, row: dict[str, Any], time_ns: int, into: Reading) -> None:
         name = row["contract"]

@@ -34,6 +34,7 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Followed
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.okx_history import OkxHistory
 from liqscape.feeds.venues.okx_v3 import OkxV3
@@ -66,6 +67,7 @@ class OkxDialect:
         self._awaits_replay = False
         self._repeats = Repeats()
         self._told = TradesTold()
+        self._followed = Followed()
         self._old = OkxV3(self._scales)
         self._rows: Mapping[str, Callable[[Any, int, Reading], None]] = {
             "trades": self._trade,
@@ -151,7 +153,8 @@ class OkxDialect:
         scale = self._scales.find(row["instId"], into)
         if scale is not None:
             scale.trade(into, from_ms(row["ts"]), row["px"], row["sz"], _TAKER[row["side"]])
-            self._told.is_repeat(into, row.get("tradeId"))
+            if not self._told.is_repeat(into, row.get("tradeId")):
+                self._followed.see(into, row.get("tradeId"), row.get("count", 1))
 
     def _mark(self, row: dict[str, Any], _: int, into: Reading) -> None:
         scale = self._scales.find(row["instId"], into)

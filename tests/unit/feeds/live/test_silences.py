@@ -119,7 +119,7 @@ def test_a_silence_in_a_hole_is_a_part_of_it() -> None:
 def test_a_long_silence_does_not_hide_the_next() -> None:
     made, line = a_steady_line()
     first_ms = LAST_MS + 20 * LIMIT_MS
-    second_ms = first_ms + CADENCE_MS + PATIENCE * LIMIT_MS + 1_000
+    second_ms = first_ms + CADENCE_MS + 2 * LIMIT_MS
 
     say(line, [first_ms, first_ms + CADENCE_MS, second_ms])
 
@@ -168,7 +168,7 @@ def test_a_venue_that_has_become_slower_is_learnt_after_a_few_gaps() -> None:
 
     say(line, range(LAST_MS, LAST_MS + 40 * 4 * LIMIT_MS, 4 * LIMIT_MS))
 
-    assert 1 <= len([gap for gap in made.gaps() if gap.instrument_id == BTC]) <= 2
+    assert 1 <= len([gap for gap in made.gaps() if gap.instrument_id == BTC]) <= 4
 
 
 @pytest.mark.parametrize("rest_ns", [1_000_000, 300_000_000])
