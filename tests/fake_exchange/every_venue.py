@@ -96,9 +96,7 @@ def traded_at(venue: Venue) -> tuple[Listing, ...]:
     if venue.name == "bingx-inverse":
         inverse = replace(find_instrument("okx:BTC-USD-SWAP"), venue="bingx", name="BTC-USD")
         return (Listing(inverse, Fraction(1)),)
-    found = listings_of([i for i in shipped_instruments().values() if i.symbol == SYMBOL], venue)
-    # The name of before the move to another gateway is that of the same market.
-    return tuple(each for each in found if (venue.name, each.name) != ("coinbase-intl", "BTC-PERP"))
+    return listings_of([i for i in shipped_instruments().values() if i.symbol == SYMBOL], venue)
 
 
 def heard_venues(key: str) -> tuple[tuple[Venue, tuple[Listing, ...]], ...]:

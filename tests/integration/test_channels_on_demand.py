@@ -173,6 +173,25 @@ async def test_change_beyond_the_budget_is_refused_and_what_was_selected_stays()
         assert server.hub.counters.channels_refused == 1
 
 
+async def test_session_changes_one_filter_for_another_where_there_is_room_for_one() -> None:
+    async with serving() as server:
+        server.desk.limit = 1
+        session = Session(server)
+        await session.join(channels=[selector()])
+        shorts = selector(positions=stream_pb2.PositionFilter(side=stream_pb2.PositionFilter.SIDE_SHORT))
+
+        for wanted in (longs(), shorts):
+            before = session.replica.changes
+            await session.say(change=stream_pb2.Change(channels=[wanted]))
+            await session.read_until(lambda replica: replica.changes > before)  # noqa: B023 (called at once)
+            await server.step(2)
+            await session.catch_up(server)
+
+        assert set(session.replica.channels) == {6}
+        assert_equals_engine(session.replica, server)
+        assert server.hub.counters.channels_refused == 0
+
+
 async def test_stream_beyond_the_budget_is_refused_with_the_time_to_come_back() -> None:
     async with serving() as server:
         server.desk.limit = 1

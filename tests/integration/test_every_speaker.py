@@ -43,6 +43,9 @@ STEPS, STEP_S = 60, 2
 
 NAMES = sorted(VENUES.keys() - RECORDED_ONLY)
 
+WITHOUT_IDS = {"bingx-inverse", "bingx-linear", "coinbase-derivatives", "cryptocom", "woox"}
+"""Venues whose trades, if any, have no ids of their own: two that are equal may be two."""
+
 COARSE = {
     "lighter": 1,  # its worth with six decimals: less than a unit of events at a price of 65,000
     "bingx-linear": 20,  # its worth with two decimals
@@ -125,16 +128,22 @@ def _open(talk: Talk, endpoint: Endpoint, venue: Venue, listings: Sequence[Listi
     talk.ears.append((endpoint, ear, dialect))
 
 
-def _go_on(talk: Talk) -> list[Event]:
-    """Let the market trade for a while; return the newest state of each instant that can be read."""
+def _go_on(talk: Talk, steps: int = STEPS, times: int = 1) -> list[Event]:
+    """Let the market trade for a while; return the newest state of each instant that can be read.
+
+    Args:
+        talk: where.
+        steps: so long.
+        times: that each message is told.
+    """
     speaker = talk.fake.speaker
-    for _ in range(STEPS):
+    for _ in range(steps):
         talk.now_ns += STEP_S * SECOND_NS
         for event, number in talk.fake.market.step(talk.now_ns, STEP_S):
             for topic, said in speaker.say(event, number):
                 for _, ear, dialect in talk.ears:
                     if topic in ear.topics:
-                        talk.tell(ear, dialect, [said(ear) if callable(said) else said])
+                        talk.tell(ear, dialect, [said(ear) if callable(said) else said] * times)
         talk.ask()
     return talk.fake.market.truth
 
@@ -196,6 +205,18 @@ def test_what_is_said_is_what_is_read(name: str) -> None:
     truths = {i: {e.quantity for e in happened if isinstance(e, OpenInterest) and e.instrument_id == i} for i in ids}
     for instrument_id, quantity in samples:
         assert min(abs(quantity - each) for each in truths[instrument_id]) <= COARSE.get(name, 0)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - WITHOUT_IDS))
+def test_trades_of_messages_that_come_twice_count_once(name: str) -> None:
+    once, twice = _talk(name), _talk(name)
+
+    for talk, times in ((once, 1), (twice, 2)):
+        talk.events.clear()
+        _go_on(talk, steps=8, times=times)
+
+    counts = [sum(isinstance(event, Trade) for event in talk.events) for talk in (once, twice)]
+    assert counts[0] == counts[1] > 4
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 from liqscape.api.limits import SessionLimits
 from liqscape.api.requests import channels_of, parse, rejected_channels_of
@@ -21,8 +21,18 @@ _LOG = logging.getLogger(__name__)
 
 _M = TypeVar("_M", stream_pb2.SessionRequest, stream_pb2.PlaybackRequest)
 
-Select = Callable[[list[Wanted]], Awaitable[Selection]]
-"""Resolves selectors and opens their channels; raises QueryError where they cannot be served, or not to this caller."""
+
+class Selects(Protocol):
+    """What a session has selected; see Holding."""
+
+    @property
+    def held(self) -> Selection | None:
+        """Return what is selected now."""
+        ...
+
+    async def select(self, wanted: list[Wanted]) -> Selection:
+        """Return the selection of what is wanted, in place of the one before; raises QueryError."""
+        ...
 
 
 class Pace:
@@ -113,7 +123,7 @@ class SessionRequests:
         first = await self._reader.opening()
         return None if first is None else first.open
 
-    async def pass_on(self, cursor: Cursor, select: Select) -> None:
+    async def pass_on(self, cursor: Cursor, selects: Selects) -> None:
         """Pass everything on to a cursor until the peer closes its side.
 
         Raises:
@@ -124,7 +134,7 @@ class SessionRequests:
             if kind == "acknowledge":
                 cursor.acknowledge(request.acknowledge.frames)
             elif kind == "change":
-                await self._change(cursor, select, request.change)
+                await self._change(cursor, selects, request.change)
             elif kind == "reject":
                 self._reject(cursor, request.reject)
             elif kind == "open":
@@ -132,13 +142,13 @@ class SessionRequests:
             else:
                 raise InvalidArgument("message holds none of acknowledge, change and reject")
 
-    async def _change(self, cursor: Cursor, select: Select, change: stream_pb2.Change) -> None:
+    async def _change(self, cursor: Cursor, selects: Selects, change: stream_pb2.Change) -> None:
         # What is asked for in vain is answered on the stream: a slip must not cost a desk its picture.
         try:
             cadence_ms = cadence_class_ms(change.cadence_ms)
-            cursor.change(await select(channels_of(change)), cadence_ms)
+            cursor.change(await selects.select(channels_of(change)), cadence_ms)
         except QueryError as error:
-            cursor.refuse_change(str(error))
+            cursor.refuse_change(str(error), selects.held)
 
     def _reject(self, cursor: Cursor, reject: stream_pb2.Reject) -> None:
         channel_ids = rejected_channels_of(reject)

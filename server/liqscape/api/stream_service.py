@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import grpc
 
-from liqscape.api.gate import check_channels
+from liqscape.api.holding import Holding
 from liqscape.api.limits import FULL_RETRY_AFTER_MS, ServiceLimits
 from liqscape.api.playback_requests import PlaybackRequests
 from liqscape.api.playbacks import Playbacks
@@ -24,7 +24,7 @@ from liqscape.broadcast.cursor import Cursor
 from liqscape.broadcast.hub import Hub
 from liqscape.broadcast.hubs import Hubs
 from liqscape.broadcast.ports import QueryPort
-from liqscape.broadcast.selections import Selection, Wanted
+from liqscape.broadcast.selections import Wanted
 from liqscape.errors import InvalidArgument, LimitExceeded, QueryError, Unavailable
 from liqscape.v1 import stream_pb2
 
@@ -43,42 +43,6 @@ class _Wish:
     def of(cls, asked: stream_pb2.SubscribeRequest) -> _Wish:
         wanted, resume = channels_of(asked), resume_points_of(asked)
         return cls(wanted, resume, cadence_class_ms(asked.cadence_ms))
-
-
-class Holding:
-    """What one stream has selected: its channels stay open until it selects others, or ends.
-
-    Args:
-        hub: whose channels.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._held: Selection | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        self._release()
-
-    async def select(self, wanted: list[Wanted]) -> Selection:
-        """Return the selection of what a request wants, in place of the one before.
-
-        Raises:
-            QueryError: it cannot be served, or not to this caller; the one before stays.
-        """
-        plan = self._hub.plan(wanted)
-        check_channels(plan.size)
-        selection = await self._hub.hold(plan)
-        self._release()
-        self._held = selection
-        return selection
-
-    def _release(self) -> None:
-        if self._held is not None:
-            self._hub.release(self._held)
-            self._held = None
 
 
 class StreamService:
@@ -139,7 +103,7 @@ class StreamService:
     async def _converse(
         self, hub: Hub, cursor: Cursor, requests: SessionRequests, holding: Holding, context: Context
     ) -> None:
-        listening = asyncio.create_task(requests.pass_on(cursor, holding.select), name="session requests")
+        listening = asyncio.create_task(requests.pass_on(cursor, holding), name="session requests")
         listening.add_done_callback(lambda _: cursor.stop())
         try:
             await self._send(hub, cursor, context)

@@ -294,11 +294,16 @@ class Cursor:
         self._change = _Change(selection, cadence_ms, "")
         self._wake()
 
-    def refuse_change(self, reason: str) -> None:
-        """Tell in the next frame that a change cannot be served, and go on as before."""
+    def refuse_change(self, reason: str, held: Selection | None = None) -> None:
+        """Tell in the next frame that a change cannot be served, and go on as before.
+
+        Args:
+            reason: why.
+            held: what the selection before has become, where some of it was closed; None: it is as it was.
+        """
         self._changes += 1
         before = self._change or _Change(self._selection, self._cadence_ms, "")
-        self._change = _Change(before.selection, before.cadence_ms, reason)
+        self._change = _Change(held or before.selection, before.cadence_ms, reason)
         self._wake()
 
     def reject(self, source_id: str, channel_ids: Collection[int], reason: stream_pb2.Reject.Reason) -> None:

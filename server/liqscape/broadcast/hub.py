@@ -244,13 +244,24 @@ class Hub:
         """
         return make_plan(wanted, self.channels(), self._axes)
 
-    async def hold(self, plan: Plan) -> Selection:
+    async def hold(self, plan: Plan, instead_of: Selection | None = None) -> Selection:
         """Return the selection of a plan, whose channels stay open until it is released.
 
+        Args:
+            plan: what is wanted.
+            instead_of: a selection that the caller holds and releases afterwards. Where there is no room for both, what
+                is not wanted again is closed first.
+
         Raises:
-            QueryError: a channel cannot be opened; see ChannelPort.
+            QueryError: a channel cannot be opened; see ChannelPort. Of instead_of, what still_open returns is left.
         """
-        return Selection.of([*plan.channels, *sorted(await self._on_demand.hold(plan.specs), key=_id_of)])
+        given_up = () if instead_of is None else instead_of.channel_ids
+        opened = await self._on_demand.hold(plan.specs, given_up)
+        return Selection.of([*plan.channels, *sorted(opened, key=_id_of)])
+
+    def still_open(self, selection: Selection) -> Selection:
+        """Return what is left of a selection that was to be given up."""
+        return Selection.of(self.describe(selection.channel_ids))
 
     def release(self, selection: Selection) -> None:
         """Give back what hold() returned, once."""

@@ -32,6 +32,7 @@ class _Entry:
         spec: what it is.
         opening: the answer of the engine.
         readers: streams that have it selected.
+        leaving: those of them that are about to give it up for others.
         idle_since: since when there are none.
         was_read: a stream has got it; one that never was need not be kept.
     """
@@ -39,6 +40,7 @@ class _Entry:
     spec: ChannelSpec
     opening: asyncio.Task[Channel]
     readers: int = 0
+    leaving: int = 0
     idle_since: float = 0.0
     was_read: bool = False
 
@@ -46,6 +48,11 @@ class _Entry:
     def is_idle(self) -> bool:
         """Return whether it is open and nobody reads it."""
         return not self.readers and self.opening.done()
+
+    @property
+    def is_given_up(self) -> bool:
+        """Return whether it is open and nobody will read it, once those that leave have what they ask for."""
+        return self.readers == self.leaving and self.opening.done()
 
 
 class OnDemand:
@@ -65,6 +72,7 @@ class OnDemand:
         self._by_id: dict[int, _Entry] = {}
         self._newest_id = 0
         self._closing: set[asyncio.Task[None]] = set()
+        self._making_room = asyncio.Lock()
 
     def channel(self, channel_id: int) -> Channel | None:
         """Return a channel that is open here."""
@@ -75,13 +83,22 @@ class OnDemand:
         """Return whether a channel may have been open here. Ids rise and are not used again."""
         return channel_id <= self._newest_id
 
-    async def hold(self, specs: Sequence[ChannelSpec]) -> list[Channel]:
+    async def hold(self, specs: Sequence[ChannelSpec], instead_of: Collection[int] = ()) -> list[Channel]:
         """Return channels, opened where they are not, and count a reader on each until it is released.
 
+        Args:
+            specs: which.
+            instead_of: ids of channels that the caller holds and releases afterwards; those that nobody else reads and
+                that are not asked for again may be closed already.
+
         Raises:
-            QueryError: as ChannelPort.open_channel says; nothing is held then.
+            QueryError: as ChannelPort.open_channel says; nothing is held then that was not held before.
         """
         entries: list[_Entry] = []
+        held = (self._by_id.get(channel_id) for channel_id in instead_of)
+        leaving = [entry for entry in held if entry is not None]  # of what is asked for again this is a reader more
+        for entry in leaving:
+            entry.leaving += 1
         try:
             for spec in specs:
                 entry = self._entry(spec)
@@ -98,6 +115,9 @@ class OnDemand:
             for entry in entries:
                 self._let_go(entry)
             raise
+        finally:
+            for entry in leaving:
+                entry.leaving -= 1
         for entry in entries:
             entry.was_read = True
         return channels
@@ -140,14 +160,23 @@ class OnDemand:
         """Have a channel opened; where that is refused, close those that nobody reads, the longest idle first."""
         if self._port is None:
             raise NotFound("this server has default channels alone; leave rows, prices, positions and row_fold out")
-        while True:
+        async with self._making_room:
+            pass  # what is made there is for another
+        try:
+            return await self._port.open_channel(spec)
+        except LimitExceeded as refusal:
+            async with self._making_room:
+                return await self._open_in_place(self._port, spec, refusal)
+
+    async def _open_in_place(self, port: ChannelPort, spec: ChannelSpec, refusal: LimitExceeded) -> Channel:
+        """Have a channel opened that was refused, in place of others."""
+        while in_the_way := [e for e in self._by_id.values() if e.is_given_up and _is_alike(e.spec, spec)]:
+            await self._close(min(in_the_way, key=lambda entry: (entry.readers, entry.idle_since)))
             try:
-                return await self._port.open_channel(spec)
-            except LimitExceeded:
-                in_the_way = [e for e in self._by_id.values() if e.is_idle and _is_alike(e.spec, spec)]
-                if not in_the_way:
-                    raise
-                await self._close(min(in_the_way, key=lambda entry: entry.idle_since))
+                return await port.open_channel(spec)
+            except LimitExceeded as again:
+                refusal = again
+        raise refusal
 
     async def _close(self, entry: _Entry) -> None:
         channel_id = entry.opening.result().channel_id

@@ -132,6 +132,74 @@ async def test_what_nobody_reads_makes_room_the_longest_idle_first() -> None:
     assert at.hub.counters.channels_refused == 1
 
 
+SHORTS = Wanted("BTC", "12h", positions=PositionFilter.of(side=PositionSide.SHORT))
+
+
+async def test_what_a_reader_gives_up_makes_room_for_what_it_asks_for() -> None:
+    at = await origin(limit=1)
+    first = await at.hold(CUSTOM)
+
+    second = await at.hub.hold(at.hub.plan([SHORTS]), first)
+    at.hub.release(first)
+    await at.step()
+
+    assert at.desk.calls == ["open", "open", "close", "open"]
+    assert set(at.desk.leases) == set(second.channel_ids)
+    assert at.hub.still_open(first).channel_ids == ()
+    at.now_s += LINGER_S
+    await at.step()
+    assert set(at.desk.leases) == set(second.channel_ids)
+
+
+async def test_what_a_reader_gives_up_stays_where_there_is_room_for_both() -> None:
+    at = await origin(limit=2)
+    first = await at.hold(CUSTOM)
+
+    await at.hub.hold(at.hub.plan([SHORTS]), first)
+
+    assert at.desk.calls == ["open", "open"]
+    with pytest.raises(LimitExceeded):
+        await at.hold(Wanted("ETH", "24h", row_fold=4))
+    assert at.hub.still_open(first) == first
+
+
+async def test_what_another_reads_too_or_is_asked_for_again_makes_no_room() -> None:
+    at = await origin(limit=1)
+    first, _ = await at.hold(CUSTOM), await at.hold(CUSTOM)
+
+    with pytest.raises(LimitExceeded):
+        await at.hub.hold(at.hub.plan([SHORTS]), first)
+    at.hub.release(first)
+    with pytest.raises(LimitExceeded):
+        await at.hub.hold(at.hub.plan([CUSTOM, SHORTS]), first)
+
+    assert set(at.desk.leases) == set(first.channel_ids)
+
+
+async def test_room_that_one_reader_makes_is_taken_by_no_other() -> None:
+    at = await origin(limit=1)
+    first = await at.hold(CUSTOM)
+    closing, go_on, close = asyncio.Event(), asyncio.Event(), at.desk.close_channel
+
+    async def slowly(channel_id: int) -> None:
+        await close(channel_id)
+        closing.set()
+        await go_on.wait()
+
+    at.desk.close_channel = slowly  # type: ignore[method-assign]
+    mine = asyncio.create_task(at.hub.hold(at.hub.plan([SHORTS]), first))
+    await closing.wait()
+    theirs = asyncio.create_task(at.hold(Wanted("ETH", "24h", row_fold=4)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    go_on.set()
+    held = await mine
+
+    assert set(at.desk.leases) == set(held.channel_ids)
+    with pytest.raises(LimitExceeded):
+        await theirs
+
+
 async def test_description_of_coarse_rows_names_their_fold() -> None:
     at = await origin()
 

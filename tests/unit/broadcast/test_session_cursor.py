@@ -343,6 +343,17 @@ def test_refused_change_leaves_everything_as_it_was_and_says_why() -> None:
     assert ids(changed.starting) == []
 
 
+def test_refused_change_tells_what_is_left_of_the_selection() -> None:
+    origin = Origin()
+    cursor, replica = session(origin, wanted=BTC, cadence_ms=250), Replica()
+    read_and_acknowledge(cursor, replica)
+
+    cursor.refuse_change("the device has no room", origin.hub.select([("BTC", "12h")]))
+    (answer, _) = read_and_acknowledge(cursor, replica)
+
+    assert ids(answer.selection_changed.continuing) == [1]
+
+
 def test_faster_cadence_does_not_wait_for_the_slow_one() -> None:
     origin = Origin()
     cursor, replica = session(origin, cadence_ms=5000), Replica()

@@ -105,7 +105,7 @@ class Life:
     Attributes:
         line: what it has said.
         began: seconds of the clock that never steps.
-        is_heard: set once it is subscribed and its control channel was heard.
+        is_heard: set once it is subscribed, to all there is, and its control channel was heard then.
         task: runs it; its result is an Ended.
     """
 
@@ -177,7 +177,7 @@ class Life:
             if line.control_heard != controls:
                 controls = line.control_heard
                 self._control_at = self._heard_at
-                if line.is_subscribed and not self.is_heard.is_set():
+                if line.is_subscribed and self._all_sent and not self.is_heard.is_set():
                     self.is_heard.set()
             for reply in replies:
                 try:

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, Trade
+from liqscape.events import Event, Funding, Gap, Liquidation, MarkPrice, OpenInterest, TickEnd, Trade
 from liqscape.feeds.live.clock_offset import ClockOffset
 from liqscape.feeds.live.holes import MARGIN_NS, Hole, Rejections
 from liqscape.feeds.live.line import Line
 from liqscape.feeds.live.mirrors import MirrorWatch, is_sampled
+from liqscape.feeds.live.pace import Pace
 from liqscape.feeds.live.plausibility import FUTURE_NS, SUPERSEDED, Plausibility, PriceBoard
+from liqscape.feeds.live.print_prices import evidence_of
 from liqscape.feeds.venues.dialect import (
     Channel,
     Endpoint,
@@ -26,6 +28,7 @@ from liqscape.feeds.venues.dialect import (
     VenueListing,
     read_answer,
 )
+from liqscape.feeds.venues.readings import Readings
 
 CUT_NS: Final = 1_000_000_000
 """From the newest event of either connection to the instant at which a new one takes over: so long both are heard."""
@@ -71,6 +74,7 @@ class VenueDesk:
         overlapping: events heard twice while one connection took over from another.
         notes: what the venue says of an instrument that does not fit, by its id.
         unread: inputs that could not be read and name no instrument, by reason.
+        readings: how what no document settles is to be read.
         overhear: is shown every message of a connection beside; None: nobody wants to.
     """
 
@@ -91,6 +95,7 @@ class VenueDesk:
         self.overlapping = 0
         self.unread: Counter[str] = Counter()
         self.notes: dict[str, str] = {}
+        self.readings = Readings()
         self.overhear: Callable[[bytes], None] | None = None
         self._dialect = venue.dialect(listings)
         self.endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in self._dialect.endpoints}
@@ -108,6 +113,8 @@ class VenueDesk:
         self._holes: dict[str, Hole] = {}  # of polls
         self._quarantines: dict[str, Hole] = {}
         self._ended: dict[str, Hole] = {}  # of endpoints that have no line
+        # Trades may rest for long, funding is told of the interval: marks alone have a pace.
+        self._paces = {name: Pace() for name, each in self.endpoints.items() if each.control is Channel.MARK}
         self._heard_until: dict[str, int] = {}  # newest venue time of the lines before, by name of the endpoint
 
     def begin(self, at_ns: int) -> None:
@@ -125,6 +132,7 @@ class VenueDesk:
         line = Line(self, endpoint, dialect, self._about(endpoint))
         for poll, body in self._listings.values():
             line.learn(poll, body, 0)
+        line.pace = self._paces.get(name)
         line.is_waiting = takes_over
         if not takes_over:
             line.hole = self._ended.pop(name, None)
@@ -159,8 +167,9 @@ class VenueDesk:
         if successor is not None and line.takes_until_ns is not None:
             self._end_at_cut(line, at_ns, reason, successor)
             return
-        hole = line.hole or self._hole_of(line, at_ns, reason)
-        name = line.endpoint.name
+        from_ns, name = _missed_from(line, at_ns), line.endpoint.name
+        hole = line.hole or Hole((), from_ns, reason)
+        hole.join(line.instruments, from_ns, reason)
         if line.newest_ns:  # venues begin with what was traded before, which was heard then
             self._heard_until[name] = max(self._heard_until.get(name, 0), line.newest_ns + 1)
         if successor is not None:
@@ -227,6 +236,9 @@ class VenueDesk:
             for kind, count in reading.ignored.items():
                 self.ignored[kind] += count
             reading.ignored.clear()
+        if reading.evidence:
+            self.readings.take(reading.evidence)
+            reading.evidence.clear()
         if not (reading.rejected or reading.listings):  # the usual message
             if reading.acknowledged or reading.refused or reading.replies or reading.heartbeats:
                 reading.clear()
@@ -244,6 +256,12 @@ class VenueDesk:
         lag_ns = offset.median_ns or 0
         latest_ns = receive_ns + FUTURE_NS - (lag_ns if lag_ns < 0 else 0)
         believed: list[Event] = []
+        before_ns = 0
+        if line is not None:
+            before_ns = line.newest_ns
+            silence = line.silence(events, receive_ns, latest_ns)
+            if silence and line.hole is None and not line.is_waiting:
+                self._emit(silence)
         for event in events:
             kind = type(event)
             tally = tallies.get(kind)
@@ -270,22 +288,38 @@ class VenueDesk:
                 continue
             if receive_ns >= offset.due_ns and kind in _IN_TIME:
                 offset.see(time_ns, receive_ns)
-            if kind is Trade and is_sampled(time_ns):
-                self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
+            if kind is Trade:
+                if is_sampled(time_ns):
+                    self._mirrors.see(check.instrument, event)  # type: ignore[arg-type]
+            elif kind is Liquidation:
+                evidence = evidence_of(event, check.price)  # type: ignore[arg-type]
+                if evidence is not None:
+                    self.readings.take((evidence,))
             tally.events += 1
             believed.append(event)
-        if line is not None and line.hole is not None and line.is_subscribed:
-            self._emit(line.hole.end(max(line.newest_ns or receive_ns, line.takes_from_ns or 0) + MARGIN_NS))
-            line.hole = None
+        if line is not None:
+            line.moved(before_ns, receive_ns)
+            if line.hole is not None and line.is_subscribed:
+                self._end_hole(line, line.hole, events, receive_ns)
         if believed:
             self._emit(believed)
+
+    def _end_hole(self, line: Line, hole: Hole, events: Sequence[Event], receive_ns: int) -> None:
+        """End the hole before a line: of all instruments, or of those heard where the venue confirms nothing."""
+        confirms = line.endpoint.acknowledgements
+        heard = None if confirms else {event.instrument_id for event in events if not isinstance(event, TickEnd)}
+        self._emit(hole.end(max(line.newest_ns or receive_ns, line.takes_from_ns or 0) + MARGIN_NS, heard))
+        if hole.is_over:
+            line.hole = None
 
     def _end_at_cut(self, line: Line, at_ns: int, reason: str, successor: Line) -> None:
         """Let a successor be heard alone; what the line has not heard up to the instant of taking over is missed."""
         successor.is_waiting = False
+        if successor.hole is None:  # of instruments that the line has never heard
+            successor.hole = line.hole
         until_ns = line.takes_until_ns
         if until_ns is not None and line.newest_ns < until_ns:
-            self._emit(self._hole_of(line, at_ns, reason).end(until_ns))
+            self._emit(Hole(line.instruments, _missed_from(line, at_ns), reason).end(until_ns))
 
     def _compare(self, said: Sequence[VenueListing], receive_ns: int) -> None:
         """Hold what the venue says of its instruments against what the model takes them for."""
@@ -328,6 +362,7 @@ class VenueDesk:
     def _about(self, endpoint: Endpoint) -> tuple[str, ...]:
         return endpoint.about or self._ids
 
-    def _hole_of(self, line: Line, at_ns: int, reason: str) -> Hole:
-        """Return the hole that begins with the end of a line."""
-        return Hole(line.instruments, (line.newest_ns or at_ns) - MARGIN_NS, reason)
+
+def _missed_from(line: Line, at_ns: int) -> int:
+    """Return from when on things are missed that a line would have heard, which has ended at a receive time."""
+    return (line.newest_ns or at_ns) - MARGIN_NS

@@ -142,6 +142,7 @@ class Feeds:
             for keeper in feed.keepers.values():
                 keeper.refresh()
             feed.desk.pulse(now_ns)
+            log_readings(feed.desk)
         parts = [(f.desk, {n: k.state for n, k in f.keepers.items()}, f.poller.states) for f in self._feeds]
         statuses = venue_statuses(parts, self._mirrors, now_ns)
         named = zip(statuses, self._feeds, strict=True)
@@ -175,6 +176,13 @@ class Feeds:
             except Exception:
                 _LOG.exception("defect in a feed", extra={"fields": {"venue": feed.desk.venue.name}})
             await self._timing.sleep(backoff.after_failure())
+
+
+def log_readings(desk: VenueDesk) -> None:
+    """Log what was decided since the last call of how a venue's words are to be read."""
+    for decision in desk.readings.take_news():
+        level = logging.INFO if decision.is_as_believed else logging.WARNING
+        _LOG.log(level, "reading: %s", decision, extra={"fields": {"venue": desk.venue.name}})
 
 
 def _account_desk(

@@ -5,7 +5,7 @@ A hole is told when it ends, and a long one in pieces, so that a journal holds i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from liqscape.events import Gap
@@ -18,7 +18,7 @@ PIECE_NS: Final = 10_000_000_000
 
 
 class Hole:
-    """A span not heard, of some instruments.
+    """A span not heard, of some instruments; it may end for one earlier than for another.
 
     Args:
         instruments: ids.
@@ -26,25 +26,36 @@ class Hole:
         reason: of a fixed set.
     """
 
-    def __init__(self, instruments: Sequence[str], from_ns: int, reason: str) -> None:
-        self._instruments = instruments
-        self._from_ns = from_ns
-        self.reason = reason
+    def __init__(self, instruments: Iterable[str], from_ns: int, reason: str) -> None:
+        self._open = dict.fromkeys(instruments, (from_ns, reason))
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether it has ended for every instrument."""
+        return not self._open
 
     def go_on(self, now_ns: int) -> list[Gap]:
         """Return what is to be told of it by now, while it lasts."""
-        if now_ns - self._from_ns < PIECE_NS:
-            return []
-        gaps = self._told(now_ns)
-        self._from_ns = now_ns
+        long = [name for name, (from_ns, _) in self._open.items() if now_ns - from_ns >= PIECE_NS]
+        gaps = self._told(long, now_ns)
+        self._open.update((gap.instrument_id, (now_ns, gap.reason)) for gap in gaps)
         return gaps
 
-    def end(self, at_ns: int) -> list[Gap]:
-        """Return the rest of it, that ends here."""
-        return self._told(max(at_ns, self._from_ns + 1))
+    def end(self, at_ns: int, instruments: Iterable[str] | None = None) -> list[Gap]:
+        """Return the rest of it, that ends here: for some instruments, or (None) for all."""
+        gaps = self._told(self._open if instruments is None else instruments, at_ns)
+        for gap in gaps:
+            del self._open[gap.instrument_id]
+        return gaps
 
-    def _told(self, to_ns: int) -> list[Gap]:
-        return [Gap(instrument, self._from_ns, to_ns, self.reason) for instrument in self._instruments]
+    def join(self, instruments: Iterable[str], from_ns: int, reason: str) -> None:
+        """Let it begin, for those instruments for which it has ended."""
+        for name in instruments:
+            self._open.setdefault(name, (from_ns, reason))
+
+    def _told(self, instruments: Iterable[str], to_ns: int) -> list[Gap]:
+        found = ((name, *self._open[name]) for name in instruments if name in self._open)
+        return [Gap(name, from_ns, max(to_ns, from_ns + 1), reason) for name, from_ns, reason in found]
 
 
 class Rejections:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from liqscape.events import Event, Liquidation, Trade
-from liqscape.feeds.live.holes import Hole
+from liqscape.events import Event, Funding, Gap, Liquidation, Trade
+from liqscape.feeds.live.holes import MARGIN_NS, Hole
+from liqscape.feeds.live.pace import Pace
 from liqscape.feeds.venues.dialect import Channel, Dialect, Endpoint, Poll, Reading, read_answer, read_message
 
 if TYPE_CHECKING:  # it makes these
@@ -29,6 +31,7 @@ class Line:
         is_subscribed: everything asked for was confirmed, or refused.
         control_heard: messages with something of the control channel.
         newest_ns: newest venue time.
+        pace: of its endpoint; None: it has no channel that never rests.
         refused: what the venue has said against a subscription.
     """
 
@@ -40,6 +43,8 @@ class Line:
         self.refused: list[str] = []
         self.instruments = instruments
         self.hole: Hole | None = None
+        self.pace: Pace | None = None
+        self._moved_ns = 0  # receive time at which newest_ns has moved last
         self.takes_from_ns: int | None = None
         self.takes_until_ns: int | None = None
         self.is_waiting = False
@@ -89,6 +94,34 @@ class Line:
             from_ns <= time_ns if from_ns is not None else not self.is_waiting
         )
 
+    def moved(self, before_ns: int, receive_ns: int) -> None:
+        """Take note of a message, the newest venue time having been before_ns."""
+        if self.newest_ns != before_ns and self.pace is not None:
+            if before_ns and receive_ns > self._moved_ns:
+                self.pace.rest(receive_ns - self._moved_ns)
+            self._moved_ns = receive_ns
+
+    def silence(self, events: Sequence[Event], receive_ns: int, latest_ns: int) -> list[Gap]:
+        """Return the gaps of a span of which nothing was told before a message, longer than the venue ever rests.
+
+        Args:
+            events: of the message.
+            receive_ns: of it.
+            latest_ns: a time beyond is not believed.
+        """
+        limit_ns, newest_ns = None if self.pace is None else self.pace.limit_ns, self.newest_ns
+        if limit_ns is None or not newest_ns or receive_ns - self._moved_ns <= limit_ns:
+            return []
+        times = [time_ns for event in events if (time_ns := _time_of(event)) is not None]
+        if not times or not limit_ns < min(times) - newest_ns <= latest_ns - newest_ns:
+            return []
+        return Hole(self.instruments, newest_ns - MARGIN_NS, "silent").end(min(times) + MARGIN_NS)
+
     def give_up_unconfirmed(self) -> None:
         """Go on with what was confirmed, the venue having refused the rest."""
         self.is_subscribed = True
+
+
+def _time_of(event: Event) -> int | None:
+    """Return when an event was; None of one whose time says nothing of now."""
+    return None if isinstance(event, Funding) else getattr(event, "time_ns", None)

@@ -94,6 +94,7 @@ def _messages(parts: Parts, mirrors: MirrorWatch, quarantined: Sequence[str], sh
     found += [f"{name}: {state.reason}" for name, state in endpoints.items() if state.reason]
     found += sorted({f"{name.partition(' ')[0]}: {state.reason}" for name, state in polls.items() if state.reason})
     found += desk.notes.values()
+    found += [str(decision) for decision in desk.readings.decisions if not decision.is_as_believed]
     states = [state.state for state in endpoints.values()] + [state.state for state in polls.values()]
     if FeedState.BLOCKED in states and desk.venue.regions:
         found.append(f"known to be refused: {desk.venue.regions}")

@@ -4,6 +4,11 @@ Sources: copies of the vendor's documents and real messages of 2019 to 2024. Dat
 of a channel, which the answer to its subscription gives; recorders put the channel's name beside it, as a dict in its
 place or as two texts at the end. A trade is told as executed (te) and again with its number (tu): the first counts.
 
+Once the flags for it are confirmed, every array of the connection, beats of its heart included, ends with its running
+number and the time of sending (so the documents and a client library that insists on it; the two recorded ones of one
+connection follow each other): a message that is missing is a gap of everything subscribed to, one told again is left
+out.
+
 Liquidations are told for all instruments, complete by design. A row of isMatch 0 is the trigger with the whole
 position, of isMatch 1 an execution of part of it: the former counts. Its amount is the position, + long. Its base price
 is that of the entry, which is no price of a liquidation: the price acquired at is taken where it is told, else the mark
@@ -18,7 +23,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
+from liqscape.events import Gap, Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.bitfinex_history import BitfinexHistory
 from liqscape.feeds.venues.dialect import (
     Budget,
@@ -38,7 +43,10 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Counted, Step
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text
+from liqscape.feeds.venues.readings import Question
+from liqscape.feeds.venues.scale import MS, SECOND
 from liqscape.feeds.venues.wanted import Wanted, from_ms
 
 REST: Final = "https://api-pub.bitfinex.com/v2"
@@ -50,7 +58,10 @@ FUNDING_HOURS: Final = 8
 """Between payments, of every contract."""
 
 FLAGS: Final = 98_304
-"""Times and running numbers at the end of each message."""
+"""Running numbers and times at the end of each message."""
+
+LATE_NS: Final = 3 * SECOND
+"""By which what a message tells may be older than its time of sending: 2.3 s have been recorded, of a status."""
 
 
 class BitfinexDialect:
@@ -65,6 +76,8 @@ class BitfinexDialect:
         self._channels: dict[int, tuple[str, str]] = {}
         self._marks: dict[str, object] = {}
         self._hears_executed = False
+        self._counted: Counted | None = None  # from the confirmation of the flags on
+        self._sent_ns = 0  # of the newest message that was numbered
         self.endpoints: Sequence[Endpoint] = tuple(
             _endpoint(number, group, self._scales.ids(group))
             for number, group in enumerate(batches(self._scales.names, NAMES_PER_CONNECTION))
@@ -84,6 +97,9 @@ class BitfinexDialect:
         said = orjson.loads(message)
         if isinstance(said, dict):
             self._control(said, into)
+            return
+        if self._counted is not None and not self._is_new(self._counted, said, into):
+            into.ignored["message again"] += 1
             return
         told = said[1]
         if told == "hb":
@@ -116,10 +132,36 @@ class BitfinexDialect:
                     refuse(into, said)
                 else:
                     into.ignored["conf"] += 1
+                    if said.get("flags", FLAGS) == FLAGS:
+                        self._counted = Counted()
             case "error":
                 refuse(into, said)
             case other:
                 raise Unreadable("unknown event", other)
+
+    def _is_new(self, counted: Counted, said: list[Any], into: Reading) -> bool:
+        """Return whether a message was not told before; note a gap where some before it were not told at all."""
+        number, sent_ms = said[-2:]
+        if type(number) is not int or type(sent_ms) is not int:
+            into.ignored["message without a number"] += 1
+            return True
+        sent_ns, since_ns = from_ms(sent_ms), self._sent_ns
+        step = counted.step(number)
+        if step is Step.AGAIN:
+            return False
+        self._sent_ns = sent_ns
+        if step is Step.MISSED:
+            first, last = sorted((since_ns, sent_ns))
+            into.events += [Gap(name, first - LATE_NS, last + MS, "messages are missing") for name in self._heard()]
+        return True
+
+    def _heard(self) -> tuple[str, ...]:
+        """Return the instrument ids that the connection tells something of."""
+        keys = {key for _, key in self._channels.values()}
+        if "liq:global" in keys:
+            return self._scales.ids(self._scales.names)
+        names = {_name_of(key.removeprefix("deriv:")) for key in keys}
+        return self._scales.ids(name for name in self._scales.names if name in names)
 
     def _channel(self, said: list[Any]) -> tuple[str, str]:
         first = said[0]
@@ -195,7 +237,15 @@ class BitfinexDialect:
         if said[0] == "error":
             refuse(into, said)
             return
-        read_rows(said[0], lambda row: into.listings.append(_listing_of(row)), into)
+        read_rows(said[0], lambda row: self._listing(row, into), into)
+
+    def _listing(self, row: list[Any], into: Reading) -> None:
+        listing = _listing_of(row)
+        into.listings.append(listing)
+        initial, maintenance = row[1][_INITIAL_MARGIN : _INITIAL_MARGIN + 2]
+        if listing.name in self._scales.names and initial is not None:
+            is_margin = maintenance is not None and 0 < as_fraction(maintenance) <= as_fraction(initial) <= 1
+            into.evidence.append((MARGIN_PLACES, MARGIN_PLACES.alternatives[0 if is_margin else 1]))
 
 
 def _endpoint(number: int, names: Sequence[str], about: tuple[str, ...]) -> Endpoint:
@@ -244,6 +294,9 @@ _FUNDING: Final = 11
 _MARK: Final = 14
 _INTEREST: Final = 17
 """Places in an array of the status of a derivative."""
+
+MARGIN_PLACES: Final = Question("places of the margin in the list of contracts", ("8 and 9", "others"), needs=2)
+"""A maintenance rate behind an initial one, which is no smaller: nothing else in the list looks so."""
 
 _INITIAL_MARGIN: Final = 8
 """Place in the facts of a contract, by the documents (UNVERIFIED by a real answer)."""

@@ -17,7 +17,7 @@ import orjson
 
 from liqscape.events import Liquidation, PositionSide, PrintPrice
 from liqscape.feeds.venues.bitget_history import BitgetHistory
-from liqscape.feeds.venues.bitget_v1 import TAKER, BitgetV1, add_ticker
+from liqscape.feeds.venues.bitget_v1 import FUNDING_HOURS, TAKER, BitgetV1, add_ticker
 from liqscape.feeds.venues.dialect import (
     Budget,
     Channel,
@@ -37,8 +37,8 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import MAX_DIGITS, as_fraction, floored
-from liqscape.feeds.venues.repeats import Repeats
-from liqscape.feeds.venues.wanted import Wanted, from_ms, quantity_of_worth
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
+from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, quantity_of_worth
 
 REST: Final = "https://api.bitget.com/api/v2/mix/market"
 
@@ -59,6 +59,8 @@ class BitgetDialect:
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = Wanted(listings)
         self._repeats = Repeats()
+        self._told = TradesTold()
+        self._hours: dict[str, int] = {}  # between payments of funding, as listed
         self._old = BitgetV1(self._scales)
         self._products = sorted({product_of(name) for name in self._scales.names})
         self.endpoints: Sequence[Endpoint] = self._endpoints()
@@ -141,17 +143,19 @@ class BitgetDialect:
         if scale is None:
             return
         if "p" in row:
-            time_ms, price, size, side = row["T"], row["p"], row["v"], row["S"]
+            time_ms, price, size, side, number = row["T"], row["p"], row["v"], row["S"], row.get("i")
         else:  # v2
-            time_ms, price, size, side = row["ts"], row["price"], row["size"], row["side"]
+            time_ms, price, size, side, number = row["ts"], row["price"], row["size"], row["side"], row.get("tradeId")
         scale.trade(into, from_ms(time_ms), price, size, TAKER[side])
+        self._told.is_repeat(into, number)
 
     def _ticker(self, name: str, row: dict[str, Any], time_ms: object, into: Reading) -> None:
         scale = self._scales.find(name, into)
         if scale is not None:
             interest = row["openInterest"] if "openInterest" in row else row["holdingAmount"]
             rate = None if row.get("nextFundingTime") == "0" else row.get("fundingRate")  # of a contract with a date
-            add_ticker(scale, from_ms(time_ms), row["markPrice"], interest, rate, into)
+            hours = self._hours.get(name, FUNDING_HOURS)
+            add_ticker(scale, from_ms(time_ms), row["markPrice"], interest, rate, into, hours)
 
     def _liquidation(self, row: dict[str, Any], into: Reading) -> None:
         scale = self._scales.find(row["symbol"], into)
@@ -177,7 +181,13 @@ class BitgetDialect:
         if said["code"] != "00000":
             refuse(into, f"{said['code']} {said.get('msg')}")
             return
-        read_rows(said["data"], lambda row: into.listings.append(_listing_of(row)), into)
+        read_rows(said["data"], lambda row: self._listing(row, into), into)
+
+    def _listing(self, row: dict[str, Any], into: Reading) -> None:
+        into.listings.append(_listing_of(row))
+        hours, name = row.get("fundInterval"), row["symbol"]
+        if hours and name in self._scales.names:
+            self._hours[name] = hours_of(floored(hours, 0), 1)
 
 
 def product_of(name: str) -> str:

@@ -78,12 +78,14 @@ class BitgetV1:
             scale.funding(into, from_ms(row["funding_time"]), row["funding_rate"], FUNDING_HOURS)
 
 
-def add_ticker(scale: Scale, time_ns: int, mark: object, interest: object, rate: object, into: Reading) -> None:
-    """Add what a ticker says; the rate is None or empty where no funding is paid."""
+def add_ticker(
+    scale: Scale, time_ns: int, mark: object, interest: object, rate: object, into: Reading, hours: int = FUNDING_HOURS
+) -> None:
+    """Add what a ticker says; the rate is None or empty where no funding is paid, hours those between payments."""
     scale.mark(into, time_ns, mark)
     scale.open_interest(into, time_ns, interest)
     if rate:
-        scale.funding(into, time_ns, rate, FUNDING_HOURS)
+        scale.funding(into, time_ns, rate, hours)
 
 
 _NOT_NEEDED: Final = ("books", "candle")

@@ -36,6 +36,8 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
+from liqscape.feeds.venues.readings import Question, in_ratio
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.wanted import Wanted, from_ms, hours_of, note_both_sides
 
 REST: Final = "https://api.bybit.com"
@@ -61,6 +63,8 @@ class BybitDialect:
     def __init__(self, listings: Sequence[Listing], category: str) -> None:
         self._scales = Wanted(listings)
         self._category = category
+        self._told = TradesTold()
+        self._pushes = Repeats()
         self._says_single: set[str] = set()
         self._hours: dict[str, int] = {}
         self._old = BybitV2(self._scales)
@@ -112,7 +116,10 @@ class BybitDialect:
         elif kind == "tickers":
             self._ticker(said["data"], said["ts"], into)
         elif kind == "allLiquidation":
-            read_rows(said["data"], lambda row: self._liquidation(row, into), into)
+            if self._pushes.is_new_push(message, said.get("ts")):  # of an instrument, each 500 ms
+                read_rows(said["data"], lambda row: self._liquidation(row, into), into)
+            else:
+                into.ignored["liquidations again"] += 1
         elif kind in _NOT_NEEDED:
             ignore(into, kind)
         elif not self._old.read(kind, name, said, into):
@@ -140,6 +147,7 @@ class BybitDialect:
         scale = self._scales.find(row["s"], into)
         if scale is not None:
             scale.trade(into, from_ms(row["T"]), row["p"], row["v"], _TAKER[row["S"]])
+            self._told.is_repeat(into, row.get("i"))
 
     def _ticker(self, said: dict[str, Any], time_ms: object, into: Reading) -> None:
         name = said["symbol"]
@@ -152,7 +160,9 @@ class BybitDialect:
             scale.mark(into, time_ns, mark)
         if single:
             scale.open_interest(into, time_ns, single)
-            self._says_single.add(name)
+            if name not in self._says_single:
+                self._says_single.add(name)
+                _compare(said.get("openInterest"), single, into)
         elif said.get("openInterest") and name not in self._says_single:
             note_both_sides(scale, into, time_ns, said["openInterest"])
         if said.get("fundingIntervalHour"):
@@ -183,6 +193,18 @@ class BybitDialect:
             refuse(into, f"{said['retCode']} {said.get('retMsg')}")
             return
         read_rows(said["result"]["list"], lambda row: into.listings.append(_listing_of(row)), into)
+
+
+SIDES_COUNTED: Final = Question("openInterest", ("it counts both sides", "it counts one side"), needs=2)
+"""By the single one beside it, once an instrument and connection. What the past tells is halved in any case."""
+
+
+def _compare(both: object, single: object, into: Reading) -> None:
+    if both:
+        told, half = as_fraction(both), as_fraction(single)
+        for ratio, alternative in zip((2, 1), SIDES_COUNTED.alternatives, strict=True):
+            if in_ratio(told, half, ratio):
+                into.evidence.append((SIDES_COUNTED, alternative))
 
 
 _TOPICS: Final = ("publicTrade", "tickers", "allLiquidation")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import TakerSide
+from liqscape.events import Event, TakerSide, Trade
 from liqscape.feeds.venues.dialect import (
     Budget,
     Channel,
@@ -35,6 +35,7 @@ from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.scale import MS, SECOND, scales, time_of
 
 SOCKET: Final = "wss://stream.crypto.com/exchange/v1/market"
@@ -62,11 +63,16 @@ _STREAMS: Final = ("trade", "ticker", "mark", "funding")
 _SIDES: Final = {"BUY": TakerSide.BUY, "SELL": TakerSide.SELL}
 
 
+FIRST_PUSH: Final = Question("first push of trades", ("of after the subscription", "repeats old ones"), needs=3)
+"""Trades of one push are of one moment, unless it is a list of what was before."""
+
+
 class CryptocomDialect:
     """See Dialect."""
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
+        self._begun: set[str] = set()
         self._streams: Mapping[str, Callable[[dict[str, Any], dict[str, Any], Reading], None]] = {
             "trade": self._trade,
             "ticker": self._ticker,
@@ -107,7 +113,16 @@ class CryptocomDialect:
         elif result["instrument_name"] not in self._scales:
             into.ignored["other instrument"] += 1
         else:
+            before = len(into.events)
             read_rows(reversed(result["data"]), lambda row: read(result, row, into), into)
+            if result["channel"] == "trade" and result["instrument_name"] not in self._begun:
+                self._first_push(result["instrument_name"], into.events[before:], into)
+
+    def _first_push(self, name: str, events: Sequence[Event], into: Reading) -> None:
+        times = [event.time_ns for event in events if isinstance(event, Trade)]
+        if times:
+            self._begun.add(name)
+            into.evidence.append((FIRST_PUSH, FIRST_PUSH.alternatives[max(times) - min(times) > SECOND]))
 
     def _trade(self, result: dict[str, Any], row: dict[str, Any], into: Reading) -> None:
         scale = self._scales[result["instrument_name"]]

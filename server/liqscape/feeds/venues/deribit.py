@@ -4,9 +4,9 @@ Sources: the vendor's API as client libraries of 2026 use it, and real messages 
 with a mark: T, the taker was liquidated, so direction is the side of the closing order; M, the maker, so the other one;
 MT, both. They are all there. Trades of an instrument are numbered without holes (trade_seq: so the documents, and the
 one step that is recorded), so that one that is missing is announced. Amounts and open interest of inverse contracts are
-USD, so contracts are those over the worth of one (10 USD of BTC; 1 USD of ETH, UNVERIFIED). The interval `raw` wants a
-login, 100ms does not. Funding accrues all the time; current_funding is the rate in force, told for eight hours. Open
-interest of the past is not public.
+USD, so contracts are those over the worth of one (10 USD of BTC, 1 USD of ETH), which the list of instruments tells
+too. The interval `raw` wants a login, 100ms does not. Funding accrues all the time; current_funding is the rate in
+force, told for eight hours. Open interest of the past is not public.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbered import Numbered
 from liqscape.feeds.venues.numbers import as_fraction
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, OPPOSITE, SECOND, Scale, quote_unit, scales, time_of
 
 SOCKET: Final = "wss://www.deribit.com/ws/api/v2"
@@ -72,6 +73,10 @@ _SIDES: Final = {"buy": TakerSide.BUY, "sell": TakerSide.SELL}
 _STREAMS: Final = ("trades", "ticker")
 
 _ALIVE: Final = to_json({"jsonrpc": "2.0", "id": 0, "method": "public/test", "params": {}})
+
+
+MARKS: Final = Question("marks of liquidations in the trades", ("told",), needs=1)
+"""Of a gateway that is only believed to tell them: one that is seen shows it."""
 
 
 class DeribitDialect:
@@ -175,6 +180,8 @@ class DeribitDialect:
         scale.trade(into, time_ns, price, amount, side)
         liquidated = row.get("liquidation")
         if liquidated is not None:
+            if not self._complete:
+                into.evidence.append((MARKS, MARKS.alternatives[0]))
             if liquidated not in ("T", "M", "MT"):
                 raise Unreadable("unknown liquidation mark", liquidated)
             if "T" in liquidated:
@@ -201,26 +208,28 @@ class DeribitDialect:
         if "error" in said:
             refuse(into, said["error"])
         else:
-            read_rows(said["result"], lambda row: _listing(row, into), into)
+            read_rows(said["result"], lambda row: self._listing(row, into), into)
+
+    def _listing(self, row: dict[str, Any], into: Reading) -> None:
+        if row["kind"] != "future":
+            ignore(into, row["kind"])
+            return
+        scale, leverage = self._scales.get(row["instrument_name"]), row.get("max_leverage")
+        worth = None if scale is None else scale.instrument.contract_value
+        into.listings.append(
+            VenueListing(
+                name=row["instrument_name"],
+                # Of linear ones the size is that of the smallest order, and amounts are coins all the same.
+                unit=None if worth is None else 1 / as_fraction(row["contract_size"]),
+                price_tick=as_fraction(row["tick_size"]),
+                max_leverage=None if leverage is None else int(leverage),
+                is_trading=row["is_active"] is True and row.get("state", "open") == "open",
+            )
+        )
 
 
 def _call(number: int, method: str, parameters: dict[str, Any]) -> str:
     return to_json({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters})
-
-
-def _listing(row: dict[str, Any], into: Reading) -> None:
-    if row["kind"] != "future":
-        ignore(into, row["kind"])
-        return
-    leverage = row.get("max_leverage")
-    into.listings.append(
-        VenueListing(
-            name=row["instrument_name"],
-            price_tick=as_fraction(row["tick_size"]),
-            max_leverage=None if leverage is None else int(leverage),
-            is_trading=row["is_active"] is True and row.get("state", "open") == "open",
-        )
-    )
 
 
 class DeribitHistory:

@@ -19,6 +19,7 @@ import orjson
 from liqscape.errors import LiqscapeError
 from liqscape.events import Event
 from liqscape.feeds.venues.numbers import UnreadableNumber
+from liqscape.feeds.venues.readings import Evidence
 from liqscape.instruments import Instrument
 
 if TYPE_CHECKING:  # they know this file
@@ -111,6 +112,7 @@ class Reading:
         replies: to be sent at once, answers to the venue's own pings.
         heartbeats: messages that prove only that the venue is there.
         listings: what the venue says of its instruments.
+        evidence: what was told that speaks for one reading of the venue's words or another.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -121,6 +123,7 @@ class Reading:
     replies: list[str | bytes] = field(default_factory=list)
     heartbeats: int = 0
     listings: list[VenueListing] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
 
     def reject(self, reason: str, detail: object = "", instrument_id: str | None = None) -> None:
         """Count an input as thrown away."""
@@ -136,6 +139,7 @@ class Reading:
         self.replies.clear()
         self.heartbeats = 0
         self.listings.clear()
+        self.evidence.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +190,8 @@ class Endpoint:
         name: of the connection, unique in the dialect.
         url: where.
         subscribe: messages to send once it is open, in order; each within the venue's limits; see said_at.
-        acknowledgements: ids that Reading.acknowledged must come to hold; empty: the venue confirms nothing.
+        acknowledgements: ids that Reading.acknowledged must come to hold; empty: the venue confirms nothing,
+            and an instrument is missed until something of it is heard.
         channels: what is heard on it.
         control: the channel that is never quiet for long (trades of the largest instruments): while it is heard, the
             others are quiet; when it is silent for control_s, so is the connection, whatever else it says.

@@ -36,6 +36,8 @@ from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import HOUR_NS, Pages
+from liqscape.feeds.venues.readings import Question, in_ratio
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, text_of_time, time_of_text
 
 SOCKET: Final = "wss://indexer.dydx.trade/v4/ws"
@@ -64,6 +66,7 @@ class DydxDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
+        self._told = TradesTold()
         self._channels: Mapping[str, Callable[[dict[str, Any], Any, int, Reading], None]] = {
             "v4_trades": self._trades,
             "v4_markets": self._markets,
@@ -107,7 +110,7 @@ class DydxDialect:
         elif said["type"] == "subscribed":
             into.ignored["trade before the subscription"] += len(rows)
         else:
-            read_rows(rows, lambda row: _trade(scale, row, into), into)
+            read_rows(rows, lambda row: _trade(scale, row, self._told, into), into)
 
     def _markets(self, said: dict[str, Any], contents: Any, receive_ns: int, into: Reading) -> None:
         for name, row in (contents.get("markets") or {}).items():  # the state, when subscribed
@@ -153,7 +156,7 @@ def _endpoint(number: int, names: Sequence[str]) -> Endpoint:
     )
 
 
-def _trade(scale: Scale, row: dict[str, Any], into: Reading) -> None:
+def _trade(scale: Scale, row: dict[str, Any], told: TradesTold, into: Reading) -> None:
     kind = row["type"]
     if kind == "DELEVERAGED":
         into.ignored["trade of type DELEVERAGED"] += 1
@@ -161,6 +164,8 @@ def _trade(scale: Scale, row: dict[str, Any], into: Reading) -> None:
     side = _SIDES[row["side"]]
     time_ns = time_of_text(row["createdAt"])
     scale.trade(into, time_ns, row["price"], row["size"], side)
+    if told.is_repeat(into, row.get("id")):
+        return
     if kind == "LIQUIDATED":
         scale.liquidation(into, time_ns, row["price"], row["size"], CLOSED_BY[side])
 
@@ -172,9 +177,19 @@ def _state(scale: Scale, row: dict[str, Any], receive_ns: int, at_ns: int | None
     interest = row.get("openInterest")
     if interest is not None:
         scale.open_interest(into, receive_ns, interest)
+        base = row.get("baseOpenInterest")
+        if base is not None:  # in the state of the markets, once a connection
+            one, other = as_fraction(base), as_fraction(interest)
+            for ratio, alternative in zip((2, 1), INTERESTS.alternatives, strict=True):
+                if in_ratio(one, other, ratio):
+                    into.evidence.append((INTERESTS, alternative))
     rate = row.get("nextFundingRate")
     if rate is not None:
         scale.funding(into, receive_ns, rate, 1)
+
+
+INTERESTS: Final = Question("openInterest", ("half of baseOpenInterest", "equal to baseOpenInterest"), needs=2)
+"""Where it is half of what is told beside it, it counts one side; where the two are equal, nothing is shown."""
 
 
 def _listing(row: dict[str, Any]) -> VenueListing:

@@ -41,7 +41,10 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.gate_history import GateHistory
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Followed
 from liqscape.feeds.venues.numbers import as_fraction, decimal_text, floored
+from liqscape.feeds.venues.readings import Question
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import Wanted, from_ms, from_seconds, hours_of
 from liqscape.instruments import Instrument
@@ -64,6 +67,10 @@ MILLISECONDS_FROM: Final = 10**11
 """A time above is told in milliseconds: in seconds it would be of the year 5138."""
 
 
+SIGN: Final = Question("sign of a liquidation's size", ("the order's", "the position's"))
+"""By the prints clear of the mark; the parser counts the same votes of its connection, and follows them."""
+
+
 class GateDialect:
     """See Dialect.
 
@@ -76,6 +83,9 @@ class GateDialect:
         self._scales = Wanted(listings)
         self._settle = settle
         self._hours: dict[str, int] = {}
+        self._told = TradesTold()
+        self._followed = Followed()
+        self._pushes = Repeats()
         self._marks: dict[str, int] = {}
         self._order_votes = 0
         self.endpoints: Sequence[Endpoint] = self._endpoints()
@@ -133,7 +143,10 @@ class GateDialect:
             time_ns = from_ms(said["time_ms"]) if "time_ms" in said else from_seconds(said["time"])
             read_rows(_rows(said), lambda row: self._ticker(row, time_ns, into), into)
         elif channel == "futures.public_liquidates":
-            read_rows(_rows(said), lambda row: self._liquidation(row, into), into)
+            if self._pushes.is_new_push(message, said.get("time_ms")):  # each second, or sooner when there are many
+                read_rows(_rows(said), lambda row: self._liquidation(row, into), into)
+            else:
+                into.ignored["liquidations again"] += 1
         elif channel == "futures.liquidates":
             read_rows(_rows(said), lambda row: self._own_liquidation(row, into), into)
         else:
@@ -149,6 +162,8 @@ class GateDialect:
         size, is_sold = _size_of(row["size"])
         time_ns = from_ms(row["create_time_ms"]) if "create_time_ms" in row else from_seconds(row["create_time"])
         scale.trade(into, time_ns, row["price"], size, TakerSide.SELL if is_sold else TakerSide.BUY)
+        if not self._told.is_repeat(into, row.get("id")):
+            self._followed.see(into, row.get("id"))
 
     def _ticker(self, row: dict[str, Any], time_ns: int, into: Reading) -> None:
         name = row["contract"]
@@ -173,7 +188,7 @@ class GateDialect:
         in_ms = type(time) is int and time >= MILLISECONDS_FROM
         time_ns = from_ms(time) if in_ms else _time_of(row)
         price, quantity = scale.floored_price(row["price"]), scale.quantity(size)
-        closed_long = is_minus == self._is_of_the_order(name, price, is_minus)
+        closed_long = is_minus == self._is_of_the_order(name, price, is_minus, into)
         into.events.append(
             Liquidation(
                 scale.instrument_id,
@@ -186,11 +201,13 @@ class GateDialect:
             )
         )
 
-    def _is_of_the_order(self, name: str, price: int, is_minus: bool) -> bool:
+    def _is_of_the_order(self, name: str, price: int, is_minus: bool, into: Reading) -> bool:
         """Return whether the sign is believed to be that of the order, after this print has voted."""
         mark = self._marks.get(name)
         if mark is not None and abs(price - mark) * CLEAR_OF_MARK >= mark:
-            self._order_votes += 1 if is_minus == (price < mark) else -1
+            is_order = is_minus == (price < mark)
+            self._order_votes += 1 if is_order else -1
+            into.evidence.append((SIGN, SIGN.alternatives[0 if is_order else 1]))
         return self._order_votes >= 0
 
     def _own_liquidation(self, row: dict[str, Any], into: Reading) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from liqscape.events import Liquidation, PositionSide, PrintPrice, TakerSide
+from liqscape.events import Gap, Liquidation, PositionSide, PrintPrice, TakerSide
 from liqscape.feeds.venues.dialect import (
     MAX_MESSAGE_BYTES,
     Budget,
@@ -41,7 +41,9 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.htx_history import HtxHistory
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
-from liqscape.feeds.venues.wanted import LAST_NS, Wanted, from_ms, note_told_twice
+from liqscape.feeds.venues.readings import Question
+from liqscape.feeds.venues.repeats import TradesTold
+from liqscape.feeds.venues.wanted import LAST_NS, MINUTE_NS, Wanted, from_ms, note_told_twice
 
 HOST: Final = "api.hbdm.com"
 
@@ -60,6 +62,15 @@ WINDOW_BITS: Final = 31
 """Of zlib, for gzip alone."""
 
 
+SIDES_COUNTED: Final = Question("amounts of trades", ("they count both sides", "they count one side"), needs=1)
+"""An odd one is no sum of two sides."""
+
+RATES: Final = Question("notifications of funding", ("each minute", "more seldom"), needs=5)
+"""They are the sign of life of their connection."""
+
+MARKS: Final = Question("topic of mark prices", ("told",), needs=1)
+
+
 class HtxDialect:
     """See Dialect.
 
@@ -72,6 +83,8 @@ class HtxDialect:
         self._scales = Wanted(listings)
         self._kind = kind
         self._heard: set[str] = set()
+        self._rates_told: dict[str, int] = {}
+        self._told = TradesTold()
         self._confirmed: dict[str, int] = {}  # when, by topic
         self._counts_both_sides = True
         self._public: Mapping[str, Callable[[dict[str, Any], int, Reading], None]] = {
@@ -172,6 +185,9 @@ class HtxDialect:
             scale = self._scales.find(name, into)
             if scale is not None:
                 scale.mark(into, from_ms(said["ts"]), said["tick"]["close"])
+                if topic not in self._heard:
+                    self._heard.add(topic)
+                    into.evidence.append((MARKS, MARKS.alternatives[0]))
         elif kind == "open_interest":  # a wrapper that a recorder put around what it had polled
             read_rows(said["data"], lambda row: self._open_interest(row, said["ts"], into), into)
         elif kind.startswith(_NOT_NEEDED):
@@ -195,14 +211,20 @@ class HtxDialect:
         side = row["direction"]
         if not side:  # some rows of 2022
             raise Unreadable("no taker side", row)
-        scale.trade(into, time_ns, row["price"], self._one_sided(row["amount"]), _TAKER[side])
+        scale.trade(into, time_ns, row["price"], self._one_sided(row["amount"], time_ns, into), _TAKER[side])
+        self._told.is_repeat(into, row.get("id"))
 
-    def _one_sided(self, amount: object) -> object:
+    def _one_sided(self, amount: object, time_ns: int, into: Reading) -> object:
+        """Return the amount of one side; the first odd one shows that it always was, which is a gap of all."""
         if self._counts_both_sides:
             half, odd = divmod(as_fraction(amount) if type(amount) is not int else amount, 2)
             if not odd:
                 return int(half)
             self._counts_both_sides = False
+            into.evidence.append((SIDES_COUNTED, SIDES_COUNTED.alternatives[1]))
+            into.events += [
+                Gap(name, time_ns, time_ns + 1, "counted otherwise") for name in self._scales.ids(self._scales.names)
+            ]
         return amount
 
     def _notified(self, said: dict[str, Any], into: Reading) -> None:
@@ -245,6 +267,10 @@ class HtxDialect:
         scale = self._scales.find(row["contract_code"], into)
         if scale is not None:
             scale.funding(into, time_ns, row["funding_rate"], FUNDING_HOURS)
+            before_ns = self._rates_told.get(row["contract_code"], time_ns)
+            self._rates_told[row["contract_code"]] = time_ns
+            if before_ns < time_ns:
+                into.evidence.append((RATES, RATES.alternatives[time_ns - before_ns > 2 * MINUTE_NS]))
 
     def _open_interest(self, row: dict[str, Any], time_ms: object, into: Reading) -> None:
         scale = self._scales.find(row["contract_code"], into)

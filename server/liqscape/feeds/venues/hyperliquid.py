@@ -34,6 +34,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.hyperliquid_accounts import INFO, HyperliquidAccounts, closed_by_fill
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.scale import MS, SECOND, Scale, scales, time_of
 
 SOCKET: Final = "wss://api.hyperliquid.xyz/ws"
@@ -80,6 +81,7 @@ class HyperliquidDialect:
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
         self._begun: set[str] = set()
+        self._told = TradesTold()
         self._universe: tuple[str, ...] = ()
         self._channels: Mapping[str, Callable[[Any, int, Reading], None]] = {
             "trades": self._trades,
@@ -143,6 +145,7 @@ class HyperliquidDialect:
             into.ignored["trade before the subscription"] += 1
         else:
             scale.trade(into, time_of(row["time"]), row["px"], row["sz"], SIDES[row["side"]])
+            self._told.is_repeat(into, row.get("tid"))
 
     def _context(self, data: dict[str, Any], receive_ns: int, into: Reading) -> None:
         self._read_context(data["coin"], data["ctx"], receive_ns, into)

@@ -12,8 +12,6 @@ book (of method `market`; UNVERIFIED of others, which are refused then).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final
 
 import orjson
@@ -49,38 +47,6 @@ it would hold against every true one to come."""
 _SIDES: Final = {"A": TakerSide.SELL, "B": TakerSide.BUY}
 
 
-@dataclass(frozen=True, slots=True)
-class AccountFill:
-    """A fill of an account.
-
-    Attributes:
-        coin: the venue's name of the instrument.
-        side: of the account's own order.
-        took: whether that order took from the book.
-        price: in quote.
-        size: units of 10^-8 coin, above 0.
-        position_before: signed, long above 0, in units of 10^-8 coin.
-        liquidated: the side of the position that a liquidation closed, of this account or of the other; else None.
-        own: whether it was this account that was liquidated.
-        provenance: of the statement; its time is that of the fill.
-    """
-
-    coin: str
-    side: TakerSide
-    took: bool
-    price: Fraction
-    size: int
-    position_before: int
-    liquidated: PositionSide | None
-    own: bool
-    provenance: Provenance
-
-    @property
-    def position_after(self) -> int:
-        """Return the position it left, as position_before."""
-        return self.position_before + (self.size if self.side is TakerSide.BUY else -self.size)
-
-
 def address_of(text: str) -> str:
     """Return an address in small letters.
 
@@ -96,11 +62,6 @@ def address_of(text: str) -> str:
 def state_request(address: str) -> Request:
     """Return the request for an account's positions."""
     return Request(INFO, json=orjson.dumps({"type": "clearinghouseState", "user": address_of(address)}))
-
-
-def fills_request(address: str) -> Request:
-    """Return the request for an account's newest fills."""
-    return Request(INFO, json=orjson.dumps({"type": "userFills", "user": address_of(address)}))
 
 
 def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> Statement:
@@ -134,22 +95,6 @@ def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> Sta
 
     read_rows(said["assetPositions"], read, into)
     return Statement(since, tuple(found))
-
-
-def read_fills(address: str, body: bytes, into: Reading) -> tuple[AccountFill, ...]:
-    """Return the fills of an account, in the order of the answer; see read_state."""
-    account = address_of(address)
-    found: list[AccountFill] = []
-    read_rows(orjson.loads(body), lambda row: _add(found, _fill(row, account, "userFills")), into)
-    return tuple(found)
-
-
-def read_node_fills(line: bytes, into: Reading) -> tuple[AccountFill, ...]:
-    """Return the fills of a line that a node writes of a block, of all accounts in it; see read_state."""
-    found: list[AccountFill] = []
-    rows = orjson.loads(line)["events"]
-    read_rows(rows, lambda row: _add(found, _fill(row[1], _account(row[0]), "node_fills")), into)
-    return tuple(found)
 
 
 def read_parties(message: bytes, into: Reading) -> tuple[TradeParties, ...]:
@@ -232,10 +177,6 @@ def closed_by_fill(row: Mapping[str, Any], account: str | None) -> PositionSide:
     return CLOSED_BY[side if own else OPPOSITE[side]]
 
 
-def _add(found: list[Any], value: object) -> None:
-    found.append(value)
-
-
 def _position(row: dict[str, Any], since: Provenance) -> ExactPosition:
     size = exact(row["szi"], 8)
     entry, leverage = as_fraction(row["entryPx"]), row["leverage"]
@@ -257,25 +198,6 @@ def _position(row: dict[str, Any], since: Provenance) -> ExactPosition:
         margin_used=as_fraction(row["marginUsed"]),
         liquidation_price=liquidation,
         provenance=since,
-    )
-
-
-def _fill(row: dict[str, Any], account: str, said_by: str) -> AccountFill:
-    price, size = as_fraction(row["px"]), exact(row["sz"], 8)
-    before = exact(row["startPosition"], 8)
-    if price <= 0 or not 0 < size < MAX_COUNT or not abs(before) < MAX_COUNT:
-        raise Unreadable("fill", row)
-    liquidation = row.get("liquidation")
-    return AccountFill(
-        coin=_coin(row),
-        side=_SIDES[row["side"]],
-        took=row["crossed"] is True,
-        price=price,
-        size=size,
-        position_before=before,
-        liquidated=None if liquidation is None else closed_by_fill(row, account),
-        own=liquidation is not None and liquidation["liquidatedUser"].lower() == account,
-        provenance=Provenance(said_by, account, time_of(row["time"]), False),
     )
 
 

@@ -39,6 +39,7 @@ from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbered import Numbered
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.scale import CLOSED_BY, SECOND, scales, time_of, time_of_text
 
 SOCKET: Final = "wss://futures.kraken.com/ws/v1"
@@ -61,6 +62,10 @@ CANDLES_PER_PAGE: Final = 1000
 _SIDES: Final = {"buy": TakerSide.BUY, "sell": TakerSide.SELL}
 
 _FEEDS: Final = ("trade", "ticker")
+
+
+ASSIGNMENTS: Final = Question("assignments", ("not printed", "printed as trades of that type"), needs=1)
+"""One that is seen shows it. They are left out: a position goes over to another account, at no price of the market."""
 
 
 class KrakenDialect:
@@ -135,6 +140,8 @@ class KrakenDialect:
         kind = said["type"]
         if kind not in ("fill", "liquidation"):
             ignore(into, f"trade of type {kind}")
+            if kind == "assignment":
+                into.evidence.append((ASSIGNMENTS, ASSIGNMENTS.alternatives[1]))
             return
         side = _SIDES[said["side"]]
         scale.trade(into, time_ns, said["price"], said["qty"], side)

@@ -37,6 +37,7 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.kucoin_history import KucoinHistory
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction, floored
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.wanted import Wanted, from_ms, from_ns, hours_of
 
 REST: Final = "https://api-futures.kucoin.com/api/v1"
@@ -59,6 +60,7 @@ class KucoinDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = Wanted(listings)
+        self._told = TradesTold()
         self._subjects: Mapping[str, Callable[[str, dict[str, Any], Reading], None]] = {
             "match": self._trade,
             "mark.index.price": self._mark,
@@ -114,6 +116,7 @@ class KucoinDialect:
         scale = self._scales.find(row["symbol"], into)
         if scale is not None:
             scale.trade(into, from_ns(row["ts"]), row["price"], row["size"], _TAKER[row["side"]])
+            self._told.is_repeat(into, row.get("tradeId"))
 
     def _mark(self, name: str, row: dict[str, Any], into: Reading) -> None:
         scale = self._scales.find(name, into)

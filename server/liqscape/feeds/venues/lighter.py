@@ -36,6 +36,8 @@ from liqscape.feeds.venues.dialect import (
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.readings import Question
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.scale import CLOSED_BY, MS, SECOND, Scale, scales, time_of
 
 SOCKET: Final = "wss://mainnet.zklighter.elliot.ai/stream"
@@ -61,6 +63,10 @@ PERCENT_AN_HOUR: Final = 7
 """Decimals after which a rate in per cent is one in parts per billion."""
 
 
+BESIDE: Final = Question("liquidations", ("told beside the trades", "told among the trades too"))
+"""By the ids of one message. One told in both places counts as a trade once in any case."""
+
+
 class LighterDialect:
     """See Dialect. A listing is named by its symbol (BTC) or, as some tables do, by its number (1)."""
 
@@ -68,6 +74,8 @@ class LighterDialect:
         self._scales = scales(listings)
         self._markets: dict[int, Scale] = {}
         self._asked: set[int] = set()
+        self._told = TradesTold()
+        self._closed_told = TradesTold()
         for name, scale in self._scales.items():
             number = int(name) if name.isdecimal() else KNOWN_MARKETS.get(name)
             if number is not None:
@@ -159,6 +167,10 @@ class LighterDialect:
         else:
             read_rows(rows, lambda row: self._trade(row, into), into)
             read_rows(closed, lambda row: self._trade(row, into), into)
+            if rows and closed:
+                told = {row.get("trade_id") for row in rows}
+                for row in closed:
+                    into.evidence.append((BESIDE, BESIDE.alternatives[row.get("trade_id") in told]))
 
     def _trade(self, row: dict[str, Any], into: Reading) -> None:
         kind = row["type"]
@@ -172,8 +184,10 @@ class LighterDialect:
         side = _SIDES[row["is_maker_ask"]]
         time_ns = time_of(row["timestamp"])
         scale.trade(into, time_ns, row["price"], row["size"], side)
-        if kind == "liquidation":
+        self._told.is_repeat(into, row.get("trade_id"))
+        if kind == "liquidation":  # one that is told among the trades too is a liquidation all the same
             scale.liquidation(into, time_ns, row["price"], row["size"], CLOSED_BY[side])
+            self._closed_told.is_repeat(into, row.get("trade_id"))
 
     def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
         """Read the list of markets."""

@@ -36,7 +36,9 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.mexc_history import MexcHistory
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Followed
 from liqscape.feeds.venues.numbers import as_fraction, floored
+from liqscape.feeds.venues.repeats import TradesTold
 from liqscape.feeds.venues.wanted import Wanted, from_ms
 
 REST: Final = "https://contract.mexc.com/api/v1/contract"
@@ -57,6 +59,8 @@ class MexcDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = Wanted(listings)
+        self._told = TradesTold()
+        self._followed = Followed()
         self._channels: Mapping[str, Callable[[str, Any, int, Reading], None]] = {
             "push.deal": self._deals,
             "push.ticker": self._ticker,
@@ -106,6 +110,8 @@ class MexcDialect:
         scale = self._scales.find(name, into)
         if scale is not None:
             scale.trade(into, from_ms(row["t"]), row["p"], row["v"], _TAKER[row["T"]])
+            if not self._told.is_repeat(into, row.get("i")):
+                self._followed.see(into, row.get("i"))
 
     def _ticker(self, name: str, row: dict[str, Any], time_ms: int, into: Reading) -> None:
         scale = self._scales.find(name, into)

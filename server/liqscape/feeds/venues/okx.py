@@ -34,10 +34,12 @@ from liqscape.feeds.venues.dialect import (
     to_json,
 )
 from liqscape.feeds.venues.notes import ignore, refuse
+from liqscape.feeds.venues.numbered import Followed
 from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.okx_history import OkxHistory
 from liqscape.feeds.venues.okx_v3 import OkxV3
-from liqscape.feeds.venues.repeats import Repeats
+from liqscape.feeds.venues.readings import Question
+from liqscape.feeds.venues.repeats import Repeats, TradesTold
 from liqscape.feeds.venues.scale import Scale
 from liqscape.feeds.venues.wanted import HOUR_NS, Wanted, from_ms, hours_of, note_told_twice
 
@@ -64,6 +66,8 @@ class OkxDialect:
         self._scales = Wanted(listings)
         self._awaits_replay = False
         self._repeats = Repeats()
+        self._told = TradesTold()
+        self._followed = Followed()
         self._old = OkxV3(self._scales)
         self._rows: Mapping[str, Callable[[Any, int, Reading], None]] = {
             "trades": self._trade,
@@ -149,6 +153,8 @@ class OkxDialect:
         scale = self._scales.find(row["instId"], into)
         if scale is not None:
             scale.trade(into, from_ms(row["ts"]), row["px"], row["sz"], _TAKER[row["side"]])
+            if not self._told.is_repeat(into, row.get("tradeId")):
+                self._followed.see(into, row.get("tradeId"), row.get("count", 1))
 
     def _mark(self, row: dict[str, Any], _: int, into: Reading) -> None:
         scale = self._scales.find(row["instId"], into)
@@ -189,6 +195,9 @@ class OkxDialect:
         event = _closed(row, scale)
         if self._repeats.is_new(event):
             into.events.append(event)
+            if row.get("posSide") in _CLOSED:
+                is_closing = _CLOSED_BY[row["side"]] is event.position_side
+                into.evidence.append((SIDE_TOLD, SIDE_TOLD.alternatives[0 if is_closing else 1]))
         else:
             into.ignored["repeated liquidation"] += 1
 
@@ -216,6 +225,9 @@ _NOT_NEEDED: Final = frozenset(
 _NOT_NEEDED_FAMILIES: Final = ("books", "candle", "mark-price-candle", "index-candle")
 
 _TAKER: Final = {"buy": TakerSide.BUY, "sell": TakerSide.SELL}
+
+SIDE_TOLD: Final = Question("side of a liquidation", ("the closing order's", "the position's"))
+"""By the prints that tell posSide too; those of posSide `net` have the side alone."""
 
 _CLOSED_BY: Final = {"sell": PositionSide.LONG, "buy": PositionSide.SHORT}
 

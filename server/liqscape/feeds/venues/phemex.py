@@ -36,9 +36,11 @@ from liqscape.feeds.venues.dialect import (
 )
 from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
-from liqscape.feeds.venues.numbers import as_fraction
+from liqscape.feeds.venues.numbers import as_fraction, floored
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.repeats import Repeats
 from liqscape.feeds.venues.scale import MS, SECOND, scales, time_of
+from liqscape.feeds.venues.wanted import hours_of
 
 SOCKET: Final = "wss://ws.phemex.com/"
 
@@ -91,6 +93,8 @@ class PhemexDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
+        self._repeats = Repeats()
+        self._hours: dict[str, int] = {}  # between payments of funding, as listed
         self._places: Sequence[int] = ()
         self._name_fields(_FIELDS)
         self._kinds: Mapping[str, Callable[[dict[str, Any], Reading], None]] = {
@@ -173,6 +177,10 @@ class PhemexDialect:
         if said["type"] == "snapshot":
             into.ignored["trade before the subscription"] += len(rows)
             return
+        sequence = said.get("sequence")  # trades have no ids, messages of them a number each
+        if type(sequence) is int and not self._repeats.is_new((said["symbol"], sequence, hash(str(rows)))):
+            into.ignored["trade again"] += len(rows)
+            return
 
         def read(row: list[Any]) -> None:
             time_ns, side, price, quantity = row
@@ -198,7 +206,7 @@ class PhemexDialect:
             return
         scale.mark(into, time_ns, mark)
         scale.open_interest(into, time_ns, interest)
-        scale.funding(into, time_ns, rate, FUNDING_HOURS)
+        scale.funding(into, time_ns, rate, self._hours.get(symbol, FUNDING_HOURS))
 
     def _market(self, said: dict[str, Any], into: Reading) -> None:
         row = said["market24h"]
@@ -209,7 +217,8 @@ class PhemexDialect:
         time_ns = time_of(said["timestamp"], 1)
         scale.mark(into, time_ns, unscaled(row["markPrice"], PRICE_PLACES))
         scale.open_interest(into, time_ns, row["openInterest"])
-        scale.funding(into, time_ns, unscaled(row["fundingRate"], RATE_PLACES), FUNDING_HOURS)
+        hours = self._hours.get(row["symbol"], FUNDING_HOURS)
+        scale.funding(into, time_ns, unscaled(row["fundingRate"], RATE_PLACES), hours)
 
     def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
         """Read the list of products."""
@@ -219,7 +228,13 @@ class PhemexDialect:
             return
         data = said["data"]
         rows = [*(data.get("products") or ()), *(data.get("perpProductsV2") or ())]
-        read_rows(rows, lambda row: _listing(row, into), into)
+        read_rows(rows, lambda row: self._listing(row, into), into)
+
+    def _listing(self, row: dict[str, Any], into: Reading) -> None:
+        _list(row, into)
+        seconds, name = row.get("fundingInterval"), row["symbol"]
+        if seconds and name in self._scales:
+            self._hours[name] = hours_of(floored(seconds, 0), 3600)
 
 
 def unscaled(value: object, places: int) -> str:
@@ -245,7 +260,7 @@ def _answer(said: dict[str, Any], into: Reading) -> None:
         refuse(into, said)
 
 
-def _listing(row: dict[str, Any], into: Reading) -> None:
+def _list(row: dict[str, Any], into: Reading) -> None:
     if not str(row["type"]).startswith("Perpetual"):
         into.ignored["no perpetual"] += 1
         return

@@ -2,8 +2,9 @@
 
 Sources: real messages of 2023 (long names, numbers, time outside) and of June 2026 (short names, text, time inside),
 and client libraries. The server's PING wants a PONG. How subscriptions of v3 are confirmed is UNVERIFIED, so none is
-waited for; refusals are told. Funding is taken as of eight hours, as the list of payments of 2025 shows (of the stream
-UNVERIFIED). No liquidations are printed; open interest of the past is not told.
+waited for, and an instrument is missed until its first message; refusals are told. Funding is taken as of eight hours,
+as the list of payments of 2025 shows (of the stream UNVERIFIED). No liquidations are printed; open interest of the past
+is not told.
 """
 
 from __future__ import annotations
@@ -34,13 +35,16 @@ from liqscape.feeds.venues.history import PastSeries
 from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.pages import Pages
+from liqscape.feeds.venues.readings import Question
 from liqscape.feeds.venues.scale import MS, SECOND, Scale, scales, time_of
+from liqscape.feeds.venues.wanted import hours_of
 
 SOCKET: Final = "wss://wss.woox.io/v3/public"
 
 REST: Final = "https://api.woox.io/v3/public"
 
-TOPICS_PER_MESSAGE: Final = 40
+INSTRUMENTS_PER_MESSAGE: Final = 10
+"""Four topics each. All of an instrument are asked for in one message, trades first: when one is heard, all are."""
 
 BUDGET: Final = Budget("rest", 1, 1.0)
 """With that of history half of 10 requests a second."""
@@ -56,6 +60,11 @@ FUNDING_PER_PAGE: Final = 20
 
 FUNDING_HOURS: Final = 8
 
+HOUR_MS: Final = 3_600_000
+
+HOURS: Final = Question("time between payments of funding", (f"{FUNDING_HOURS} h",), needs=2)
+"""By when it is paid next, before and after a payment."""
+
 _TOPICS: Final = ("trade", "markprice", "openinterest", "estfundingrate")
 
 _SIDES: Final = {"BUY": TakerSide.BUY, "SELL": TakerSide.SELL}
@@ -66,14 +75,14 @@ class WooxDialect:
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._scales = scales(listings)
-        topics = [f"{topic}@{name}" for name in self._scales for topic in _TOPICS]
+        self._paid_next: dict[str, int] = {}
         self.endpoints: Sequence[Endpoint] = (
             Endpoint(
                 name="public",
                 url=SOCKET,
                 subscribe=tuple(
-                    to_json({"id": str(number + 1), "cmd": "subscribe", "params": group})
-                    for number, group in enumerate(batches(topics, TOPICS_PER_MESSAGE))
+                    to_json({"id": str(number + 1), "cmd": "subscribe", "params": _topics(group)})
+                    for number, group in enumerate(batches(tuple(self._scales), INSTRUMENTS_PER_MESSAGE))
                 ),
                 channels=frozenset({Channel.TRADES, Channel.MARK, Channel.OPEN_INTEREST, Channel.FUNDING}),
                 control=Channel.MARK,
@@ -116,6 +125,18 @@ class WooxDialect:
             into.ignored["other instrument"] += 1
         else:
             read(scale, time_of(told), data, into)
+            if topic == "estfundingrate":
+                self._due(name, data.get("ft", data.get("fundingTs")), into)
+
+    def _due(self, name: str, due_ms: object, into: Reading) -> None:
+        """Compare when funding is paid next with when it was before."""
+        if type(due_ms) is not int:
+            return
+        before = self._paid_next.get(name)
+        self._paid_next[name] = due_ms
+        if before is not None and due_ms > before:
+            hours = hours_of(due_ms - before + HOUR_MS // 2, HOUR_MS)
+            into.evidence.append((HOURS, f"{hours} h"))
 
     def read_answer(self, poll: Poll, body: bytes, receive_ns: int, into: Reading) -> None:
         """Read the list of instruments."""
@@ -124,6 +145,10 @@ class WooxDialect:
             refuse(into, said)
         else:
             read_rows(said["data"]["rows"], lambda row: _listing(row, into), into)
+
+
+def _topics(names: Sequence[str]) -> list[str]:
+    return [f"{topic}@{name}" for name in names for topic in _TOPICS]
 
 
 def _control(said: dict[str, Any], into: Reading) -> None:

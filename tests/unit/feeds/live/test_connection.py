@@ -138,3 +138,65 @@ async def test_door_that_does_not_open_ends_the_attempt_with_its_reason(answer: 
     transport, _, ended = await lived(endpoint, answer)
 
     assert (transport.urls, ended) == ([], reason)
+
+
+class SpeaksBetween(FakeSocket):
+    """A socket that says something after each message it is sent, and waits to be let go after the last."""
+
+    def __init__(self, waits_for: int) -> None:
+        super().__init__(waits_for)
+        self._said = 0
+        self._spoken_to = asyncio.Event()
+
+    async def receive(self) -> bytes | None:
+        while self._said == len(self.sent):
+            self._spoken_to.clear()
+            await self._spoken_to.wait()
+        self._said += 1
+        return b"mark"
+
+    async def send(self, message: str | bytes) -> None:
+        self.sent.append(message)
+        self._spoken_to.set()
+        for _ in range(5):  # it is heard before the next is sent
+            await asyncio.sleep(0)
+
+    def speak(self) -> None:
+        """Say one more thing."""
+        self._said -= 1
+        self._spoken_to.set()
+
+
+@dataclass
+class ListeningLine(FakeLine):
+    """A line on which everything is of the control channel."""
+
+    heard_while: list[bool] = field(default_factory=list)
+    life: Life | None = None
+
+    def hear(self, message: bytes, receive_ns: int) -> list[str | bytes]:
+        assert self.life is not None
+        self.heard_while.append(self.life.is_heard.is_set())
+        self.control_heard += 1
+        return []
+
+
+async def test_connection_that_is_not_confirmed_takes_over_only_when_all_is_asked_for() -> None:
+    endpoint = Endpoint(name="a", url="wss://a.example", subscribe=("1", "2", "3"), channels=frozenset())
+    socket, timing, line = SpeaksBetween(9), SteppedTiming(), ListeningLine(endpoint)
+    transport = FakeTransport(socket, Answer(200, b""))
+    around = Surroundings(transport=transport, timing=timing, generator=random.Random(1), connects=Pacer(1.0, timing))
+
+    life = line.life = Life("a", cast(Line, line), around, EndpointState())
+    while len(line.heard_while) < 3:  # noqa: ASYNC110 (nothing is waited for but other tasks)
+        await asyncio.sleep(0)
+    before = list(line.heard_while), life.is_heard.is_set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    socket.speak()
+    await asyncio.wait_for(life.is_heard.wait(), 10.0)
+    life.task.cancel()
+    await asyncio.gather(life.task, return_exceptions=True)
+
+    assert before == ([False, False, False], False)
+    assert socket.sent == ["1", "2", "3"]

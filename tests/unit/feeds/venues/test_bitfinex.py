@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from liqscape.events import (
     Candle,
     Funding,
+    Gap,
     Liquidation,
     MarkPrice,
     OpenInterest,
@@ -130,6 +131,72 @@ def test_bad_row_takes_no_good_one_with_it() -> None:
     assert (len(read.events), len(read.rejected)) == (1, 3)
 
 
+NUMBERED = [{"event": "conf", "status": "OK", "flags": 98_304}, *SUBSCRIBED]
+
+SENT_MS = 1616219711400
+
+
+def executed(number: int, at_ms: int = 0) -> list[Any]:
+    return [10, "te", [647256282 + number, SENT_MS + at_ms - 64, 0.5, 58244], number, SENT_MS + at_ms]
+
+
+def test_message_that_is_missing_is_a_gap_of_all_that_the_connection_tells() -> None:
+    beat = [11, "hb", 4, SENT_MS + 20]
+
+    read = one(*NUMBERED, executed(3), beat, executed(5, 30), executed(7, 90))
+
+    lost_ms = SENT_MS + 60
+    (gap,) = (event for event in read.events if isinstance(event, Gap))
+    assert (gap.instrument_id, gap.reason) == (BTC, "messages are missing")
+    assert gap.from_ns <= (lost_ms - 2_300) * 10**6 < lost_ms * 10**6 < gap.to_ns
+    assert sum(isinstance(event, Trade) for event in read.events) == 3
+
+
+def test_gap_names_what_the_connection_is_subscribed_to() -> None:
+    other, conf = "tETHF0:USTF0", NUMBERED[0]
+    two = [listing("bitfinex", NAME), listing("bitfinex", other)]
+
+    def told(*subscriptions: object) -> set[str]:
+        said = [conf, *subscriptions, executed(3), executed(5)]
+        read = read_all(BITFINEX.dialect(two), [orjson.dumps(each) for each in said])
+        return {event.instrument_id for event in read.events if isinstance(event, Gap)}
+
+    assert told(TRADES, STATUS) == {BTC}
+    assert told(TRADES, GLOBAL) == {BTC, f"bitfinex:{other}"}
+
+
+def test_message_told_again_is_left_out_and_a_new_count_of_the_venue_is_not() -> None:
+    read = one(*NUMBERED, executed(2003), executed(2004), executed(2003), executed(2005), executed(1))
+
+    assert [type(event) for event in read.events] == [Trade, Trade, Trade, Gap, Trade]
+    assert read.ignored == {"conf": 1, "message again": 1}
+
+
+@pytest.mark.parametrize("conf", [{"status": "OK", "flags": 65_536}, {"status": "ERROR", "flags": 98_304}, None])
+def test_numbers_say_nothing_before_the_flags_for_them_are_confirmed(conf: dict[str, object] | None) -> None:
+    first = [] if conf is None else [{"event": "conf", **conf}]
+
+    read = one(*first, *SUBSCRIBED, executed(3), executed(9), executed(3))
+
+    assert [type(event) for event in read.events] == [Trade] * 3
+
+
+def test_message_without_a_number_is_taken_and_counted() -> None:
+    read = one(*NUMBERED, executed(3), [*executed(4)[:3], None, None], executed(4))
+
+    assert [type(event) for event in read.events] == [Trade] * 3
+    assert read.ignored == {"conf": 1, "message without a number": 1}
+
+
+@pytest.mark.recorded
+def test_real_messages_of_one_connection_are_numbered_in_a_row() -> None:
+    real = [orjson.loads(message) for message in messages("bitfinex", "liquidations.jsonl")]
+
+    numbers = sorted(said[2] for said in real if said[0] == 907)
+
+    assert numbers == [1206215, 1206216]
+
+
 def test_every_channel_is_asked_once_and_confirmed() -> None:
     many = BITFINEX.dialect([listing("bitfinex", f"tX{number}F0:USTF0") for number in range(30)])
 
@@ -186,7 +253,7 @@ def test_pages_of_the_past_hold_the_span_asked_for() -> None:
     assert len(sampled.rejected) == 1
 
 
-@given(mutations(orjson.dumps(each) for each in [*SUBSCRIBED, *NAMED]))
+@given(mutations(orjson.dumps(each) for each in [*NUMBERED, executed(3), executed(5), *NAMED]))
 def test_no_mutation_of_a_message_raises_or_is_believed(message: bytes) -> None:
     assert_survives(perpetuals, message)
 

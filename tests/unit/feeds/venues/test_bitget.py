@@ -158,7 +158,7 @@ def test_real_amounts_of_liquidations_are_in_quote() -> None:
 
 
 def test_bad_row_takes_no_good_one_with_it() -> None:
-    rows = [{**TRADED, "p": ""}, TRADED, {**TRADED, "v": None}, {**TRADED, "S": "Buy"}, TRADED]
+    rows = [{**TRADED, "p": ""}, TRADED, {**TRADED, "v": None}, {**TRADED, "S": "Buy"}, {**TRADED, "i": "2"}]
     read = one(pushed("publicTrade", *rows), {**LIQUIDATED, "data": [{**CLOSED, "price": "0"}, CLOSED]})
 
     assert [type(event) for event in read.events] == [Trade, Trade, Liquidation]

@@ -8,7 +8,8 @@ from hypothesis import given
 
 from liqscape.events import Funding, Liquidation, MarkPrice, OpenInterest, PositionSide, TakerSide, Trade
 from liqscape.feeds.venues.coinbase_intl import COINBASE_INTL, gateway_name
-from liqscape.feeds.venues.dialect import Completeness, Dialect, Reading, read_answer
+from liqscape.feeds.venues.dialect import Completeness, Dialect, Reading, listings_of, read_answer
+from liqscape.instruments import shipped_instruments
 from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, messages, read_all
 from tests.unit.feeds.venues.hostile import check_hostile, mutations
 
@@ -67,6 +68,14 @@ def test_both_names_of_a_listing_subscribe_to_the_one_of_now() -> None:
     assert dialect("BTC-PERP").endpoints[0].acknowledgements == dialect().endpoints[0].acknowledgements
     assert gateway_name("SOL-PERP") == "SOL_USDC-PERPETUAL"
     assert gateway_name("SOL_USDC-PERPETUAL") == "SOL_USDC-PERPETUAL"
+
+
+def test_every_market_of_the_tables_is_there_once_and_heard_on_the_gateway_of_now() -> None:
+    listed = listings_of(shipped_instruments().values(), COINBASE_INTL)
+
+    names = [each.name for each in listed]
+    assert names == [gateway_name(name) for name in names]
+    assert [each.instrument.symbol for each in listed] == ["BTC", "ETH"]
 
 
 def test_where_both_names_are_listed_each_takes_the_messages_that_call_it_so() -> None:

@@ -277,5 +277,5 @@ def test_real_list_of_instruments_tells_the_futures() -> None:
     read_answer(made, made.polls[0], bodies[0], RECEIVE_NS, into)
 
     assert not into.rejected
-    assert VenueListing("BTC-PERPETUAL", None, Fraction(1, 2), 100, True) in into.listings
+    assert VenueListing("BTC-PERPETUAL", Fraction(1, 10), Fraction(1, 2), 100, True) in into.listings
     assert into.ignored["option"] == 398 - len(into.listings)

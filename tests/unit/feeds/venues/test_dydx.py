@@ -53,7 +53,7 @@ def told(*said: object) -> Reading:
 
 
 def test_liquidated_sell_is_a_trade_and_closed_a_long() -> None:
-    rows = [ROW, {**ROW, "side": "BUY", "type": "LIQUIDATED"}, {**ROW, "type": "LIQUIDATED"}]
+    rows = [ROW, {**ROW, "side": "BUY", "type": "LIQUIDATED"}, {**ROW, "id": "0166", "type": "LIQUIDATED"}]
 
     read = told({**TRADES, "contents": {"trades": rows}})
 
@@ -93,7 +93,8 @@ def test_answer_to_a_subscription_repeats_trades_and_tells_the_state_of_markets(
 
 
 def test_batched_changes_are_read_one_by_one() -> None:
-    batch = {**TRADES, "type": "channel_batch_data", "contents": [{"trades": [ROW]}, {"x": 1}, {"trades": [ROW]}]}
+    contents = [{"trades": [ROW]}, {"x": 1}, {"trades": [{**ROW, "id": "0166"}]}]
+    batch = {**TRADES, "type": "channel_batch_data", "contents": contents}
 
     read = told(batch)
 
@@ -116,7 +117,8 @@ def test_what_is_not_wanted_is_counted() -> None:
 
 
 def test_bad_row_takes_no_good_one_with_it() -> None:
-    rows = [ROW, {**ROW, "createdAt": "yesterday"}, {**ROW, "size": "0"}, {**ROW, "price": "64310.5"}, ROW]
+    rows = [ROW, {**ROW, "createdAt": "yesterday"}, {**ROW, "size": "0"}, {**ROW, "price": "64310.5"}]
+    rows.append({**ROW, "id": "0166"})
     markets = {"BTC-USD": {"oraclePrice": "x", "openInterest": "1"}}
 
     read = told({**TRADES, "contents": {"trades": rows}}, {**TRADING, "contents": {"trading": markets}}, TRADING)

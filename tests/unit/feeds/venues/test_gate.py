@@ -196,7 +196,8 @@ def test_own_form_of_2018_tells_the_position() -> None:
 
 
 def test_bad_row_takes_no_good_one_with_it() -> None:
-    rows = [{**TRADED, "size": 0}, TRADED, {**TRADED, "size": "--1"}, {**TRADED, "price": "1e99"}, TRADED]
+    rows = [{**TRADED, "size": 0}, TRADED, {**TRADED, "size": "--1"}, {**TRADED, "price": "1e99"}]
+    rows.append({**TRADED, "id": 2})
     read = one(pushed("trades", *rows), pushed("public_liquidates", {**CLOSED, "time": "x"}, CLOSED))
 
     assert [type(event) for event in read.events] == [Trade, Trade, Liquidation]

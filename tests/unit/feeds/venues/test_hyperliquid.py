@@ -142,7 +142,9 @@ def test_control_messages() -> None:
 
 
 def test_bad_row_takes_no_good_one_with_it() -> None:
-    read = told(channel("trades", [ROW]), channel("trades", [ROW, {**ROW, "px": "0"}, {**ROW, "side": "C"}, ROW]))
+    rows = [ROW, {**ROW, "px": "0"}, {**ROW, "side": "C"}, {**ROW, "tid": 2}]
+
+    read = told(channel("trades", [ROW]), channel("trades", rows))
 
     assert [each.reason for each in read.rejected] == ["price", "malformed"]
     assert len(read.events) == 2

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
 
 import orjson
 import pytest
 from hypothesis import given
 
 from liqscape.errors import InvalidArgument, LiqscapeError
-from liqscape.events import PositionSide, TakerSide
+from liqscape.events import PositionSide
 from liqscape.feeds.venues.accounts import ExactPosition, Provenance, Statement
 from liqscape.feeds.venues.dialect import MAX_MESSAGE_BYTES, Reading
 from liqscape.feeds.venues.hyperliquid_accounts import (
     AHEAD_NS,
     HyperliquidAccounts,
     address_of,
-    fills_request,
-    read_fills,
-    read_node_fills,
     read_parties,
     read_state,
     state_request,
@@ -42,18 +38,6 @@ POSITION = {
 STATE = {"assetPositions": [{"position": POSITION, "type": "oneWay"}], "time": 1795219204000}
 
 STATED_NS = 1795219204000_000_000
-
-FILL = {
-    "coin": "SUI",
-    "crossed": True,
-    "dir": "Liquidated Isolated Long",
-    "px": "1.3189",
-    "side": "A",
-    "startPosition": "4623.5",
-    "sz": "142.7",
-    "time": 1683245884863,
-    "liquidation": {"liquidatedUser": ADDRESS, "markPx": "1.3", "method": "market"},
-}
 
 
 def state(*positions: object) -> tuple[tuple[ExactPosition, ...], Reading]:
@@ -156,40 +140,16 @@ def test_message_of_a_stream_that_names_nobody_has_no_parties_and_a_broken_one_i
     assert [each.reason for each in into.rejected] == ["malformed", "no trades"]
 
 
-def test_fill_of_the_liquidated_and_of_the_other_side() -> None:
-    into = Reading()
-    other = {**FILL, "side": "B", "crossed": False}
-
-    (own,) = read_fills(ADDRESS, orjson.dumps([FILL]), into)
-    (theirs,) = read_fills("0x" + "0" * 40, orjson.dumps([other]), into)
-
-    assert (own.own, own.liquidated, own.took) == (True, PositionSide.LONG, True)
-    assert (theirs.own, theirs.liquidated, theirs.took) == (False, PositionSide.LONG, False)
-    assert (own.side, own.size, own.position_after) == (TakerSide.SELL, 14_270_000_000, 448_080_000_000)
-
-
 @pytest.mark.parametrize("text", ["", "0x12", "0x" + "g" * 40, "1x" + "0" * 40, "0x" + "0" * 41])
 def test_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="40 hexadecimal"):
         address_of(text)
 
 
-def test_requests_name_the_address_in_small_letters() -> None:
-    for request, kind in (
-        (state_request(ADDRESS.upper().replace("0X", "0x")), "clearinghouseState"),
-        (fills_request(ADDRESS), "userFills"),
-    ):
-        assert orjson.loads(request.json or b"") == {"type": kind, "user": ADDRESS}
+def test_request_names_the_address_in_small_letters() -> None:
+    request = state_request(ADDRESS.upper().replace("0X", "0x"))
 
-
-def test_hostile_lines_of_a_node_take_no_good_fill_with_them() -> None:
-    into = Reading()
-    line = orjson.dumps({"events": [[ADDRESS, FILL], ["x", FILL], [None, FILL], [ADDRESS, None], [ADDRESS, FILL]]})
-
-    found = read_node_fills(line, into)
-
-    assert len(found) == 2
-    assert [each.reason for each in into.rejected] == ["address", "address", "malformed"]
+    assert orjson.loads(request.json or b"") == {"type": "clearinghouseState", "user": ADDRESS}
 
 
 def test_trades_name_their_parties_and_those_that_do_not_are_counted() -> None:
@@ -263,32 +223,6 @@ def test_real_state_of_an_account() -> None:
     assert [each.coin for each in found if each.liquidation_price is None] == [
         each.coin for each in found if each.side is PositionSide.LONG
     ]
-
-
-@pytest.mark.recorded
-def test_real_fills_follow_each_other() -> None:
-    (body,) = captured("hyperliquid", "user_fills.rest.jsonl").read_bytes().splitlines()
-    into = Reading()
-
-    found = read_fills("0xb7b6f3cea3f66bf525f5d8f965f6dbf6d9b017b2", body, into)
-
-    assert not into.rejected
-    assert len(found) == 500
-    block = [each for each in found if each.coin == "SUI" and each.provenance.time_ns == 1683245884863_000_000]
-    assert len(block) > 2
-    assert all(after.position_before == before.position_after for before, after in pairwise(block))
-
-
-@pytest.mark.recorded
-def test_real_line_of_a_node_tells_of_a_liquidated_short() -> None:
-    (line,) = captured("hyperliquid", "liquidations.node.jsonl").read_bytes().splitlines()
-    into = Reading()
-
-    (found,) = read_node_fills(line, into)
-
-    assert (found.coin, found.price, found.size) == ("SOL", Fraction("72.153"), 58_000_000)
-    assert (found.liquidated, found.own) == (PositionSide.SHORT, False)
-    assert found.provenance.address == "0xa775d1bd91ee2cc4cae6113e5fd9c0c17b355277"
 
 
 @pytest.mark.recorded

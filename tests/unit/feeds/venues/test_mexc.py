@@ -66,7 +66,7 @@ def one(*said: object) -> Reading:
 def test_deals_come_one_by_one_or_in_a_list() -> None:
     time_ns = 1795219200456_000_000
 
-    assert one(DOCUMENTED[0], pushed("deal", DEAL)).events == [
+    assert one(DOCUMENTED[0], pushed("deal", {**DEAL, "i": "2"})).events == [
         Trade(BTC, time_ns, 650_001, 40_000, side) for side in (TakerSide.SELL, TakerSide.BUY, TakerSide.SELL)
     ]
 
@@ -90,7 +90,7 @@ def test_channels_of_one_number_are_read() -> None:
 
 
 def test_bad_row_takes_no_good_one_with_it() -> None:
-    rows = [{**DEAL, "p": 0}, DEAL, {**DEAL, "T": 3}, {**DEAL, "v": 0.3}, {**DEAL, "t": "a"}, DEAL]
+    rows = [{**DEAL, "p": 0}, DEAL, {**DEAL, "T": 3}, {**DEAL, "v": 0.3}, {**DEAL, "t": "a"}, {**DEAL, "i": "2"}]
 
     read = one(pushed("deal", rows), pushed("depth", {}), {**pushed("deal", DEAL), "symbol": "X_USDT"})
 

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from liqscape.events import Candle, Funding, MarkPrice, OpenInterest, TakerSide, Trade
 from liqscape.feeds.venues.dialect import Dialect, Listing, Reading, VenueListing, read_answer
-from liqscape.feeds.venues.woox import TOPICS_PER_MESSAGE, WOOX, WooxHistory
+from liqscape.feeds.venues.woox import INSTRUMENTS_PER_MESSAGE, WOOX, WooxHistory
 from tests.unit.feeds.venues.captured import RECEIVE_NS, listing, messages, read_all
 from tests.unit.feeds.venues.hostile import check_hostile, mutations
 
@@ -96,7 +96,17 @@ def test_subscriptions_name_every_topic_once() -> None:
 
     named = [topic for each in asked for topic in each]
     assert len(named) == len(set(named)) == 200
-    assert max(map(len, asked)) <= TOPICS_PER_MESSAGE
+    assert max(map(len, asked)) == 4 * INSTRUMENTS_PER_MESSAGE
+
+
+def test_topics_of_an_instrument_are_asked_for_in_one_message_trades_first() -> None:
+    made = WOOX.dialect([perpetual(f"PERP_X{number}_USDT") for number in range(50)])
+
+    asked = [orjson.loads(text)["params"] for text in made.endpoints[0].subscribe]
+
+    in_message = [{topic.partition("@")[2] for topic in each} for each in asked]
+    assert sum(map(len, in_message)) == 50
+    assert all(each[0].startswith("trade@") for each in asked)
 
 
 def test_listings_tell_perpetuals() -> None:
