@@ -127,13 +127,14 @@ class Shard:
             self.market.apply(event)
             return None
         closed = self.market.close(event)
+        closed_ns = self._now_ns()
         if self._proposed:
             closed, self._proposed = replace(closed, terms=tuple(self._proposed.values())), {}
         if self._on_closed is not None:
             self._on_closed(self.tick + 1, closed)
         self._take(closed)
         if closed.render:
-            return self.render()
+            return self.render(closed_ns)
         self._bound_history()
         return None
 
@@ -238,11 +239,16 @@ class Shard:
         for symbol in snapshot.symbols:
             self._model(symbol.symbol).restore(symbol, last_minute_before(snapshot.end_ns))
 
-    def render(self) -> TickOutput | None:
-        """Recompute the grids as of the last TickEnd and return what changed; None before any price was seen."""
+    def render(self, closed_ns: int | None = None) -> TickOutput | None:
+        """Recompute the grids as of the last TickEnd and return what changed; None before any price was seen.
+
+        Args:
+            closed_ns: wall clock when the bars of the tick were closed, before books took them; None = they were taken
+                long ago.
+        """
         if not self._models:
             return None
-        closed_ns = self._now_ns()
+        began_ns = self._now_ns()
         models = tuple(self._models.values())
         minute, rolls = self._turn()
         due = [model.engine.prepare(minute, model.mark_price, rolls) for model in models]
@@ -250,9 +256,10 @@ class Shard:
         updates: list[ChannelUpdate] = []
         for model, of_symbol in zip(models, due, strict=True):
             updates.extend(model.engine.finish(of_symbol, list(islice(changed, len(of_symbol)))))
-        self._render_ms = (self._now_ns() - closed_ns) / 1e6
+        self._render_ms = (self._now_ns() - began_ns) / 1e6
         opened_tiles, closed = self.on_demand.take_news()
-        return replace(self._output(tuple(updates), closed_ns), opened_tiles=opened_tiles, closed=closed)
+        output = self._output(tuple(updates), began_ns if closed_ns is None else closed_ns)
+        return replace(output, opened_tiles=opened_tiles, closed=closed)
 
     def channel_builds(self) -> list[ChannelBuild]:
         """Return first grids of custom channels that are to be made on another thread. Call it between ticks."""

@@ -221,6 +221,21 @@ def test_observer_sees_every_step_with_its_bars() -> None:
     assert seen == [("BTC", MINUTE - 1, 2), ("BTC", MINUTE + 4, 2)]
 
 
+def test_bars_are_closed_before_books_take_them_and_grids_are_ready_after() -> None:
+    clock = count(1)
+    steps: list[int] = []
+
+    def observe(symbol: str, bars: list[Bar], step: BookStep) -> None:
+        steps.append(next(clock))
+
+    shard = Shard([BTC], NumpyBackend(), lambda: next(clock), observe)
+    outputs = [output for event in EXAMPLE if (output := shard.accept(event)) is not None]
+
+    stamps = [(output.bars_closed_unix_ns, output.grids_ready_unix_ns) for output in outputs]
+    assert len(stamps) == len(steps) == 2
+    assert all(closed < step < ready for (closed, ready), step in zip(stamps, steps, strict=True))
+
+
 def test_sample_held_until_the_first_price_starts_the_account() -> None:
     shard = Shard([BTC], NumpyBackend(), lambda: 0)
 
