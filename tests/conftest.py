@@ -21,6 +21,15 @@ settings.register_profile(
 settings.register_profile("prove", parent=settings.get_profile("ci"), max_examples=500)
 settings.load_profile(os.environ.get(PROFILE_VARIABLE, "ci"))
 
+IS_FULL: Final = (settings.default or settings()).max_examples >= 500
+"""Under the profile of `make prove`: what `make test` does at a reduced size is done in full."""
+
+
+def fewer_examples(divisor: int) -> settings:
+    """Return the settings of a property whose examples take long: a part of the usual number, in `make prove` all."""
+    examples = (settings.default or settings()).max_examples
+    return settings(max_examples=examples if IS_FULL else examples // divisor)
+
 
 def recordings_folder() -> Path:
     """Return where real recordings are looked for: the folder above market/."""
