@@ -27,7 +27,7 @@ from tests.property.test_age_tiers import rows_of, weights_of
 DAY = 1440
 MARKET = Market(
     instruments=tuple(map(find_instrument, ("binance:BTCUSDT", "binance:BTCUSD_PERP"))),
-    past=(PastSpan(60 * DAY, 10 * DAY), PastSpan(4 * DAY, 480)),
+    past=(PastSpan(64 * DAY, 10 * DAY), PastSpan(4 * DAY, 480)),
     segments=(
         Segment(4, 60_000, find_scenario("crash")),
         Segment(DAY - 100, 60_000, seed=2, quiet_ticks=120),
