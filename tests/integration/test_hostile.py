@@ -38,7 +38,7 @@ MAX_KIB_A_CONNECTION = 64
 """Measured: 14 KiB for one that is silent, 30 KiB for one that calls."""
 
 MOST_FILES, GONE_WITHIN_S = 50, 10.0
-"""A connection is a file: those of the crowd are gone soon after it has left."""
+"""A connection is a file: those who have not greeted are gone soon after their time is up, all soon after they left."""
 
 MAX_QUESTION_S = 5.0
 """Of the worst question while they come, on a busy machine; measured 1.2 s at 10,000, milliseconds without them."""
@@ -152,7 +152,9 @@ async def test_hostile_peers_cost_bounded_memory_and_disturb_nobody(tmp_path: Pa
             async with Client(address, token=good) as late, late.stream() as joining:
                 await joining.wait_in_sync(10)
             await asyncio.sleep(LIMIT_S or max(HANDSHAKE_TIMEOUT_MS / 1000, REQUEST_TIMEOUT_S))
-            dropped = silent.dropped() + half.dropped()
+            async with asyncio.timeout(GONE_WITHIN_S):  # a busy server ends them a little later
+                while silent.dropped() + half.dropped() < CONNECTIONS // 5 * 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
             kept = greeted.dropped()
         async with contextlib.AsyncExitStack() as stack:
             await crowd(address, insider, stack)
@@ -170,7 +172,6 @@ async def test_hostile_peers_cost_bounded_memory_and_disturb_nobody(tmp_path: Pa
             f" questions meanwhile: slowest {max(visitor.seconds) * 1000:.0f} ms, {visitor.lost} lost"
             f" of {len(visitor.seconds) + visitor.lost}"
         )
-        assert dropped == CONNECTIONS // 5 * 2  # who had not greeted
         assert kept == 0
         assert peak - resident[0] < MAX_KIB_A_CONNECTION * CONNECTIONS + 8192
         assert again - resident[0] < 1.3 * (peak - resident[0]) + 8192  # what was freed is used again
