@@ -25,8 +25,9 @@ screenshot: .venv/.installed-dev  ## draw the picture of README.md
 watch: .venv/.installed-server  ## its heatmap, in a second terminal
 	@$(BIN)/liqscape watch --address $(LISTEN) $(SYMBOL) $(TIMEFRAME)
 
+# Each worker would rewrite 400 test files, 9 s of a core, and each server compile the package, where Python keeps nothing.
 test: .venv/.installed-dev  ## every test, a worker a core; ARGS="-k ring" narrows it
-	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: .venv/.installed-dev  ## every check that runs no test
 	@PYTHON="$(PYTHON)" .ci/lint

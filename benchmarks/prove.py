@@ -77,6 +77,18 @@ STEPS: Final = (
         FULL_PROPERTIES,
     ),
     Step(
+        "kernels",
+        "kernels give what NumPy gives, mistakes put into them are found, and their machine code is as it was meant",
+        (PYTHON, "-m", "pytest", "tests/cuda", "--timeout=1800"),
+        FULL_PROPERTIES,
+    ),
+    Step(
+        "grids",
+        "grids of filters and of minutes that have passed are exact in every tick, and the table of clocks is right",
+        (PYTHON, "-m", "pytest", "tests/unit/grid", "tests/unit/positions", "--timeout=1800"),
+        FULL_PROPERTIES,
+    ),
+    Step(
         "recordings",
         "what must hold on real recordings holds",
         (PYTHON, "-m", "pytest", "-m", "recorded", "--timeout=1800"),

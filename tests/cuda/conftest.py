@@ -1,7 +1,8 @@
-"""The kernels as the CPU runs them, compiled once a session."""
+"""The kernels as the CPU runs them, compiled once a session, whichever of its workers asks first."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,11 @@ def build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that holds what was compiled, or skip."""
     if cpu_module.compiler() is None:
         pytest.skip("no g++ on this machine")
-    return tmp_path_factory.mktemp("kernels")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("kernels")
+    folder = tmp_path_factory.getbasetemp().parent / "kernels"  # above the folders of the workers
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

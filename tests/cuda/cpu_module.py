@@ -6,6 +6,8 @@ CpuModule(path).get_function(name)(grid, block, arguments). See shim/ for what s
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +23,7 @@ ORDERS: Final[tuple[Order, ...]] = ("forward", "reverse", "shuffled")
 MAX_BLOCK_THREADS: Final = 1024
 
 _SHIM: Final = Path(__file__).parent / "shim"
-_FLAGS: Final = ("-std=c++20", "-g", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unknown-pragmas")
+_FLAGS: Final = ("-std=c++20", "-g1", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unknown-pragmas")
 _SANITIZER_FLAGS: Final[dict[Sanitizer, tuple[str, ...]]] = {
     "thread": ("-fsanitize=thread",),
     # Without being told, the address sanitizer leaves variables of a section of their own unguarded.
@@ -53,7 +55,8 @@ def build(source: str, folder: Path, sanitizer: Sanitizer | None = None, *, ucon
 
     Args:
         source: CUDA C++.
-        folder: where the library goes, and the runtime, which is compiled once a folder and sanitizer.
+        folder: where the library goes, and the runtime, which is compiled once a folder and sanitizer. What was
+            compiled there before, by whomever, is not compiled again.
         sanitizer: none: one CPU thread, fibers, a chosen order. One: a CPU thread for each CUDA thread.
         ucontext: switch fibers as on processors without a switch of our own.
 
@@ -67,13 +70,14 @@ def build(source: str, folder: Path, sanitizer: Sanitizer | None = None, *, ucon
     flags += [*_FLAGS, "-DCUDA_SHIM_UCONTEXT"] if ucontext else _FLAGS
     runtime = folder / f"runtime_{sanitizer}{'_ucontext' if ucontext else ''}.o"
     if not runtime.exists():
-        _compile(*flags, "-c", str(_SHIM / ("fibers.cpp" if sanitizer is None else "threads.cpp")), "-o", str(runtime))
-    number = len(list(folder.glob("kernels_*.cpp")))
-    (folder / f"kernels_{number}.cu").write_text(source, "utf-8")
-    unit = folder / f"kernels_{number}.cpp"
-    unit.write_text(_unit(f"kernels_{number}.cu", kernels_of(source), 1 if sanitizer is None else 2), "utf-8")
-    library = unit.with_suffix(".so")
-    _compile(*flags, "-shared", f"-I{_SHIM}", str(unit), str(runtime), "-o", str(library), "-lpthread")
+        _compile(runtime, *flags, "-c", str(_SHIM / ("fibers.cpp" if sanitizer is None else "threads.cpp")))
+    name = hashlib.sha256(f"{flags} {source}".encode()).hexdigest()[:16]
+    library = folder / f"kernels_{name}.so"
+    if not library.exists():
+        unit = folder / f"kernels_{name}.cpp"
+        _write(folder / f"kernels_{name}.cu", source)
+        _write(unit, _unit(f"kernels_{name}.cu", kernels_of(source), 1 if sanitizer is None else 2))
+        _compile(library, *flags, "-shared", f"-I{_SHIM}", str(unit), str(runtime), "-lpthread")
     return library
 
 
@@ -102,10 +106,19 @@ def _unit(source_file: str, kernels: dict[str, int], multiprocessors: int) -> st
     return "\n".join(lines) + "\n"
 
 
-def _compile(*arguments: str) -> None:
+def _compile(made: Path, *arguments: str) -> None:
+    """Compile to a file that is there as a whole or not at all: other processes use the folder too."""
     path = compiler()
     assert path is not None, "tests that need g++ are skipped without it"
-    subprocess.run([path, *arguments], check=True, capture_output=True, text=True)
+    part = made.with_suffix(f".{os.getpid()}")
+    subprocess.run([path, *arguments, "-o", str(part)], check=True, capture_output=True, text=True)
+    part.replace(made)
+
+
+def _write(file: Path, text: str) -> None:
+    part = file.with_suffix(f"{file.suffix}.{os.getpid()}")
+    part.write_text(text, "utf-8")
+    part.replace(file)
 
 
 class CpuModule:

@@ -26,7 +26,7 @@ class KernelGrids:
     Args:
         module: the kernels.
         channels: frame, rows, weights by key, USD per weighted lot by row.
-        threads, largest_job: of CudaGrids.
+        threads, largest_job, most_changes: of CudaGrids.
     """
 
     def __init__(
@@ -35,9 +35,10 @@ class KernelGrids:
         channels: Sequence[tuple[Timeframe, RowRange, NDArray[np.uint16], NDArray[np.float64]]],
         threads: int = 256,
         largest_job: int = job_tables.LARGEST_JOB_EVENTS,
+        most_changes: int = 5000,
     ) -> None:
         self._queue = Queue(CpuRuntime([module]), urgent=True)
-        self._grids = CudaGrids(self._queue, threads=threads, largest_job=largest_job, most_changes=5000)
+        self._grids = CudaGrids(self._queue, threads=threads, largest_job=largest_job, most_changes=most_changes)
         self._buffers = [CudaChannelBuffer(self._grids, *channel) for channel in channels]
         self._layout: Any = None
 

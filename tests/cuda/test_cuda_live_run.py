@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,16 @@ from liqscape.feeds.simulate import PastSpan
 from liqscape.feeds.simulated_venues import find_scenario
 from liqscape.grid import event_log
 from liqscape.instruments import find_instrument
+from tests.conftest import IS_FULL
 from tests.cuda.cpu_runtime import CpuRuntime
-from tests.property.live_market import Market, Segment
+from tests.property.live_market import START_MINUTE, Market, Segment
 from tests.property.live_run import Plan, PlannedMerges, run
 from tests.property.test_age_tiers import rows_of, weights_of
 
 DAY = 1440
 MARKET = Market(
     instruments=tuple(map(find_instrument, ("binance:BTCUSDT", "binance:BTCUSD_PERP"))),
-    past=(PastSpan(60 * DAY, 4 * DAY), PastSpan(4 * DAY, 240)),
+    past=(PastSpan(64 * DAY, 10 * DAY), PastSpan(4 * DAY, 480)),
     segments=(
         Segment(4, 60_000, find_scenario("crash")),
         Segment(DAY - 100, 60_000, seed=2, quiet_ticks=120),
@@ -40,6 +42,9 @@ def test_grid_asked_for_later_is_the_one_that_was_served(
     monkeypatch: pytest.MonkeyPatch, runtime_libraries: list[Path]
 ) -> None:
     plan = Plan.random(MARKET, minutes=4, pairs=24, tight=1, seed=1)
+    if not IS_FULL:  # each merge takes a second: the first ones, one that waits, the one that makes a minute the oldest
+        few = {minute: wait for minute, wait in plan.merged.items() if wait == 90 or minute < 100 + START_MINUTE}
+        plan = replace(plan, merged=few | {minute: 0 for minute in plan.merged if minute > START_MINUTE + DAY})
     merges = PlannedMerges(plan.merged)
     monkeypatch.setattr("liqscape.engine.BackgroundWork", lambda: merges)
     monkeypatch.setattr(event_log, "COMPACT_EVERY_MINUTES", 1)

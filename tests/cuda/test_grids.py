@@ -26,6 +26,8 @@ YEAR: Final = 365 * 1440
 NOW: Final = 29_430_720 - 3
 """Three minutes before a minute at which a column of every timeframe begins."""
 BASE_ROWS: Final = range(3600, 5400)
+MOST_CHANGES: Final = 60_000
+"""Every launch that hands changes over walks through all cells; the first tick takes some launches even so."""
 
 
 def append(ledger: NumpyLedger, random: Generator, minute: int, count: int) -> None:
@@ -71,7 +73,7 @@ def test_every_tick_equals_numpy(kernels: CpuModule, order: Order, rows: int) ->
     backend = NumpyBackend()
     buffers = [backend.channel_buffer(*channel) for channel in channels]
     kernels.set_order(order, seed=3)
-    grids = KernelGrids(kernels, channels, threads=64, largest_job=500)
+    grids = KernelGrids(kernels, channels, threads=64, largest_job=500, most_changes=MOST_CHANGES)
     changed = 0
     # A tick within the minute, a minute, every timeframe rolls, then a gap.
     for now in (NOW, NOW, NOW + 1, NOW + 3, NOW + 70):
@@ -105,7 +107,7 @@ def test_grid_of_all_rows_equals_numpy(kernels: CpuModule) -> None:
     frame = replace(TIMEFRAMES[0], columns=160)
     channel = channel_of(frame, 1024, np.full(KEYS, WEIGHT_ONE, np.uint16))
     buffer = NumpyBackend().channel_buffer(*channel)
-    grids = KernelGrids(kernels, [channel])
+    grids = KernelGrids(kernels, [channel], most_changes=MOST_CHANGES)
     view = ledger.capture()
 
     found = grids.advance([(view, NOW, None)])

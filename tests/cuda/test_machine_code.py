@@ -16,11 +16,15 @@ from liqscape.device.nvrtc import (
     kernel_source,
     load_nvrtc,
 )
+from tests.conftest import IS_FULL
 from tests.cuda import sass_gate
 from tests.cuda.cpu_module import kernels_of
 from tests.cuda.sass_gate import KernelCode
 
 ARCHITECTURES: Final = (75, 80, 90, 100)
+AS_PTX: Final = ARCHITECTURES if IS_FULL else (80, 100)
+AS_MACHINE_CODE: Final = ARCHITECTURES if IS_FULL else (75, 90)
+"""In `make test` each architecture is compiled for in one of two ways: each takes a second."""
 
 # All threads that a multiprocessor can hold are 1,024 on 7.5 and 2,048 later, over 65,536 registers. 48 leave room for
 # 40 warps, enough for the loads in flight.
@@ -86,7 +90,7 @@ def build(source: str, architecture: int, kind: str) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", AS_PTX)
 @pytest.mark.parametrize("file", KERNEL_FILES)
 def test_kernels_become_ptx(file: str, architecture: int) -> None:
     ptx = build(kernel_source(file), architecture, "ptx").decode()
@@ -97,7 +101,7 @@ def test_kernels_become_ptx(file: str, architecture: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", AS_MACHINE_CODE)
 @pytest.mark.parametrize("file", KERNEL_FILES)
 def test_no_kernel_spins_spills_or_hoards_registers(file: str, architecture: int) -> None:
     kernels = compiled(kernel_source(file), architecture)
@@ -109,7 +113,7 @@ def test_no_kernel_spins_spills_or_hoards_registers(file: str, architecture: int
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", AS_MACHINE_CODE)
 def test_sums_are_native_atomics(architecture: int) -> None:
     opcodes = compiled(kernel_source(), architecture)["project_columns"].opcodes
 
@@ -120,7 +124,7 @@ def test_sums_are_native_atomics(architecture: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", AS_MACHINE_CODE)
 @pytest.mark.parametrize(
     ("file", "name"),
     [
@@ -138,7 +142,7 @@ def test_sums_of_cohorts_are_native_atomics(file: str, name: str, architecture: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", AS_MACHINE_CODE)
 @pytest.mark.parametrize("file", KERNEL_FILES)
 def test_every_load_says_which_memory_it_is_of(file: str, architecture: int) -> None:
     for code in compiled(kernel_source(file), architecture).values():
@@ -146,7 +150,7 @@ def test_every_load_says_which_memory_it_is_of(file: str, architecture: int) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", AS_MACHINE_CODE)
 @pytest.mark.parametrize(
     ("source", "name", "said"),
     [

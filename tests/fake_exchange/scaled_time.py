@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 START_NS = 1_795_219_200_000_000_000
 """Where it begins: 2026-11-21 00:00 UTC and a little."""
@@ -14,15 +15,20 @@ class ScaledTime:
 
     Args:
         factor: seconds of this clock in one of the machine's.
+        start_ns: where it begins.
+        monotonic: the clock that it is so many times as fast as, in seconds; sleeps are of the running loop.
     """
 
-    def __init__(self, factor: float, start_ns: int = START_NS) -> None:
+    def __init__(
+        self, factor: float, start_ns: int = START_NS, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.factor = factor
         self._start_ns = start_ns
-        self._began = time.monotonic()
+        self._monotonic = monotonic
+        self._began = monotonic()
 
     def monotonic(self) -> float:
-        return (time.monotonic() - self._began) * self.factor
+        return (self._monotonic() - self._began) * self.factor
 
     def now_ns(self) -> int:
         return self._start_ns + int(self.monotonic() * 1e9)

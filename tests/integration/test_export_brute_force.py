@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -91,29 +92,21 @@ def cells_by_definition(exported: Exported, name: str) -> dict[int, list[int]]:
     """Return the cells of each row of the grid that holds anything, oldest column first; rows beyond it included.
 
     A cell is the sum of lots x weight of what was opened in a column of the window and not after this column, and is
-    still open at the end of it (or now), with its liquidation row in the row.
+    still open at the end of it (or now), with its liquidation row in the row. What of a cohort is open then is the sum
+    of its events up to then.
     """
     width, columns = WINDOWS[name]
     multiple = exported.axes[name][3]
     newest = exported.meta["until_minute"] // width
     oldest = newest - (columns - 1)
     weights = exported.weights
-    cells: dict[int, list[int]] = defaultdict(lambda: [0] * columns)
-    for (open_minute, row, *key), changes in exported.history.items():
-        opened = open_minute // width
-        if opened < oldest:
-            continue
-        weight, line = weights[tuple(key)], cells[row // multiple]  # type: ignore[index]
-        held, told = 0, 0
-        for column in range(opened, newest + 1):
-            while told < len(changes) and changes[told][0] // width <= column:
-                held += changes[told][1]
-                told += 1
-            if held:
-                line[column - oldest] += held * weight
-            elif told == len(changes):
-                break
-    return cells
+    changed: dict[int, list[int]] = defaultdict(lambda: [0] * columns)
+    for (open_minute, row, *key), events in exported.history.items():
+        if open_minute // width >= oldest:
+            weight, line = weights[tuple(key)], changed[row // multiple]  # type: ignore[index]
+            for minute, lots in events:
+                line[minute // width - oldest] += lots * weight
+    return {row: list(accumulate(line)) for row, line in changed.items()}
 
 
 def check_grids(exported: Exported, names: Iterable[str] = WINDOWS) -> int:
@@ -126,9 +119,8 @@ def check_grids(exported: Exported, names: Iterable[str] = WINDOWS) -> int:
         grid = exported.grids[name]
         expected = cells_by_definition(exported, name)
         assert len(grid) == columns
-        for row in range(len(grid[0])):
-            cells = [column[row] for column in grid]
-            assert cells == expected.get(first_row + row, [0] * columns), f"{name} row {first_row + row}"
+        for row, cells in enumerate(zip(*grid, strict=True)):
+            assert list(cells) == expected.get(first_row + row, [0] * columns), f"{name} row {first_row + row}"
             filled += columns - cells.count(0)
     return filled
 

@@ -1,7 +1,8 @@
 """A crowd that means no good, against one port: those who behave are served, and memory stays bounded.
 
 A fifth each say nothing, half a greeting, a greeting and no more, call without a token, and begin a call with a valid
-token but never finish it. LIQSCAPE_HOSTILE_CONNECTIONS says how many there are together; `make prove` takes 10,000.
+token but never finish it. LIQSCAPE_HOSTILE_CONNECTIONS says how many there are together; `make prove` takes 10,000, and
+the limits that are shipped: without it the server has shorter ones, to be waited for.
 """
 
 from __future__ import annotations
@@ -26,9 +27,18 @@ from tests.hostile_peers import PREFACE, Peers, call_headers, data, greeting
 
 ASKED = os.environ.get("LIQSCAPE_HOSTILE_CONNECTIONS")
 CONNECTIONS = int(ASKED or "500")
+LIMIT_S = None if ASKED else 2.5
+"""See tests.hostile_server."""
+
+PAUSE_S = 1.0 if ASKED else 0.4
+"""Between two looks."""
+
 SUBSCRIBE = "/liqscape.v1.StreamService/Subscribe"
 MAX_KIB_A_CONNECTION = 64
 """Measured: 14 KiB for one that is silent, 30 KiB for one that calls."""
+
+MOST_FILES, GONE_WITHIN_S = 50, 10.0
+"""A connection is a file: those who have not greeted are gone soon after their time is up, all soon after they left."""
 
 MAX_QUESTION_S = 5.0
 """Of the worst question while they come, on a busy machine; measured 1.2 s at 10,000, milliseconds without them."""
@@ -56,7 +66,7 @@ class Process:
 @contextlib.asynccontextmanager
 async def server(tokens: Path) -> AsyncIterator[tuple[str, Process]]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.hostile_server", str(tokens)),
+        *(sys.executable, "-m", "tests.hostile_server", str(tokens), *([] if LIMIT_S is None else [str(LIMIT_S)])),
         cwd=Path(__file__).parents[2],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -131,25 +141,28 @@ async def test_hostile_peers_cost_bounded_memory_and_disturb_nobody(tmp_path: Pa
         await stream.wait_in_sync(20)
         visitor = Visitor(client)
         asking = asyncio.create_task(visitor.ask())
-        await asyncio.sleep(1)
+        await asyncio.sleep(PAUSE_S)
         resident = [process.resident_kib()]
         async with contextlib.AsyncExitStack() as stack:
             silent, half, greeted, _strangers, slow = await crowd(address, insider, stack)
             for _ in range(3):
                 resident.append(process.resident_kib())
                 slow.say(data(1, b"\0"))
-                await asyncio.sleep(1)
+                await asyncio.sleep(PAUSE_S)
             async with Client(address, token=good) as late, late.stream() as joining:
                 await joining.wait_in_sync(10)
-            await asyncio.sleep(max(HANDSHAKE_TIMEOUT_MS / 1000, REQUEST_TIMEOUT_S))
-            dropped = silent.dropped() + half.dropped()
+            await asyncio.sleep(LIMIT_S or max(HANDSHAKE_TIMEOUT_MS / 1000, REQUEST_TIMEOUT_S))
+            async with asyncio.timeout(GONE_WITHIN_S):  # a busy server ends them a little later
+                while silent.dropped() + half.dropped() < CONNECTIONS // 5 * 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
             kept = greeted.dropped()
         async with contextlib.AsyncExitStack() as stack:
             await crowd(address, insider, stack)
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE_S)
             again = process.resident_kib()
-        await asyncio.sleep(2)
-        files = process.open_files()
+        async with asyncio.timeout(GONE_WITHIN_S):
+            while process.open_files() >= MOST_FILES:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         asking.cancel()
 
         peak = max(resident)
@@ -159,7 +172,6 @@ async def test_hostile_peers_cost_bounded_memory_and_disturb_nobody(tmp_path: Pa
             f" questions meanwhile: slowest {max(visitor.seconds) * 1000:.0f} ms, {visitor.lost} lost"
             f" of {len(visitor.seconds) + visitor.lost}"
         )
-        assert dropped == CONNECTIONS // 5 * 2  # who had not greeted
         assert kept == 0
         assert peak - resident[0] < MAX_KIB_A_CONNECTION * CONNECTIONS + 8192
         assert again - resident[0] < 1.3 * (peak - resident[0]) + 8192  # what was freed is used again
@@ -168,4 +180,3 @@ async def test_hostile_peers_cost_bounded_memory_and_disturb_nobody(tmp_path: Pa
         assert stream.replicas.counters.gaps == 0
         assert max(visitor.seconds) < MAX_QUESTION_S
         assert visitor.lost <= len(visitor.seconds) // 10
-        assert files < 50

@@ -1,6 +1,6 @@
 """Venues that fail in every way, over real sockets: nothing is lost without being announced, and books add up.
 
-One run of a few seconds serves all tests: a venue for each fault, its clock twenty times as fast as ours, all in one
+One run of a few seconds serves all tests: a venue for each fault, its clock forty times as fast as ours, all in one
 loop. LIQSCAPE_FEED_SECONDS makes it longer, in seconds of the venues.
 
 Seen to fail when broken on purpose: desk.py, the hole of an ended line not kept (silence); numbered.py without numbers
@@ -26,6 +26,7 @@ from liqscape.feeds.status import FeedState, VenueStatus
 from liqscape.instruments import Instrument
 from tests.fake_exchange.audit import Flow, flows, gaps_of, is_true_silence, made_up, unannounced, unreconciled
 from tests.fake_exchange.faults import REFUSALS, Fault
+from tests.fake_exchange.patient_loop import run_patiently
 from tests.fake_exchange.scaled_time import ScaledTime
 from tests.fake_exchange.server import FakeExchange, FakeVenue
 from tests.fake_exchange.venues import like_binance
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 SECONDS = float(os.environ.get("LIQSCAPE_FEED_SECONDS", "150"))
 
-FACTOR = 20.0 if SECONDS <= 150 else 10.0
+FACTOR = 40.0 if SECONDS <= 150 else 10.0
 
 LONG_S = 600.0
 
@@ -97,7 +98,7 @@ async def _listen(seconds: float, *, remembers: bool = True) -> Run:
     }
     for _, _, fake in made.values():
         fake.market.remembers = remembers
-    time = ScaledTime(FACTOR)
+    time = ScaledTime(FACTOR, monotonic=asyncio.get_running_loop().time)
     exchange = FakeExchange([fake for _, _, fake in made.values()], time)
     gathered: list[Event] = []
     feeds = Feeds(
@@ -137,7 +138,7 @@ async def _listen(seconds: float, *, remembers: bool = True) -> Run:
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    return asyncio.run(_listen(SECONDS))
+    return run_patiently(_listen(SECONDS))
 
 
 @pytest.mark.parametrize("name", _names())
@@ -238,7 +239,7 @@ def test_refused_venues_are_not_asked_often(run: Run) -> None:
 def test_memory_stays_flat_while_venues_fail_and_come_back() -> None:
     tracemalloc.start()
     try:
-        memory = asyncio.run(_listen(SECONDS, remembers=False)).memory
+        memory = run_patiently(_listen(SECONDS, remembers=False)).memory
     finally:
         tracemalloc.stop()
 

@@ -22,7 +22,6 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from liqscape.archive.manifest import DAY_MINUTES, day_of, joined_spans
 from liqscape.archive.reader import ArchiveReader
@@ -44,9 +43,7 @@ from tests.archived_market import (
     minute_ends,
     rendered,
 )
-
-IS_FULL = (settings.default or settings()).max_examples >= 500
-"""Under the profile of `make prove`."""
+from tests.conftest import IS_FULL
 
 PUMP = Pump(minute=1300, factor=11.0)
 """On the second day the base step becomes ten times itself."""

@@ -19,17 +19,14 @@ Seen to fail when broken on purpose, one at a time:
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from liqscape.feeds.simulate import PastSpan
 from liqscape.feeds.simulated_venues import Crash, Scenario, find_scenario
 from liqscape.grid import event_log
 from liqscape.instruments import find_instrument
+from tests.conftest import IS_FULL
 from tests.property.live_market import Market, Segment
 from tests.property.live_run import Plan, PlannedMerges, run
-
-IS_FULL = (settings.default or settings()).max_examples >= 500
-"""Under the profile of `make prove`."""
 
 DAY = 1440
 CRASH, OUTAGES = find_scenario("crash"), find_scenario("crash-outage")
@@ -40,7 +37,7 @@ SMALL = Market(
     instruments=tuple(map(find_instrument, ("binance:BTCUSDT", "binance:BTCUSD_PERP"))),
     past=(PastSpan(60 * DAY, DAY), PastSpan(2 * DAY, 60)),
     segments=(
-        Segment(5, 1000, CRASH),
+        Segment(5, 2500, CRASH),
         Segment(DAY - 100, 60_000, seed=2, quiet_ticks=20),
         Segment(120, 60_000, DEEP_CRASH, seed=3, quiet_ticks=1),
     ),

@@ -50,6 +50,7 @@ from liqscape.broadcast.selections import Selection, Wanted
 from liqscape.grid.channel_specs import PositionFilter
 from liqscape.grid.updates import TickOutput
 from liqscape.v1 import stream_pb2
+from tests.conftest import IS_FULL
 from tests.fake_engine import ChannelTruth, FakeChannels, FakeEngine
 from tests.wire_decoder import ChannelReplica, Gap, Replica
 
@@ -471,6 +472,5 @@ class Broadcast(RuleBasedStateMachine):
 
 
 TestBroadcast = Broadcast.TestCase
-assert settings.default is not None
-TestBroadcast.settings = settings(stateful_step_count=50, max_examples=settings.default.max_examples * 2)
+TestBroadcast.settings = settings(stateful_step_count=50, max_examples=1000 if IS_FULL else 60)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

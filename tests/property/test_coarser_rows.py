@@ -28,6 +28,7 @@ from liqscape.grid.shard import Shard
 from liqscape.grid.updates import PositionModel
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT, make_key, no_weights
+from tests.conftest import fewer_examples
 from tests.property.made_up_days import short_frames
 from tests.property.test_grid import Replicas, check_view
 from tests.property.test_inverse_books import lots_of
@@ -87,6 +88,7 @@ def check_cohorts(shard: Shard, prices: list[int]) -> None:
 
 
 @pytest.mark.slow
+@fewer_examples(3)
 @given(day=venue_days(), when=st.integers(1, 10))
 def test_book_ledger_and_grids_go_on_across_a_coarser_base_step(day: VenueDay, when: int) -> None:
     ends = [event.time_ns for tick in day.ticks for event in tick if isinstance(event, TickEnd)]

@@ -19,12 +19,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqscape.errors import ConfigError
+from liqscape.events import Event
 from liqscape.journal.snapshot_folder import BAD
 from tests.equal_shards import fingerprint
-from tests.kept_shard import KeptShard, market_ticks, reference, rendered_after
+from tests.kept_shard import KeptShard, market_ticks, new_shard, rendered_after
 
 TICKS: Final = rendered_after(market_ticks(80), 60)
 """The last one is rendered, so it is committed."""
+
+
+def states_of(ticks: list[list[Event]]) -> dict[int, str]:
+    """Return the fingerprint of a shard after each number of ticks, that nobody ever ended."""
+    shard = new_shard()
+    states = {0: fingerprint(shard)}
+    for number, tick in enumerate(ticks, 1):
+        for event in tick:
+            shard.accept(event)
+        states[number] = fingerprint(shard)
+    return states
 
 
 class Original:
@@ -43,7 +55,7 @@ class Original:
     def __init__(self, top: Path, beside: int) -> None:
         self.folder = top / "original"
         ticks = market_ticks(TICKS)
-        self.states = {tick: fingerprint(reference(ticks, tick)) for tick in range(TICKS + 1)}
+        self.states = states_of(ticks)
         living = KeptShard(top / "living", snapshot_seconds=20)
         for second in range(TICKS + 1):
             living.now = second

@@ -20,6 +20,7 @@ from liqscape.market.state import MarketState
 from liqscape.positions.book import BookStep, Cause, PositionBook
 from liqscape.positions.mix import SHARE_ONE
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT
+from tests.conftest import fewer_examples
 from tests.property.venue_days import INSTRUMENTS, VenueDay, venue_days
 from tests.unit.synthetic_market import as_tuples, make_bar
 
@@ -152,6 +153,7 @@ def steps_of(day: VenueDay) -> list[tuple[SymbolScale, list[Bar]]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size_mixes", [None, BIG_POSITIONS], ids=["one price a position", "ladders"])
+@fewer_examples(3)
 @given(day=venue_days())
 def test_books_of_several_venues_add_up_in_their_own_units_and_in_lots(
     size_mixes: dict[str, tuple[int, ...]] | None, day: VenueDay
@@ -164,6 +166,7 @@ def test_books_of_several_venues_add_up_in_their_own_units_and_in_lots(
 
 
 @pytest.mark.slow
+@fewer_examples(3)
 @given(day=venue_days())
 def test_near_set_tells_what_an_exhaustive_scan_tells(day: VenueDay) -> None:
     steps = steps_of(day)
@@ -180,6 +183,7 @@ def test_near_set_tells_what_an_exhaustive_scan_tells(day: VenueDay) -> None:
 
 
 @pytest.mark.slow
+@fewer_examples(2)
 @given(day=venue_days(min_ticks=6, max_ticks=12))
 def test_instrument_is_booked_the_same_alone_and_in_company(day: VenueDay) -> None:
     steps = steps_of(day)

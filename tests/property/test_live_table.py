@@ -29,6 +29,7 @@ from liqscape.device.numpy_due import DueIndex
 from liqscape.device.numpy_live import NumpyLiveTable
 from liqscape.errors import ModelError
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT
+from tests.conftest import fewer_examples
 from tests.unit.synthetic_market import as_tuples
 
 GROUPS = 4
@@ -176,6 +177,7 @@ class Trio:
 
 
 @pytest.mark.slow
+@fewer_examples(2)
 @given(operations)
 def test_near_set_returns_what_an_exhaustive_scan_returns(plan: list[Operation]) -> None:
     with small_table_constants():
@@ -185,6 +187,7 @@ def test_near_set_returns_what_an_exhaustive_scan_returns(plan: list[Operation])
 
 
 @pytest.mark.slow
+@fewer_examples(2)
 @given(operations)
 def test_shipped_constants_return_what_an_exhaustive_scan_returns(plan: list[Operation]) -> None:
     trio = Trio()

@@ -32,6 +32,7 @@ from liqscape.market.state import MarketState
 from liqscape.positions.book import BookStep, Cause
 from liqscape.positions.mix import prior_inflow_mix
 from liqscape.positions.open_only import OpenOnlyBook
+from tests.conftest import fewer_examples
 from tests.property.made_up_days import Day, days
 from tests.property.venue_days import VenueDay, venue_days
 from tests.unit.synthetic_market import as_tuples
@@ -208,12 +209,14 @@ def test_book_does_what_a_dictionary_does_over_jumps_and_silence(day: Day) -> No
 
 
 @pytest.mark.slow
+@fewer_examples(2)
 @given(day=venue_days())
 def test_book_does_what_a_dictionary_does_over_linear_and_inverse_venues(day: VenueDay) -> None:
     follow(day.instruments, day.ticks)
 
 
 @pytest.mark.slow
+@fewer_examples(3)
 @given(day=venue_days(), shuffle=st.randoms(use_true_random=False))
 def test_order_of_the_instruments_in_a_tick_decides_nothing(day: VenueDay, shuffle: Random) -> None:
     steps = steps_of(day.instruments, day.ticks)
@@ -231,6 +234,7 @@ def test_order_of_the_instruments_in_a_tick_decides_nothing(day: VenueDay, shuff
 
 
 @pytest.mark.slow
+@fewer_examples(2)
 @given(day=venue_days(min_ticks=6, max_ticks=12))
 def test_instrument_is_booked_the_same_alone_and_in_company(day: VenueDay) -> None:
     steps = steps_of(day.instruments, day.ticks)

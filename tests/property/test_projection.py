@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from liqscape.axes import WEIGHT_ONE, RowRange, Timeframe
 from liqscape.device import numpy_grid
 from liqscape.device.numpy_backend import NumpyBackend
+from tests.conftest import IS_FULL
 from tests.unit.synthetic_market import make_batch
 
 ROWS = RowRange(first=4, count=6, multiple=5)
@@ -29,7 +30,7 @@ START = 10_000
 IN_FULL = np.full(64, WEIGHT_ONE, np.uint16)
 
 # Most examples that come to mind first are nearly empty grids, and each is cheap.
-MANY = settings(max_examples=2 * (settings.default or settings()).max_examples)
+MANY = settings(max_examples=1000 if IS_FULL else 50)
 
 frames = st.builds(
     Timeframe,

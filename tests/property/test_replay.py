@@ -22,6 +22,7 @@ from liqscape.device.numpy_backend import NumpyBackend
 from liqscape.events import Event, TickEnd
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import CandleColumns, ChannelUpdate, TickOutput
+from tests.conftest import fewer_examples
 from tests.property.made_up_days import Day, days, short_frames
 
 
@@ -64,6 +65,7 @@ def ledger_bytes(shard: Shard, symbol: str) -> list[bytes]:
 
 
 @pytest.mark.slow
+@fewer_examples(3)
 @given(days(symbols=("BTC", "ETH"), min_ticks=10, max_ticks=20))
 def test_same_events_give_the_same_outputs_and_ledgers_at_another_wall_clock(day: Day) -> None:
     ticking = count(10**18, 17)
@@ -78,6 +80,7 @@ def test_same_events_give_the_same_outputs_and_ledgers_at_another_wall_clock(day
 
 
 @pytest.mark.slow
+@fewer_examples(3)
 @given(days(symbols=("BTC", "ETH"), min_ticks=10, max_ticks=20))
 def test_ledger_and_book_do_not_depend_on_which_ticks_are_rendered(day: Day) -> None:
     runs = [
@@ -93,6 +96,7 @@ def test_ledger_and_book_do_not_depend_on_which_ticks_are_rendered(day: Day) -> 
 
 
 @pytest.mark.slow
+@fewer_examples(3)
 @given(days(symbols=("BTC", "ETH"), min_ticks=10, max_ticks=20), st.randoms(use_true_random=False))
 def test_symbols_do_not_touch_each_other(day: Day, random: Random) -> None:
     """Events of two symbols may be interleaved in any way within a tick: each keeps its own order."""

@@ -14,6 +14,7 @@ from liqscape.grid.shard import Shard, ShardSnapshot
 from liqscape.journal.snapshot_file import read_snapshot, write_snapshot
 from liqscape.market.tick_codec import decode_tick, encode_tick
 from liqscape.recovery import snapshot_of, stored_snapshot
+from tests.conftest import fewer_examples
 from tests.equal_shards import Stream, differences
 from tests.property.made_up_days import Day, days, short_frames
 
@@ -58,6 +59,7 @@ def test_journal_says_the_same_tick_by_tick(day: Day) -> None:
 
 
 @pytest.mark.slow
+@fewer_examples(2)
 @given(days(symbols=("BTC", "ETH"), min_ticks=10, max_ticks=20), st.integers(0, 19), st.integers(0, 19))
 def test_restored_shard_goes_on_as_the_one_that_lived(
     tmp_path_factory: pytest.TempPathFactory, day: Day, snapshot_after: int, killed_after: int

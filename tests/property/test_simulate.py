@@ -13,14 +13,14 @@ from liqscape.clock import ManualClock
 from liqscape.events import Candle, Event, Liquidation, MarkPrice, OpenInterest, TickEnd, Trade
 from liqscape.feeds.simulate import PastSpan, SimulateSource
 from liqscape.feeds.simulated_market import MAX_OPEN_INTEREST_SHARE
+from tests.conftest import IS_FULL
 
 YEAR_MINUTES = 365 * 1440
 SEEDS = st.integers(0, 2**63)
 STARTS = st.integers(YEAR_MINUTES, 60 * YEAR_MINUTES).map(lambda minute: minute * MINUTE_NS)
 SYMBOLS = st.sampled_from([("BTC",), ("ETH",), ("BTC", "ETH"), ("ETH", "BTC")])
 DAILY = (PastSpan(YEAR_MINUTES, 1440), PastSpan(1440, 60))
-DEFAULT = settings.default or settings()
-FEW_EXAMPLES = max(10, DEFAULT.max_examples // 5)  # each simulates a year by the minute
+FEW_EXAMPLES = settings(max_examples=100 if IS_FULL else 4)  # each simulates a year by the minute
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def run(seed: int, start_ns: int, symbols: tuple[str, ...], tick_ms: int, ticks:
     return list(simulated.iterate(ticks))
 
 
-@settings(max_examples=FEW_EXAMPLES)
+@FEW_EXAMPLES
 @given(seed=SEEDS, start_ns=STARTS, symbols=SYMBOLS, tick_ms=st.sampled_from([10, 250, 1000, 7000, 60_000]))
 def test_any_simulation_is_ordered_positive_and_repeatable(
     seed: int, start_ns: int, symbols: tuple[str, ...], tick_ms: int
@@ -57,7 +57,7 @@ def test_any_simulation_is_ordered_positive_and_repeatable(
     assert run(seed, start_ns, symbols, tick_ms, 200) == events
 
 
-@settings(max_examples=FEW_EXAMPLES)
+@FEW_EXAMPLES
 @given(seed=SEEDS, start_ns=STARTS)
 def test_any_year_keeps_its_price_within_a_factor_and_its_open_interest_feasible(seed: int, start_ns: int) -> None:
     events = run(seed, start_ns, ("BTC", "ETH"), 1000, 300)

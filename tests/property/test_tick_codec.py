@@ -24,6 +24,7 @@ from liqscape.market.bars import Bar, PriceRange, TradedRows
 from liqscape.market.closed_tick import ClosedTick, HeldSample, InstrumentCarry
 from liqscape.market.tick_codec import UnreadableTick, decode_tick, encode_tick
 from liqscape.positions.inflow import all_terms
+from tests.conftest import fewer_examples
 from tests.fuzz.inputs import mutated, varint
 
 _ANY = st.integers(-(1 << 61), 1 << 61)
@@ -97,6 +98,7 @@ def test_tick_is_the_same_after_it_was_bytes(tick: ClosedTick) -> None:
     assert encode_tick(decode_tick(encoded)) == encoded
 
 
+@fewer_examples(2)
 @given(_TICKS)
 def test_every_beginning_of_a_tick_is_refused(tick: ClosedTick) -> None:
     encoded = encode_tick(tick)

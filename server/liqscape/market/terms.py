@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
+from functools import cache
 from types import UnionType
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -151,10 +152,16 @@ def _build(wanted: Any, plain: Any) -> Any:
         hints = [arguments[0]] * len(items) if arguments[1:] == (Ellipsis,) else arguments
         return tuple(_build(hint, item) for hint, item in zip(hints, items, strict=True))
     if is_dataclass(wanted):
-        hints_of = get_type_hints(wanted)
+        hints_of = _hints(cast(Any, wanted))
         values = {name: _build(hints_of[name], item) for name, item in _of_type(dict, plain).items()}
         return cast(Callable[..., object], wanted)(**values)
     return _of_type(wanted, plain)
+
+
+@cache
+def _hints(wanted: Any) -> dict[str, Any]:
+    """Return the types of a dataclass's fields; finding them out compiles each, so it is done once a type."""
+    return get_type_hints(wanted)
 
 
 def _of_type(wanted: type[_T], plain: Any) -> _T:

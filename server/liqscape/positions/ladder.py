@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeAlias
 
 from liqscape.errors import ConfigError, ModelError
@@ -53,7 +54,7 @@ def ladders(instrument: Instrument, size_mix: Sequence[int] | None = None) -> tu
             f"size mix {mix} of {instrument.instrument_id} is invalid; it needs {tiers} shares, one a maintenance tier,"
             f" of 0 or more millionths that sum to {SHARE_ONE}"
         )
-    return tuple(_ladder(instrument, leverage, mix) for leverage in instrument.leverage_tiers)
+    return _ladders(instrument, mix)
 
 
 def size_mix_of(instrument: Instrument, size_mix: Sequence[int] | None) -> tuple[int, ...]:
@@ -120,6 +121,12 @@ def position_steps(
         steps.append((maintenance_tier, left, (left - kept) / whole))
         maintenance_tier, left = maintenance_tier - down, kept
     return [*steps, (maintenance_tier, left, left / whole)]
+
+
+@lru_cache(maxsize=1024)
+def _ladders(instrument: Instrument, size_mix: tuple[int, ...]) -> tuple[Ladder, ...]:
+    """Return the ladders of a mix that fits; kept, as every book of an instrument asks for the same ones."""
+    return tuple(_ladder(instrument, leverage, size_mix) for leverage in instrument.leverage_tiers)
 
 
 def _ladder(instrument: Instrument, leverage: int, size_mix: Sequence[int]) -> Ladder:

@@ -1,6 +1,7 @@
 // Runs a launch with a CPU thread for each CUDA thread, two blocks at a time, for the sanitizers to watch.
 // Finds what one CPU thread cannot show: races within a block and between blocks, and accesses out of bounds.
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -26,35 +27,47 @@ constexpr unsigned MULTIPROCESSORS = 2;  // copies of the kernels, each with sha
 
 // std::barrier would do, but all of them wait through one table, and what passes through it orders threads that no
 // barrier of the kernels orders: races between blocks would go unseen.
+//
+// Its rounds take turns at two mutexes. Who wakes late from a round locks that round's mutex, and with a single one that
+// could be after a faster thread has arrived at the next round: what both do between the rounds would look ordered, and
+// on a busy machine, where many wake late, a barrier that is missing there would go unseen.
 class Barrier {
   public:
     explicit Barrier(unsigned members) : members_(members) {}
 
-    void arrive_and_wait() {
-        std::unique_lock lock(mutex_);
-        const unsigned round = round_;
-        waiting_++;
-        open_if_complete();
-        opened_.wait(lock, [this, round] { return round_ != round; });
+    // round: how many rounds this thread has been through.
+    void arrive_and_wait(unsigned& round) {
+        Half& half = halves_[round++ % 2];
+        std::unique_lock lock(half.mutex);
+        const unsigned openings = half.openings;
+        half.waiting++;
+        open_if_complete(half);
+        half.opened.wait(lock, [&half, openings] { return half.openings != openings; });
     }
 
-    void leave() {
-        const std::lock_guard lock(mutex_);
-        members_--;
-        open_if_complete();
+    void leave(unsigned round) {
+        Half& half = halves_[round % 2];
+        const std::lock_guard lock(half.mutex);
+        members_.fetch_sub(1, std::memory_order_relaxed);
+        open_if_complete(half);
     }
 
   private:
-    void open_if_complete() {
-        if (waiting_ == 0 || waiting_ < members_) return;
-        waiting_ = 0;
-        round_++;
-        opened_.notify_all();
+    struct Half {
+        std::mutex mutex;
+        std::condition_variable opened;
+        unsigned waiting = 0, openings = 0;
+    };
+
+    void open_if_complete(Half& half) {
+        if (half.waiting == 0 || half.waiting < members_.load(std::memory_order_relaxed)) return;
+        half.waiting = 0;
+        half.openings++;
+        half.opened.notify_all();
     }
 
-    std::mutex mutex_;
-    std::condition_variable opened_;
-    unsigned members_, waiting_ = 0, round_ = 0;
+    Half halves_[2];
+    std::atomic<unsigned> members_;  // relaxed: it orders nothing
 };
 
 struct Warp {
@@ -72,6 +85,7 @@ struct Block {
 };
 
 thread_local Block* current_block = nullptr;
+thread_local unsigned own_round = 0;  // of the block's barrier
 
 Warp& own_warp() { return current_block->warps[current->thread.x / 32]; }
 
@@ -84,7 +98,7 @@ __attribute__((no_sanitize("address"))) void poison(unsigned multiprocessor) {
 
 }  // namespace
 
-void barrier(int) { current_block->barrier.arrive_and_wait(); }
+void barrier(int) { current_block->barrier.arrive_and_wait(own_round); }
 
 const Exchange& exchange(const char* what, int line, unsigned mask, unsigned long long value) {
     Warp& warp = own_warp();
@@ -117,20 +131,22 @@ extern "C" const char* cuda_shim_launch(void (*kernel)(void**), unsigned blocks,
     for (unsigned i = 0; i < MULTIPROCESSORS; i++) between.push_back(std::make_unique<Barrier>(threads));
 
     const auto work = [&](unsigned multiprocessor, unsigned thread) {
+        unsigned round = 0;
         for (unsigned block = multiprocessor; block < blocks; block += MULTIPROCESSORS) {
             Thread self = {{thread}, {block}, {threads}, {blocks}, multiprocessor};
             current = &self;
             current_block = made[block].get();
+            own_round = 0;
             if (thread == 0) poison(multiprocessor);
-            between[multiprocessor]->arrive_and_wait();
+            between[multiprocessor]->arrive_and_wait(round);
             kernel(arguments);
             {
                 Warp& warp = own_warp();
                 const std::lock_guard lock(warp.mutex);
                 if (leave(warp.lanes, lane())) warp.released.notify_all();
             }
-            current_block->barrier.leave();
-            between[multiprocessor]->arrive_and_wait();
+            current_block->barrier.leave(own_round);
+            between[multiprocessor]->arrive_and_wait(round);
         }
     };
     std::vector<std::thread> running;

@@ -108,7 +108,7 @@ def test_small_run_has_equal_grids_and_stores_nothing(
 ) -> None:
     monkeypatch.setattr(report, "store", lambda *_: pytest.fail("a partial run was stored"))
     monkeypatch.setattr(bench_grid, "MERGE_AT_EVENTS", 200_000)
-    options = ("--days", "2", "--instruments", "1", "2", "--ticks", "120", "--repeats", "1")
+    options = ("--days", "2", "--instruments", "2", "--ticks", "120", "--repeats", "1")
 
     status = bench_grid.main(options)
 

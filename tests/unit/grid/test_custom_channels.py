@@ -26,9 +26,13 @@ from liqscape.grid.custom_channels import ChannelBuild
 from liqscape.grid.queries import plan_grid
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import Channel, ChannelAxes, ChannelUpdate, GridQuery, TickOutput
+from tests.conftest import IS_FULL
 from tests.unit.synthetic_market import BTC, EXAMPLE_MINUTE, at, candle, mark, open_interest, tick_end
 
 MINUTE = EXAMPLE_MINUTE
+EVERY = 1 if IS_FULL else 3
+"""Ticks between two comparisons, each of which makes every grid anew: what is wrong once stays so for long."""
+
 LONGS = PositionFilter.of(side=PositionSide.LONG)
 TENS = PositionFilter.of(leverages=[10, 25], leverage_shares=[(10, 400_000), (25, 350_000), (50, 250_000)])
 SPECS = (
@@ -135,13 +139,13 @@ def test_custom_channel_is_the_query_of_the_same_filter_after_every_tick(
         if output.tick == 20:
             channels = [shard.on_demand.open(spec) for spec in SPECS]
             run_builds(shard)
-        for channel in channels:
+        for channel in channels if output.tick % EVERY == 0 else ():
             default = next(c for c in shard.channels if c.timeframe == channel.timeframe)
             number = channel.channel_id
             leader = rings.axes[default.channel_id]
             wanted = replace(leader, rows=leader.rows.folded(channel.row_fold))
             if rings.axes.get(number) != wanted:
-                assert output.tick == 20 or not backend.recomputes_every_tick
+                assert output.tick <= 20 + EVERY or not backend.recomputes_every_tick
                 continue
             newest = rings.last[default.channel_id].newest_column
             assert rings.last[number].newest_column == newest
@@ -152,7 +156,7 @@ def test_custom_channel_is_the_query_of_the_same_filter_after_every_tick(
                 np.testing.assert_array_equal(rings.last[number].all_candles.high, prices.high)
             compared[number] += bool(rings.levels[number].any())
 
-    assert min(compared[channel.channel_id] for channel in channels) > 70
+    assert min(compared[channel.channel_id] for channel in channels) > 70 // EVERY
     # The first one aside came too late.
     assert [len(rings.generations[c.channel_id]) for c in channels] == [generations] * len(SPECS)
     assert shard.channel_builds() == []

@@ -21,6 +21,7 @@ from liqscape.grid.symbol_model import SymbolView
 from liqscape.grid.updates import GridQuery
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions.mix import prior_inflow_mix
+from tests.conftest import IS_FULL
 
 START_NS = 1_795_000_020_000_000_000
 QUERY = GridQuery("BTC", "24h")
@@ -124,6 +125,7 @@ def test_rows_and_range_of_ones_own_add_up(view: SymbolView) -> None:
 
 @pytest.mark.slow
 def test_as_of_equals_what_was_rendered_then() -> None:
+    minutes = 50 if IS_FULL else 20
     source = SimulateSource(
         clock=ManualClock(START_NS),
         symbols=("BTC",),
@@ -133,7 +135,7 @@ def test_as_of_equals_what_was_rendered_then() -> None:
     )
     shard = Shard(source.description.instruments, NumpyBackend(), lambda: 0)
     rendered: dict[tuple[int, str], tuple[NDArray[np.uint8], int]] = {}
-    for event in source.iterate(100):  # fifty minutes of live ticks
+    for event in source.iterate(2 * minutes):
         output = shard.accept(event)
         if output is not None and output.tick % 7 == 0:
             for log, work in shard.compactions():
@@ -146,7 +148,7 @@ def test_as_of_equals_what_was_rendered_then() -> None:
 
     later = shard.view()["BTC"]
     pairs = list(rendered)
-    chosen = np.random.default_rng(1).choice(len(pairs), 200, replace=False)
+    chosen = np.random.default_rng(1).choice(len(pairs), 4 * minutes, replace=False)
     for number in chosen:
         minute, name = pairs[number]
         assert answer(later, GridQuery("BTC", name, as_of_minute=minute)).tobytes() == rendered[minute, name][0]

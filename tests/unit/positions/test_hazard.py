@@ -8,6 +8,7 @@ import pytest
 from liqscape.errors import ModelError
 from liqscape.instruments import LEVERAGE_TIERS
 from liqscape.positions import hazard
+from tests.conftest import IS_FULL
 
 
 def draw_one(seed: int, open_minute: int, row: int, tier_side: int) -> int:
@@ -22,7 +23,8 @@ def test_shipped_table_is_the_quantiles_of_the_unit_exponential() -> None:
     shipped = hazard.exponential_quantiles()
 
     assert shipped.shape == (65_536,)
-    assert shipped.tolist() == [hazard.compute_quantile(i) for i in range(65_536)]
+    numbers = range(0, 65_536, 1 if IS_FULL else 16)
+    assert shipped[list(numbers)].tolist() == [hazard.compute_quantile(i) for i in numbers]
 
 
 def test_table_falls_and_has_mean_one() -> None:
