@@ -41,8 +41,11 @@ STEP_S = 2.0
 
 LONG_S = 600.0
 
-FAULTY_FROM_S, FAULTY_S, HEALTHY_S = 15.0, 30.0, 75.0
+FAULTY_FROM_S, FAULTY_S, HEALTHY_S = 1.0, 30.0, 75.0
 """Health lasts longer than a probation."""
+
+HEARD_WITHIN_S = 60.0
+"""Of all houses. Nothing goes wrong before: who is refused before it was heard at all may not be heard in a short run."""
 
 SILENT_S = 15.0
 """By which a silence is longer than the control channels of a house may be silent."""
@@ -126,10 +129,13 @@ def without(*faults: Fault) -> list[str]:
     return [key for key in HOUSES if not set(faults) & set(faults_of(key))]
 
 
-async def _fail(key: str, house: FakeVenue, time: ScaledTime, injected: list[Injected]) -> None:
-    """Fail and be well in turn."""
+async def _fail(
+    key: str, house: FakeVenue, time: ScaledTime, began: asyncio.Future[float], injected: list[Injected]
+) -> None:
+    """Fail and be well in turn, once the run has begun."""
+    began_at = await asyncio.shield(began)
     for at, fault in zip(_beginnings(), faults_of(key), strict=False):
-        await time.sleep(max(0.0, at - time.monotonic()))
+        await time.sleep(max(0.0, began_at + at - time.monotonic()))
         from_ns = time.now_ns()
         if isinstance(fault, Fault):
             house.inject(fault)
@@ -157,9 +163,14 @@ async def _listen(*, remembers: bool = True) -> Run:
     async with exchange.running():
         before = asyncio.all_tasks()
         listening = asyncio.create_task(feeds.run())
-        failing = [asyncio.create_task(_fail(key, house, time, injected[key])) for key, house in houses.items()]
-        while time.monotonic() < SECONDS:
+        began: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        failing = [asyncio.create_task(_fail(key, house, time, began, injected[key])) for key, house in houses.items()]
+        unheard = {each.instrument_id for _, of_venue in heard for each in of_venue}
+        while not began.done() or time.monotonic() < began.result() + SECONDS:
             await time.sleep(1.0)
+            unheard -= {event.instrument_id for event in gathered if isinstance(event, OpenInterest)}
+            if not began.done() and (not unheard or time.monotonic() > HEARD_WITHIN_S):
+                began.set_result(time.monotonic())
             if remembers:
                 ticks.append(list(gathered))
                 statuses.append({status.venue: status for status in feeds.statuses})
