@@ -28,6 +28,7 @@ from liqscape.feeds.venues.dialect import (
     VenueListing,
     read_answer,
 )
+from liqscape.feeds.venues.notes import known_kind
 from liqscape.feeds.venues.readings import Readings
 
 CUT_NS: Final = 1_000_000_000
@@ -234,7 +235,7 @@ class VenueDesk:
             reading.events.clear()
         if reading.ignored:
             for kind, count in reading.ignored.items():
-                self.ignored[kind] += count
+                self.ignored[known_kind(self.ignored, kind)] += count
             reading.ignored.clear()
         if reading.evidence:
             self.readings.take(reading.evidence)
