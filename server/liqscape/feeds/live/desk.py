@@ -267,7 +267,10 @@ class VenueDesk:
             kind = type(event)
             tally = tallies.get(kind)
             if tally is None:  # a gap that the venue's own numbers show
-                believed.append(event)
+                assert isinstance(event, Gap)
+                missed = event if line is None else line.missed(event)
+                if missed is not None:
+                    believed.append(missed)
                 continue
             time_ns: int = event.time_ns  # type: ignore[union-attr]
             name: str = event.instrument_id  # type: ignore[union-attr]
