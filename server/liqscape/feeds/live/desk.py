@@ -181,7 +181,7 @@ class VenueDesk:
     def retire(self, line: Line, successor: Line) -> None:
         """Say that a line was closed after its successor has taken over."""
         self._lines.remove(line)
-        self._end_at_cut(line, line.newest_ns, "disconnected", successor)
+        self._end_at_cut(line, line.takes_until_ns or line.newest_ns, "disconnected", successor)
 
     def give_up(self, line: Line) -> None:
         """Say that a line that was to take over was closed before it did."""

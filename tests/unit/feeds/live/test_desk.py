@@ -225,6 +225,17 @@ def test_an_old_line_that_is_closed_before_it_reaches_the_cut_leaves_a_gap_up_to
     assert {g.to_ns for g in made.gaps()} == {cut_ns}
 
 
+def test_an_old_line_that_was_never_told_a_time_leaves_no_gap_since_all_time() -> None:
+    made = Desk()
+    old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
+    new.hear(trade(5_000, 1), ns(5_000))
+    cut_ns = made.desk.hand_over(old, new)
+
+    made.desk.retire(old, new)
+
+    assert {(g.from_ns, g.to_ns) for g in made.gaps()} == {(cut_ns - MARGIN_NS, cut_ns)}
+
+
 def test_a_time_that_cannot_be_moves_neither_a_cut_nor_a_gap() -> None:
     made = Desk()
     old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
