@@ -313,3 +313,11 @@ def test_the_short_way_of_usual_trades_and_marks_decides_as_the_long_one_does(se
         assert short.judge(event, now_ns, 0) == long.judge(event, now_ns, 0)
         assert (short.price, short.quarantined_since_ns) == (long.price, long.quarantined_since_ns)
         assert known(short) == known(long)
+
+
+def test_the_first_usual_trade_after_the_window_of_failures_begins_a_new_one() -> None:
+    made = check()
+    for at_ns in (T0 + FAILURES_NS - SECOND_NS // 2, T0 + FAILURES_NS + SECOND_NS // 4):
+        assert made.judge(trade(at_ns=at_ns), at_ns, 0) is None
+
+    assert (made._accepted, made._window_until_ns) == (1, T0 + FAILURES_NS + SECOND_NS // 4 + FAILURES_NS)
