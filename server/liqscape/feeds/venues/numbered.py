@@ -122,6 +122,15 @@ class Followed:
             if newest is not None:
                 self._step(into, trade, newest, is_next=number == newest[0] + taken)
 
+    def pass_over(self, instrument_id: str, trade_id: object) -> None:
+        """Take the id of a trade that is told and not wanted: where it is the next one, the trade after it is no hole.
+
+        Any other id says nothing here. That such trades are counted with all others is not documented.
+        """
+        newest = self._newest.get(instrument_id)
+        if newest is not None and type(trade_id) is int and trade_id == newest[0] + 1:
+            self._newest[instrument_id] = trade_id, newest[1]
+
     def _step(self, into: Reading, trade: Trade, newest: tuple[int, int], *, is_next: bool) -> None:
         if is_next:
             self._followed += 1
