@@ -149,8 +149,10 @@ def test_id_passed_over_counts_where_it_is_the_next_one_and_says_nothing_elsewhe
     see(SHOWN + 1)
     followed.pass_over("venue:BTC", SHOWN + 2)
     see(SHOWN + 3)
-
     assert gaps(into) == []
+
+    see(SHOWN + 5)
+    assert len(gaps(into)) == 1
 
 
 def test_an_id_told_late_or_again_is_no_hole() -> None:
