@@ -153,7 +153,10 @@ class BitfinexDialect:
         sent_ns, since_ns = from_ms(sent_ms), self._sent_ns
         step = counted.step(number)
         if step is Step.AGAIN:
-            return False
+            if sent_ns <= since_ns:
+                return False
+            counted.begin_anew(number)  # sent after it: the venue counts anew
+            step = Step.MISSED
         self._sent_ns = sent_ns
         if step is Step.MISSED:
             first, last = sorted((since_ns, sent_ns))

@@ -81,6 +81,10 @@ class Counted:
         self._newest = number
         return Step.NEXT if newest is None or number == newest + 1 else Step.MISSED
 
+    def begin_anew(self, number: int) -> None:
+        """Count from a number on that looks like one told before, and is not."""
+        self._newest = number
+
 
 FOLLOWED: Final = Question("ids of trades", ("they follow without holes",), needs=1)
 """See Followed; a connection that has shown it votes once."""
