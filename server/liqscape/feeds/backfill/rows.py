@@ -7,20 +7,10 @@ from dataclasses import dataclass, field
 from liqscape.errors import LiqscapeError
 from liqscape.events import Candle, Event, Funding, OpenInterest
 from liqscape.feeds.backfill.spans import Span
-from liqscape.feeds.venues.dialect import Channel, Reading, Rejection, Unreadable
+from liqscape.feeds.venues.dialect import MISSHAPEN, Channel, Reading, Rejection, Unreadable
 from liqscape.feeds.venues.history import PastSeries, VenueHistory
-from liqscape.feeds.venues.numbers import UnreadableNumber
 
-_UNREADABLE = (
-    Unreadable,
-    UnreadableNumber,
-    KeyError,
-    ValueError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    ArithmeticError,
-)
+_UNREADABLE = (Unreadable, *MISSHAPEN)
 
 
 class PageUnreadable(LiqscapeError):

@@ -28,6 +28,7 @@ from liqscape.feeds.venues.dialect import (
     VenueListing,
     read_answer,
 )
+from liqscape.feeds.venues.notes import known_kind
 from liqscape.feeds.venues.readings import Readings
 
 CUT_NS: Final = 1_000_000_000
@@ -180,7 +181,7 @@ class VenueDesk:
     def retire(self, line: Line, successor: Line) -> None:
         """Say that a line was closed after its successor has taken over."""
         self._lines.remove(line)
-        self._end_at_cut(line, line.newest_ns, "disconnected", successor)
+        self._end_at_cut(line, line.takes_until_ns or line.newest_ns, "disconnected", successor)
 
     def give_up(self, line: Line) -> None:
         """Say that a line that was to take over was closed before it did."""
@@ -234,7 +235,7 @@ class VenueDesk:
             reading.events.clear()
         if reading.ignored:
             for kind, count in reading.ignored.items():
-                self.ignored[kind] += count
+                self.ignored[known_kind(self.ignored, kind)] += count
             reading.ignored.clear()
         if reading.evidence:
             self.readings.take(reading.evidence)
@@ -266,7 +267,10 @@ class VenueDesk:
             kind = type(event)
             tally = tallies.get(kind)
             if tally is None:  # a gap that the venue's own numbers show
-                believed.append(event)
+                assert isinstance(event, Gap)
+                missed = event if line is None else line.missed(event)
+                if missed is not None:
+                    believed.append(missed)
                 continue
             time_ns: int = event.time_ns  # type: ignore[union-attr]
             name: str = event.instrument_id  # type: ignore[union-attr]

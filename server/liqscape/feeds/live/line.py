@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from liqscape.events import Event, Funding, Gap, Liquidation, Trade
@@ -93,6 +94,22 @@ class Line:
         return (until_ns is None or time_ns < until_ns) and (
             from_ns <= time_ns if from_ns is not None else not self.is_waiting
         )
+
+    def missed(self, gap: Gap) -> Gap | None:
+        """Return what of a gap in the venue's numbers was to be heard on this line, and not on another; None: nothing.
+
+        A line that waits to take over, or has been taken over from, misses nothing by what it is not told.
+        """
+        if self.is_waiting and self.takes_from_ns is None:
+            return None
+        from_ns, until_ns = gap.from_ns, gap.to_ns
+        if self.takes_from_ns is not None:
+            from_ns = max(from_ns, self.takes_from_ns)
+        if self.takes_until_ns is not None:
+            until_ns = min(until_ns, self.takes_until_ns)
+        if from_ns >= until_ns:
+            return None
+        return gap if (from_ns, until_ns) == (gap.from_ns, gap.to_ns) else replace(gap, from_ns=from_ns, to_ns=until_ns)
 
     def moved(self, before_ns: int, receive_ns: int) -> None:
         """Take note of a message, the newest venue time having been before_ns."""

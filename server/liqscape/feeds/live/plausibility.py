@@ -220,6 +220,7 @@ class InstrumentCheck:
             and known.low <= price <= known.high
             and receive_ns < self._board_due_ns
             and receive_ns < known.until_ns
+            and receive_ns < self._window_until_ns
             and time_ns >= self._newest.get(kind, MOST)
             and time_ns - FUTURE_NS <= receive_ns <= time_ns + LATE_NS
             and (type(said) is not Trade or 0 < said.quantity <= (self.open_interest or MOST - 1))

@@ -33,6 +33,7 @@ from liqscape.feeds.venues.dialect import (
     read_rows,
     to_json,
 )
+from liqscape.feeds.venues.notes import ignore, refuse
 from liqscape.feeds.venues.numbered import Numbered
 from liqscape.feeds.venues.numbers import as_fraction
 from liqscape.feeds.venues.scale import Scale, time_of
@@ -137,9 +138,9 @@ class BinanceDialect:
             if read is not None:
                 read(said, into)
             else:
-                into.ignored[str(kind)] += 1
+                ignore(into, kind)
         elif "error" in said or "code" in said:
-            into.refused.append(str(said))
+            refuse(into, said)
         elif "result" in said:
             into.acknowledged.append(str(said["id"]))
         elif "lastUpdateId" in said:
@@ -198,7 +199,7 @@ class BinanceDialect:
         """Read openInterest, or exchangeInfo."""
         said = orjson.loads(body)
         if "code" in said and "msg" in said:
-            into.refused.append(str(said))
+            refuse(into, said)
         elif poll.channels:
             scale = self._scales.find(said["symbol"], into)
             if scale is not None:

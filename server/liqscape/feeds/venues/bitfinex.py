@@ -54,6 +54,9 @@ REST: Final = "https://api-pub.bitfinex.com/v2"
 NAMES_PER_CONNECTION: Final = 12
 """Instruments, two subscriptions each: a connection takes 25."""
 
+MAX_CHANNELS: Final = 64
+"""Confirmed of one connection, which takes 25, more in earlier years: whatever is told, what is kept is bounded."""
+
 FUNDING_HOURS: Final = 8
 """Between payments, of every contract."""
 
@@ -123,6 +126,8 @@ class BitfinexDialect:
                 channel, key = said["channel"], said.get("key") or said.get("symbol")
                 if type(said["chanId"]) is not int or not (isinstance(channel, str) and isinstance(key, str)):
                     raise Unreadable("subscription without a channel", said)
+                if len(self._channels) >= MAX_CHANNELS and said["chanId"] not in self._channels:
+                    raise Unreadable("more channels than a connection has", said)
                 self._channels[said["chanId"]] = channel, key
                 into.acknowledged.append(f"{channel} {key}")
             case "pong" | "info":
@@ -148,7 +153,10 @@ class BitfinexDialect:
         sent_ns, since_ns = from_ms(sent_ms), self._sent_ns
         step = counted.step(number)
         if step is Step.AGAIN:
-            return False
+            if sent_ns <= since_ns:
+                return False
+            counted.begin_anew(number)  # sent after it: the venue counts anew
+            step = Step.MISSED
         self._sent_ns = sent_ns
         if step is Step.MISSED:
             first, last = sorted((since_ns, sent_ns))

@@ -29,6 +29,10 @@ if TYPE_CHECKING:  # they know this file
 MAX_MESSAGE_BYTES: Final = 8 << 20
 """Of one message, unpacked. The largest real one, a venue's whole list of instruments, is 700 KB."""
 
+MAX_REJECTED: Final = 256
+"""Rows of one message that cannot be read, after which its rest counts as one more: to count each takes 0.1 ms, and the
+largest message has room for millions. In a real one that many are bad only where all are."""
+
 NOW_SECONDS: Final = '"@now seconds"'
 """In a message that is sent (subscription, ping), where the venue wants the time of sending, in whole seconds."""
 
@@ -76,6 +80,17 @@ class Listing:
         object.__setattr__(self, "instrument_id", self.instrument.instrument_id)
 
 
+def in_words(said: object, most: int = MAX_DETAIL) -> str:
+    """Return the beginning of what was said, for people, of so many characters at most.
+
+    The parser of JSON takes deeper nesting than Python puts into words; nothing of a market is nested so.
+    """
+    try:
+        return str(said)[:most]
+    except RecursionError:
+        return f"{type(said).__name__} nested too deeply"
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """An input that was thrown away: a reason of a fixed set, and the beginning of what it was."""
@@ -94,9 +109,13 @@ class Unreadable(LiqscapeError):
     """
 
     def __init__(self, reason: str, detail: object = "") -> None:
-        super().__init__(f"{reason}: {str(detail)[:MAX_DETAIL]}")
         self.reason = reason
-        self.detail = str(detail)[:MAX_DETAIL]
+        self.detail = in_words(detail)
+        super().__init__(f"{reason}: {self.detail}")
+
+
+class TooManyRejected(Unreadable):
+    """The rest of a message is not read: see MAX_REJECTED."""
 
 
 @dataclass(slots=True)
@@ -127,7 +146,7 @@ class Reading:
 
     def reject(self, reason: str, detail: object = "", instrument_id: str | None = None) -> None:
         """Count an input as thrown away."""
-        self.rejected.append(Rejection(reason, str(detail)[:MAX_DETAIL], instrument_id))
+        self.rejected.append(Rejection(reason, in_words(detail), instrument_id))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -159,6 +178,10 @@ class VenueListing:
     price_tick: Fraction | None = None
     max_leverage: int | None = None
     is_trading: bool = True
+
+    def __post_init__(self) -> None:
+        if type(self.name) is not str:  # of JSON, which it is compared by
+            raise Unreadable("listing without a name", self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +348,16 @@ class Venue:
     accounts: PublicAccounts | None = None
 
 
-MISSHAPEN: Final = (UnreadableNumber, KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError)
+MISSHAPEN: Final = (
+    UnreadableNumber,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 """What code that trusts the shape of a message raises when it has another one."""
 
 
@@ -359,14 +391,26 @@ _Row = TypeVar("_Row")
 
 
 def read_rows(rows: Iterable[_Row], read: Callable[[_Row], None], into: Reading) -> None:
-    """Read the rows of a message one by one: a bad one takes no good one with it."""
+    """Read the rows of a message one by one: a bad one takes no good one with it.
+
+    Raises:
+        TooManyRejected: MAX_REJECTED inputs of the reading could not be read; the rest of the rows is not read.
+    """
     for row in rows:
         try:
             read(row)
+        except TooManyRejected:
+            raise
         except Unreadable as error:
-            into.reject(error.reason, error.detail)
+            _reject_row(into, error.reason, error.detail)
         except MISSHAPEN as error:
-            into.reject("malformed", f"{error!r} in {str(row)[:MAX_DETAIL]}")
+            _reject_row(into, "malformed", f"{error!r} in {in_words(row)}")
+
+
+def _reject_row(into: Reading, reason: str, detail: str) -> None:
+    into.reject(reason, detail)
+    if len(into.rejected) >= MAX_REJECTED:
+        raise TooManyRejected("too many bad rows", f"after {len(into.rejected)} the rest is not read")
 
 
 def listings_of(instruments: Iterable[Instrument], venue: Venue) -> tuple[Listing, ...]:

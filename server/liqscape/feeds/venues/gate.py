@@ -158,6 +158,7 @@ class GateDialect:
             return
         if row.get("is_internal"):  # of the insurance fund, or deleveraging: away from the market, on no candle
             into.ignored["trade of the venue itself"] += 1
+            self._followed.pass_over(scale.instrument_id, row.get("id"))
             return
         size, is_sold = _size_of(row["size"])
         time_ns = from_ms(row["create_time_ms"]) if "create_time_ms" in row else from_seconds(row["create_time"])

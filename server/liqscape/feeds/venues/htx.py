@@ -177,16 +177,17 @@ class HtxDialect:
         topic = said["ch"]
         _, name, kind = topic.split(".", 2)
         if kind == "trade.detail":
-            first = topic not in self._heard
-            self._heard.add(topic)
+            first = topic not in self._heard and name in self._scales.names
+            if first:
+                self._heard.add(topic)
             from_ns = self._confirmed.get(topic, LAST_NS) if first else 0
             read_rows(said["tick"]["data"], lambda row: self._trade(name, row, from_ns, into), into)
         elif kind.startswith("mark_price."):
             scale = self._scales.find(name, into)
             if scale is not None:
                 scale.mark(into, from_ms(said["ts"]), said["tick"]["close"])
-                if topic not in self._heard:
-                    self._heard.add(topic)
+                if f"{name} mark" not in self._heard:  # whatever the topic is called beyond: what is kept is bounded
+                    self._heard.add(f"{name} mark")
                     into.evidence.append((MARKS, MARKS.alternatives[0]))
         elif kind == "open_interest":  # a wrapper that a recorder put around what it had polled
             read_rows(said["data"], lambda row: self._open_interest(row, said["ts"], into), into)

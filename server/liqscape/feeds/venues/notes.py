@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from liqscape.feeds.venues.dialect import Reading
+from liqscape.feeds.venues.dialect import Reading, in_words
 
 MAX_WORD: Final = 32
 """Characters of a kind of message."""
 
 MAX_KINDS: Final = 64
-"""Kinds of ignored messages that a Reading tells apart; a venue has some ten. More are counted together."""
+"""Kinds of ignored messages that are told apart, in a Reading and of a venue in all. A venue has some ten; more are
+counted together."""
+
+OTHER_KIND: Final = "other kind"
 
 MAX_REFUSAL: Final = 300
 """Characters of a refusal."""
@@ -18,12 +22,14 @@ MAX_REFUSAL: Final = 300
 
 def ignore(into: Reading, kind: object) -> None:
     """Count a message as understood and not needed, by what the venue calls it."""
-    word = str(kind)[:MAX_WORD]
-    if word not in into.ignored and len(into.ignored) >= MAX_KINDS:
-        word = "other kind"
-    into.ignored[word] += 1
+    into.ignored[known_kind(into.ignored, in_words(kind)[:MAX_WORD])] += 1
+
+
+def known_kind(counted: Mapping[str, int], word: str) -> str:
+    """Return the kind under which a message is counted: its own while there are few, else that of all others."""
+    return word if word in counted or len(counted) < MAX_KINDS else OTHER_KIND
 
 
 def refuse(into: Reading, said: object) -> None:
     """Note what a venue says against a subscription or a request."""
-    into.refused.append(str(said)[:MAX_REFUSAL])
+    into.refused.append(in_words(said, MAX_REFUSAL))

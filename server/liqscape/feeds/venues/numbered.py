@@ -81,6 +81,10 @@ class Counted:
         self._newest = number
         return Step.NEXT if newest is None or number == newest + 1 else Step.MISSED
 
+    def begin_anew(self, number: int) -> None:
+        """Count from a number on that looks like one told before, and is not."""
+        self._newest = number
+
 
 FOLLOWED: Final = Question("ids of trades", ("they follow without holes",), needs=1)
 """See Followed; a connection that has shown it votes once."""
@@ -121,6 +125,15 @@ class Followed:
             self._newest[trade.instrument_id] = number, trade.time_ns
             if newest is not None:
                 self._step(into, trade, newest, is_next=number == newest[0] + taken)
+
+    def pass_over(self, instrument_id: str, trade_id: object) -> None:
+        """Take the id of a trade that is told and not wanted: where it is the next one, the trade after it is no hole.
+
+        Any other id says nothing here. That such trades are counted with all others is not documented.
+        """
+        newest = self._newest.get(instrument_id)
+        if newest is not None and type(trade_id) is int and trade_id == newest[0] + 1:
+            self._newest[instrument_id] = trade_id, newest[1]
 
     def _step(self, into: Reading, trade: Trade, newest: tuple[int, int], *, is_next: bool) -> None:
         if is_next:

@@ -44,16 +44,16 @@ def check_table(shipped: Instrument, told: Sequence[MaintenanceTier], adjustment
     for tier in told:
         if tier.max_leverage > HIGHEST_LEVERAGE:
             raise Unreadable("absurd leverage", f"{tier.max_leverage}x, at most {HIGHEST_LEVERAGE}x is believed")
-        if tier.maintenance_margin_rate * tier.max_leverage > 1:
-            raise Unreadable("no margin beyond maintenance", _in_words(tier))
         if tier.maintenance_amount > tier.maintenance_margin_rate * tier.notional_floor:
             raise Unreadable("an amount above maintenance", _in_words(tier))
     for lower, upper in pairwise(told):
         if upper.max_leverage > lower.max_leverage:
             raise Unreadable("leverage that rises with size", f"{_in_words(lower)}, then {_in_words(upper)}")
-    if told[0].max_leverage < LEVERAGE_TIERS[0]:
-        raise Unreadable("no leverage of the model", f"at most {told[0].max_leverage}x")
     first, known = told[0], shipped.maintenance_tiers[0]
+    # A leverage without margin beyond maintenance is no contradiction: the model opens nothing at it.
+    lowest, taken = LEVERAGE_TIERS[0], first.maintenance_margin_rate + shipped.fee_rate
+    if first.max_leverage < lowest or Fraction(1, lowest) <= taken:
+        raise Unreadable("no leverage of the model", _in_words(first))
     rate = _times(first.maintenance_margin_rate, known.maintenance_margin_rate)
     if rate >= CROSSED_RATE:
         raise Unreadable("another unit of rates", f"{_in_words(first)}; shipped {_in_words(known)}")

@@ -15,8 +15,7 @@ from typing import Final, TypeAlias
 import orjson
 
 from liqscape.errors import NotFound
-from liqscape.feeds.venues.dialect import Unreadable
-from liqscape.feeds.venues.numbers import UnreadableNumber
+from liqscape.feeds.venues.dialect import MISSHAPEN, Unreadable
 from liqscape.feeds.venues.tier_sources import MAX_TIERS, SOURCES, Factors, TierRow, TierSource
 from liqscape.instruments import AdjustmentStep, Instrument, MaintenanceTier
 
@@ -58,7 +57,7 @@ def table_of(instrument: Instrument, body: bytes) -> tuple[tuple[MaintenanceTier
             return checked(_tiers(rows)), ()
         adjustments = checked_adjustments(factors)
         return (_standing_for_all(instrument, adjustments),), adjustments
-    except (UnreadableNumber, KeyError, ValueError, TypeError, IndexError, AttributeError, ArithmeticError) as error:
+    except MISSHAPEN as error:
         raise Unreadable("malformed", repr(error)) from error
 
 

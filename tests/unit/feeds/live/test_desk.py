@@ -2,7 +2,8 @@
 
 Seen to fail when broken on purpose, one at a time: desk.py, hand_over at the newest event; end and retire without the
 hole of a cut not reached; open without the hole before it, and without what was heard before; listings not learnt.
-line.py, is_heard_with without from_ns, until_ns or latest_ns; hear without confirmations; funding as of now.
+line.py, is_heard_with without from_ns, until_ns or latest_ns; missed without waiting, from_ns or until_ns; hear without
+confirmations; funding as of now.
 """
 
 from __future__ import annotations
@@ -176,6 +177,28 @@ def test_a_line_that_waits_to_take_over_says_nothing_until_it_does() -> None:
     assert [e.time_ns for e in made.events if isinstance(e, MarkPrice)] == [ns(4_000)]
 
 
+def test_numbers_that_only_the_line_not_listened_to_has_missed_are_no_gap() -> None:
+    made = Desk()
+    old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
+    for number in range(1, 9):
+        old.hear(trade(number * 100, number), ns(number * 100))
+    for number in (1, 5):  # waiting, it has missed what the old one has heard
+        new.hear(trade(number * 100, number), ns(number * 100))
+    made.desk.hand_over(old, new)  # at 1,800 ms
+    new.hear(trade(1_700, 17), ns(1_700))
+    old.hear(trade(900, 9), ns(900))
+    old.hear(trade(1_900, 19), ns(1_900))  # of 17 at the latest it was to be heard
+    new.hear(trade(2_000, 20), ns(2_000))
+    made.desk.retire(old, new)
+    new.hear(trade(2_300, 23), ns(2_300))
+
+    assert made.gaps() == [
+        Gap(BTC, ns(900), ns(1_800), "trades are missing"),
+        Gap(BTC, ns(1_800), ns(2_001), "trades are missing"),
+        Gap(BTC, ns(2_000), ns(2_301), "trades are missing"),
+    ]
+
+
 def test_an_old_line_that_ends_before_the_cut_leaves_a_gap_up_to_the_cut() -> None:
     made = Desk()
     old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
@@ -200,6 +223,17 @@ def test_an_old_line_that_is_closed_before_it_reaches_the_cut_leaves_a_gap_up_to
     made.desk.retire(old, new)
 
     assert {g.to_ns for g in made.gaps()} == {cut_ns}
+
+
+def test_an_old_line_that_was_never_told_a_time_leaves_no_gap_since_all_time() -> None:
+    made = Desk()
+    old, new = made.desk.open(ENDPOINT), made.desk.open(ENDPOINT, takes_over=True)
+    new.hear(trade(5_000, 1), ns(5_000))
+    cut_ns = made.desk.hand_over(old, new)
+
+    made.desk.retire(old, new)
+
+    assert {(g.from_ns, g.to_ns) for g in made.gaps()} == {(cut_ns - MARGIN_NS, cut_ns)}
 
 
 def test_a_time_that_cannot_be_moves_neither_a_cut_nor_a_gap() -> None:

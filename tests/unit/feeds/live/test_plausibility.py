@@ -1,7 +1,8 @@
 """What is believed of a venue and what is not, by its own past and the other venues.
 
 Seen to fail when broken on purpose, one at a time: each reason to throw away left out; a
-range that moves without the others; release without PROBATION_NS; fail without FAILED_PERCENT; late as a failure.
+range that moves without the others; release without PROBATION_NS; fail without FAILED_PERCENT; late as a failure;
+the short way past the end of the window of failures.
 """
 
 from __future__ import annotations
@@ -277,9 +278,9 @@ def test_an_instrument_that_the_venue_itself_calls_another_one_stays_in_quaranti
 
 
 def known(check: InstrumentCheck) -> tuple[int, ...]:
-    """Return the range of prices that is believed, and until when."""
-    prices = check._range
-    return () if prices is None else (prices.least, prices.most, prices.low, prices.high, prices.until_ns)
+    """Return the range of prices that is believed, until when, and how many failures there are in which window."""
+    prices, counts = check._range, (check._accepted, check._failed, check._window_until_ns)
+    return counts if prices is None else (prices.least, prices.most, prices.low, prices.high, prices.until_ns, *counts)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -312,3 +313,11 @@ def test_the_short_way_of_usual_trades_and_marks_decides_as_the_long_one_does(se
         assert short.judge(event, now_ns, 0) == long.judge(event, now_ns, 0)
         assert (short.price, short.quarantined_since_ns) == (long.price, long.quarantined_since_ns)
         assert known(short) == known(long)
+
+
+def test_the_first_usual_trade_after_the_window_of_failures_begins_a_new_one() -> None:
+    made = check()
+    for at_ns in (T0 + FAILURES_NS - SECOND_NS // 2, T0 + FAILURES_NS + SECOND_NS // 4):
+        assert made.judge(trade(at_ns=at_ns), at_ns, 0) is None
+
+    assert (made._accepted, made._window_until_ns) == (1, T0 + FAILURES_NS + SECOND_NS // 4 + FAILURES_NS)

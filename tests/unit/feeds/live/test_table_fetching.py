@@ -176,7 +176,7 @@ async def test_waits_grow_while_nothing_comes_and_are_said_once(caplog: pytest.L
 
 async def test_bad_table_of_one_instrument_takes_no_good_one_with_it() -> None:
     good = {"contracts": 0, "initialMargin": 0.02, "maintenanceMargin": 0.01}
-    bad = good | {"maintenanceMargin": 0.05}
+    bad = good | {"maintenanceMargin": 0.1}
     said = [{"symbol": each.name, "marginLevels": [level]} for each, level in zip(KRAKEN, (good, bad), strict=True)]
 
     _, board = await fetch(KRAKEN, lambda n: Answer(200, orjson.dumps({"instruments": said})), 1)

@@ -172,6 +172,13 @@ def test_message_told_again_is_left_out_and_a_new_count_of_the_venue_is_not() ->
     assert read.ignored == {"conf": 1, "message again": 1}
 
 
+def test_numbers_that_begin_anew_early_in_a_connection_are_no_messages_told_again() -> None:
+    read = one(*NUMBERED, executed(40, 10), executed(41, 20), executed(1, 30), executed(2, 40), executed(1, 30))
+
+    assert [type(event) for event in read.events] == [Trade, Trade, Gap, Trade, Trade]
+    assert read.ignored == {"conf": 1, "message again": 1}
+
+
 @pytest.mark.parametrize("conf", [{"status": "OK", "flags": 65_536}, {"status": "ERROR", "flags": 98_304}, None])
 def test_numbers_say_nothing_before_the_flags_for_them_are_confirmed(conf: dict[str, object] | None) -> None:
     first = [] if conf is None else [{"event": "conf", **conf}]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from liqscape.events import (
     Candle,
     Funding,
+    Gap,
     Liquidation,
     MarkPrice,
     OpenInterest,
@@ -23,6 +24,7 @@ from liqscape.events import (
 )
 from liqscape.feeds.venues.dialect import Dialect, Reading, VenueListing, read_answer, said_at
 from liqscape.feeds.venues.gate import GATE_BTC, GATE_USD1, GATE_USDT
+from liqscape.feeds.venues.numbered import SHOWN
 from tests.unit.feeds.venues.captured import RECEIVE_NS, captured, listing, read_all
 from tests.unit.feeds.venues.checks import (
     assert_sound,
@@ -120,6 +122,15 @@ def test_trade_inside_the_venue_is_no_trade_of_the_market() -> None:
     read = one(pushed("trades", {**TRADED, "is_internal": True}))
 
     assert (read.events, read.ignored) == ([], {"trade of the venue itself": 1})
+
+
+def test_trades_inside_the_venue_leave_no_hole_among_the_others_and_one_that_is_not_told_does() -> None:
+    inside = {SHOWN + 1, SHOWN + 2, SHOWN + 6}
+    ids = [number for number in range(SHOWN + 8) if number != SHOWN + 4]
+    read = one(pushed("trades", *({**TRADED, "id": number, "is_internal": number in inside} for number in ids)))
+
+    assert read.ignored == {"trade of the venue itself": 3}
+    assert [type(event) for event in read.events[SHOWN + 1 :]] == [Trade, Trade, Gap, Trade]
 
 
 def test_ticker_tells_mark_open_interest_and_funding() -> None:

@@ -134,6 +134,27 @@ def test_ids_with_holes_of_their_own_tell_nothing() -> None:
     assert (gaps(read), read.evidence) == ([], [])
 
 
+def test_id_passed_over_counts_where_it_is_the_next_one_and_says_nothing_elsewhere() -> None:
+    followed, into = Followed(), Reading()
+
+    def see(number: int) -> None:
+        into.events.append(Trade("venue:BTC", 10**18 + number, 650_000, 1, TakerSide.BUY))
+        followed.see(into, number)
+
+    for number in range(SHOWN + 1):
+        see(number)
+    for other in (SHOWN + 50, SHOWN - 1, str(SHOWN + 1), None):
+        followed.pass_over("venue:BTC", other)
+    followed.pass_over("venue:ETH", SHOWN + 1)
+    see(SHOWN + 1)
+    followed.pass_over("venue:BTC", SHOWN + 2)
+    see(SHOWN + 3)
+    assert gaps(into) == []
+
+    see(SHOWN + 5)
+    assert len(gaps(into)) == 1
+
+
 def test_an_id_told_late_or_again_is_no_hole() -> None:
     ids = [*range(SHOWN + 1), SHOWN + 2, SHOWN + 1, SHOWN + 2, SHOWN + 3]
 

@@ -24,13 +24,7 @@ def refusal(*tiers: MaintenanceTier) -> str:
     return str(refused.value)
 
 
-NOT_OFFERED = ("mexc:BTC_USDT",)
-"""Shipped with 0.4 % at 500x, of which its source says that one must be wrong."""
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, i in shipped_instruments().items() if i.venue in SOURCES and name not in NOT_OFFERED]
-)
+@pytest.mark.parametrize("name", [name for name, i in shipped_instruments().items() if i.venue in SOURCES])
 def test_every_shipped_table_of_a_venue_that_tells_its_own_is_believed(name: str) -> None:
     instrument = shipped_instruments()[name]
 
@@ -48,9 +42,8 @@ def test_table_with_more_tiers_and_other_leverages_is_believed() -> None:
     ("changed", "reason"),
     [
         ({"max_leverage": 1001, "maintenance_margin_rate": Fraction(1, 2000)}, "absurd leverage: 1001x"),
-        ({"max_leverage": 201}, "no margin beyond maintenance: 0.5 % from 0 at 201x"),
         ({"maintenance_amount": Fraction(1)}, "an amount above maintenance"),
-        ({"max_leverage": 2}, "no leverage of the model: at most 2x"),
+        ({"max_leverage": 2}, "no leverage of the model: 0.5 % from 0 at 2x"),
         ({"maintenance_margin_rate": Fraction(5, 100), "max_leverage": 20}, "another unit of rates: 5 % from 0 at 20x"),
         ({"maintenance_margin_rate": Fraction(5, 10_000)}, "another unit of rates: 0.05 %"),
         ({"notional_cap": 2_000_000_000}, "another unit of sizes: first cap 2000000000; shipped 2000000"),
@@ -61,6 +54,26 @@ def test_what_no_venue_offers_is_not_believed(changed: dict[str, object], reason
     tier = replace(FIRST, **changed)  # type: ignore[arg-type]
 
     assert refusal(tier).startswith(reason)
+
+
+def test_table_whose_highest_leverage_has_no_margin_beyond_maintenance_is_believed_and_nothing_opens_at_it() -> None:
+    mexc = find_instrument("mexc:BTC_USDT")
+    first = replace(mexc.maintenance_tiers[0], maintenance_margin_rate=Fraction("0.0085"))
+
+    assert first.max_leverage == 500
+    assert check_table(mexc, (first,)).startswith("first rate 0.85 %, shipped 0.4 %")
+    assert replace(mexc, maintenance_tiers=(first,)).leverage_tiers == (3, 5, 10, 20, 25, 50, 75, 100)
+
+
+@pytest.mark.parametrize(("rate", "fee"), [(Fraction(1, 3), Fraction(0)), (Fraction(1, 4), Fraction(1, 12))])
+def test_table_under_which_no_leverage_has_margin_is_not_believed(rate: Fraction, fee: Fraction) -> None:
+    shipped = replace(find_instrument("coinbase_derivatives:BIP-20DEC30-CDE"), fee_rate=fee)
+    first = replace(shipped.maintenance_tiers[0], maintenance_margin_rate=rate)
+    a_little_less = replace(first, maintenance_margin_rate=rate - Fraction(1, 1000))
+
+    with pytest.raises(Unreadable, match="no leverage of the model"):
+        check_table(shipped, (first,))
+    assert check_table(shipped, (a_little_less,)).startswith("first rate")
 
 
 def test_leverage_that_rises_with_size_is_not_believed() -> None:
