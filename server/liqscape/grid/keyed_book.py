@@ -136,7 +136,8 @@ def tier_indices(keys: NDArray[np.uint16]) -> NDArray[np.int64]:
 
 def _without_price(keys: NDArray[np.uint16], row: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return whether each cohort is of positions for which a venue states no liquidation price: bool[n]."""
-    return (tier_indices(keys) == STATED_TIER_INDEX) & (row == np.array(UNPRICED_ROWS)[keys & 1])
+    found: NDArray[np.bool_] = (tier_indices(keys) == STATED_TIER_INDEX) & (row == np.array(UNPRICED_ROWS)[keys & 1])
+    return found
 
 
 def _passes(query: MapQuery, keys: NDArray[np.uint16], instruments: Sequence[Instrument]) -> NDArray[np.bool_]:

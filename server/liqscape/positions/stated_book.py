@@ -80,8 +80,9 @@ class StatedBook:
         """Return everything held, ascending by open minute, row and key; without a price: on UNPRICED_ROWS."""
         found: dict[Cohort, int] = {}
         for group, held in enumerate(self._groups):
+            key = stated_key(group)
             for holding in held.values():
-                add(found, (holding.open_minute, holding.row, stated_key(group)), holding.lots)
+                add(found, (holding.open_minute, holding.row, key), holding.lots)
         return batch_of(found)
 
     def is_due(self, now_ns: int) -> bool:
@@ -132,7 +133,7 @@ class StatedBook:
             self._let_go_old(news.time_ns, into)
         of_samples = [2 * number + side for number in sampled for side in PositionSide]
         trying = dict.fromkeys(stated)
-        trying |= dict.fromkeys((group, a) for group in of_samples for a, h in self._in_order(group) if h.waits)
+        trying |= dict.fromkeys((group, a) for group in of_samples for a, _ in self._in_order(group, waiting=True))
         for group, account in trying:
             if (holding := self._groups[group].get(account)) is not None:
                 self._make_room(group, holding, minute, accounts[group >> 1], into)
@@ -185,8 +186,8 @@ class StatedBook:
     def snapshot(self) -> StatedSnapshot | None:
         """Return everything, None where there is nothing."""
         rows = [
-            (account, stated_key(group), h.lots, h.stated, h.row, h.open_minute, h.stated_ns, h.waits)
-            for group, held in enumerate(self._groups)
+            (account, key, h.lots, h.stated, h.row, h.open_minute, h.stated_ns, h.waits)
+            for key, held in ((stated_key(group), held) for group, held in enumerate(self._groups))
             for account, h in sorted(held.items())
         ]
         if not rows:
@@ -299,9 +300,10 @@ class StatedBook:
                     break  # those that follow were stated later
         self._oldest_ns = oldest
 
-    def _in_order(self, group: int) -> Iterator[tuple[int, Holding]]:
-        """Yield the positions of a group, what was stated longest ago first; of one time by account."""
-        yield from sorted(self._groups[group].items(), key=lambda held: (held[1].stated_ns, held[0]))
+    def _in_order(self, group: int, *, waiting: bool = False) -> Iterator[tuple[int, Holding]]:
+        """Yield the positions of a group, or those that wait, stated longest ago first; of one time by account."""
+        held = [(a, h) for a, h in self._groups[group].items() if h.waits or not waiting]
+        yield from sorted(held, key=lambda held: (held[1].stated_ns, held[0]))
 
     def _see(self, group: int, holding: Holding) -> None:
         """Widen the bounds by a position."""
