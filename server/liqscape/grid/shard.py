@@ -322,14 +322,18 @@ class Shard:
         self._step(tick.bars, self._news(tick))
 
     def _news(self, tick: ClosedTick) -> dict[str, AccountNews]:
-        """Return what is stated in a tick, by symbol; nothing, but the time, where a statement may have grown old."""
+        """Return what is stated in a tick, by symbol; nothing, but the time, where a statement may have grown old.
+
+        How old it is says the source's clock: ticks that are held, because that was set back, end at other times.
+        """
+        now_ns = tick.end_ns - tick.held_ns
         minute, by_symbol = last_minute_before(tick.end_ns), dict[str, list[PositionStatement]]()
         for statement in tick.statements:
             by_symbol.setdefault(self._symbol_of[statement.instrument_id], []).append(statement)
         for symbol, model in self._models.items():
-            if model.book.stated_is_due(tick.end_ns):
+            if model.book.stated_is_due(now_ns):
                 by_symbol.setdefault(symbol, [])
-        return {symbol: AccountNews(minute, tick.end_ns, tuple(said)) for symbol, said in by_symbol.items()}
+        return {symbol: AccountNews(minute, now_ns, tuple(said)) for symbol, said in by_symbol.items()}
 
     def _adopt(self, changed: Iterable[Terms]) -> None:
         for terms in changed:

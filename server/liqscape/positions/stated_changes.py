@@ -25,7 +25,7 @@ Cohort: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class AccountNews:
-    """What is stated in a tick, and when it ends: minute of its last event, and its end, exclusive."""
+    """What is stated in a tick, the minute of its last event, and the source's clock at its end."""
 
     minute: int
     time_ns: int

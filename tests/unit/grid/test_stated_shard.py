@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liqscape.axes import MINUTE_NS, WEIGHT_ONE, RowRange, timeframe
 from liqscape.device.numpy_backend import NumpyBackend
-from liqscape.events import STATED_PRICE_DECIMALS, STATEMENT_HOLDS_NS, Event, PositionSide, PositionStatement
+from liqscape.events import STATED_PRICE_DECIMALS, STATEMENT_HOLDS_NS, Event, PositionSide, PositionStatement, TickEnd
 from liqscape.grid.book_steps import steps_by_symbol
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import PositionModel
@@ -76,6 +76,21 @@ def test_statement_that_is_an_hour_old_is_let_go_in_a_tick_in_which_nothing_was_
     assert (before.stated_lots, after.stated_lots) == ((250_000, 0), (0, 0))
     assert before.live_lots == after.live_lots == (250_000, 0)
     assert newest(shard, 4000) == 250_000
+
+
+def test_statement_is_as_old_as_the_clock_says_that_was_set_back_by_hours() -> None:
+    shard = shard_with_open_interest()
+    shard.accept(tick_end(EXAMPLE_MINUTE + 600, 1, render=False))  # a clock that is far ahead
+    stated_ns = at(EXAMPLE_MINUTE, 2)
+
+    shard.accept(long_of("2.5", 80_000))
+    shard.accept(TickEnd(stated_ns + STATEMENT_HOLDS_NS - 1, render=False))
+    before = shard.view()["BTC"].coverage[0]
+    shard.accept(TickEnd(stated_ns + STATEMENT_HOLDS_NS, render=False))
+    after = shard.view()["BTC"].coverage[0]
+
+    assert shard.counters["held_ticks"] == 2
+    assert (before.stated_lots, after.stated_lots) == ((250_000, 0), (0, 0))
 
 
 def test_news_is_part_of_the_last_step_of_its_symbol_or_a_step_of_its_own() -> None:
