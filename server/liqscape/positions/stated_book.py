@@ -126,6 +126,8 @@ class StatedBook:
             into: where it is noted.
         """
         stated: list[tuple[int, int]] = []
+        if news is not None and news.unheard_ns:
+            self._count_later(news.unheard_ns)
         for statement in news.statements if news is not None else ():
             if (group := self._take_one(statement, minute, accounts, into)) is not None:
                 stated.append((group, statement.account))
@@ -288,6 +290,14 @@ class StatedBook:
         holding = self._groups[group].pop(account, None)
         if holding is not None and holding.lots:
             into.leaving.append((group, holding))
+
+    def _count_later(self, unheard_ns: int) -> None:
+        """Count the age of everything from so much later; the order of statements stays."""
+        for held in self._groups:
+            for holding in held.values():
+                holding.stated_ns += unheard_ns
+        if self._oldest_ns is not None:
+            self._oldest_ns += unheard_ns
 
     def _let_go_old(self, now_ns: int, into: StatedChanges) -> None:
         oldest: int | None = None
