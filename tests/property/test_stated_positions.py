@@ -5,6 +5,7 @@ Seen to fail when broken on purpose, one at a time:
   line for `_swept`;
 - stated_book.py: a row that moves or lots that are released without `down`; a side that is not closed when the other is
   stated; cut without `holding.lots -= closed`; statements held for two hours;
+- stated_book.py, coarsen_rows: the scale of before kept;
 - book.py: no _cut_stated; closes without what is replaced; OPENED with what was released; restore without the book, or
   without the lots of the accounts.
 """
@@ -12,6 +13,7 @@ Seen to fail when broken on purpose, one at a time:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
@@ -32,6 +34,7 @@ from liqscape.grid.book_steps import steps_by_symbol
 from liqscape.grid.shard import Shard, ShardSnapshot
 from liqscape.market.closed_tick import ClosedTick
 from liqscape.market.state import MarketState
+from liqscape.market.terms import Terms
 from liqscape.market.tick_codec import decode_tick, encode_tick
 from liqscape.positions.book import PositionBook
 from liqscape.positions.stated_changes import UNPRICED_ROWS, AccountNews
@@ -39,8 +42,10 @@ from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 from tests.equal_shards import Stream, differences
 from tests.property.made_up_days import Day, short_frames
 from tests.property.stated_days import stated_days
+from tests.property.test_coarser_rows import coarsened_after
 from tests.property.test_grid import Replicas, check_view
 from tests.property.test_restart import new_shard, through_a_file
+from tests.property.test_terms import CHANGES
 from tests.unit.synthetic_market import as_tuples
 
 _SOME = settings(max_examples=settings().max_examples // 5)
@@ -202,3 +207,50 @@ def test_stated_positions_are_made_again_of_a_snapshot_and_the_journal_since(
                 assert streams[0].send(said[0]) == streams[1].send(said[1])
     assert differences(lived, restored) == []
     assert all(encode_tick(decode_tick(body)) == body for body in journal)
+
+
+@pytest.mark.slow
+@settings(_FEW)
+@given(
+    stated_days(symbols=("BTC", "ETH"), min_ticks=8, max_ticks=12),
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from((None, *CHANGES))), min_size=12, max_size=12),
+    st.sampled_from((0, 1, 59, 61)),
+    st.integers(0, 11),
+)
+def test_stated_positions_outlive_other_terms_coarser_rows_and_a_restart_between(
+    tmp_path_factory: pytest.TempPathFactory,
+    day: Day,
+    changes: list[tuple[int, Callable[[Terms], Terms] | None]],
+    coarser_after: int,
+    snapshot_after: int,
+) -> None:
+    journal: list[bytes] = []
+    lived, restored = new_shard(day, journal), new_shard(day)
+    replicas = Replicas()
+
+    with coarsened_after(coarser_after):
+        for number, (tick, (which, change)) in enumerate(zip(day.ticks, changes, strict=False)):
+            if change is not None:
+                lived.propose([change(lived.coming_terms[which])])
+            for event in tick:
+                output = lived.accept(event)
+                if output is not None:
+                    replicas.take(output)
+                    for view in lived.view().values():
+                        check_view(view, lived, replicas, all_rolled=False)
+            if number <= snapshot_after and lived.may_be_snapshot:
+                restored = new_shard(day)
+                restored.begin_with(lived.terms)
+                restored.restore(through_a_file(tmp_path_factory.mktemp("snapshot"), lived.snapshot()()))
+        for body in journal[restored.tick :]:
+            restored.replay(decode_tick(body))
+
+    assert differences(lived, restored) == []
+    for symbol in lived.view():
+        book = lived.book(symbol)
+        for number, instrument in enumerate(book.instruments):
+            account = book.account(instrument.instrument_id)
+            for side in PositionSide:
+                total = account.live[side] + account.uncovered[side] + account.swept[side]
+                assert total == (account.last_sample or 0)
+                assert account.live[side] == book.lots_by_group()[2 * number + side]

@@ -21,6 +21,7 @@ from liqscape.grid.liquidation_map import map_rows
 from liqscape.grid.queries import selected_keys
 from liqscape.grid.updates import Coverage, MapQuery, PositionModel
 from liqscape.instruments import LEVERAGE_TIERS, Instrument
+from liqscape.positions.stated_changes import UNPRICED_ROWS
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT, KEY_TIER_SHIFT, STATED_TIER_INDEX
 
 TIER_MASK: Final = 15
@@ -34,7 +35,8 @@ class KeyedBook:
     Attributes:
         rows: what was looked at; the profile has base rows, `rows.multiple` of which make one of these.
         profile: lots whose base row lies in `rows`.
-        outside_lots: of each side, lots below and above them.
+        outside_lots: of each side, lots below and above them. What a venue states without a liquidation price is below
+            of longs and above of shorts, whatever the rows are.
     """
 
     rows: RowRange
@@ -103,8 +105,11 @@ def keyed_book(
     chosen = _passes(query, profile.key, instruments)
     keys, row, lots = profile.key[chosen], profile.row[chosen], profile.lots[chosen]
     low, high = rows.first * rows.multiple, (rows.first + rows.count) * rows.multiple
-    inside = (row >= low) & (row < high)
     side = keys & 1
+    nowhere = _without_price(keys, row)
+    above = (row >= high) | (nowhere & (side == PositionSide.SHORT))
+    below = (row < low) | (nowhere & (side == PositionSide.LONG))
+    inside = ~(above | below)
 
     def total(which: PositionSide, where: NDArray[np.bool_]) -> int:
         return int(lots[where & (side == which)].sum())
@@ -113,8 +118,8 @@ def keyed_book(
         rows=rows,
         profile=BookProfile(keys[inside], row[inside], lots[inside]),
         outside_lots=(
-            (total(PositionSide.LONG, row < low), total(PositionSide.LONG, row >= high)),
-            (total(PositionSide.SHORT, row < low), total(PositionSide.SHORT, row >= high)),
+            (total(PositionSide.LONG, below), total(PositionSide.LONG, above)),
+            (total(PositionSide.SHORT, below), total(PositionSide.SHORT, above)),
         ),
     )
 
@@ -127,6 +132,12 @@ def instrument_numbers(keys: NDArray[np.uint16]) -> NDArray[np.int64]:
 def tier_indices(keys: NDArray[np.uint16]) -> NDArray[np.int64]:
     """Return the tier index of each key, int64[n]: of LEVERAGE_TIERS, or STATED_TIER_INDEX."""
     return (keys.astype(np.int64) >> KEY_TIER_SHIFT) & TIER_MASK
+
+
+def _without_price(keys: NDArray[np.uint16], row: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return whether each cohort is of positions for which a venue states no liquidation price: bool[n]."""
+    found: NDArray[np.bool_] = (tier_indices(keys) == STATED_TIER_INDEX) & (row == np.array(UNPRICED_ROWS)[keys & 1])
+    return found
 
 
 def _passes(query: MapQuery, keys: NDArray[np.uint16], instruments: Sequence[Instrument]) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Final
 
-from liqscape.axes import TIMEFRAMES, SymbolScale, last_minute_before
+from liqscape.axes import MINUTE_NS, TIMEFRAMES, SymbolScale, last_minute_before
 from liqscape.device.backend import Backend, CompactedPast, LedgerView
 from liqscape.errors import ModelError
 from liqscape.events import Event, PositionStatement, TickEnd
@@ -37,6 +37,11 @@ MAX_RAW_EVENTS_WHILE_BUILDING: Final = 7 << 20
 """Raw events of a log before they are merged while history is built: 170 MB. Somewhat below a power of two, to which a
 log has grown by then: at one it would just have doubled.
 """
+
+UNHEARD_NS: Final = 10 * MINUTE_NS
+"""Between two ticks: where more has passed nobody has listened, for the server was down. What accounts were stated to
+hold is then no older than before: it stands until they are asked again, which takes minutes. Were it let go at once, it
+would go on as estimated, and be stated again beside that."""
 
 BarObserver = Callable[[str, list[Bar], BookStep], None]
 """Called with symbol, bars and what they did to the book; for exports and scores. A step of statements has no bars."""
@@ -323,20 +328,25 @@ class Shard:
         return self._models[symbol].engine
 
     def _take(self, tick: ClosedTick) -> None:
+        passed_ns = tick.end_ns - self.end_ns if self.tick else 0
         self.tick += 1
         self.end_ns = tick.end_ns
         self._adopt(tick.terms)
-        self._step(tick.bars, self._news(tick))
+        self._step(tick.bars, self._news(tick, passed_ns if passed_ns > UNHEARD_NS else 0))
 
-    def _news(self, tick: ClosedTick) -> dict[str, AccountNews]:
-        """Return what is stated in a tick, by symbol; nothing, but the time, where a statement may have grown old."""
+    def _news(self, tick: ClosedTick, unheard_ns: int) -> dict[str, AccountNews]:
+        """Return what is stated in a tick, by symbol; nothing, but the time, where a statement may have grown old.
+
+        How old it is says the source's clock: ticks that are held, because that was set back, end at other times.
+        """
+        now_ns = tick.end_ns - tick.held_ns
         minute, by_symbol = last_minute_before(tick.end_ns), dict[str, list[PositionStatement]]()
         for statement in tick.statements:
             by_symbol.setdefault(self._symbol_of[statement.instrument_id], []).append(statement)
         for symbol, model in self._models.items():
-            if model.book.stated_is_due(tick.end_ns):
+            if model.book.stated_is_due(now_ns) or (unheard_ns and model.book.has_stated):
                 by_symbol.setdefault(symbol, [])
-        return {symbol: AccountNews(minute, tick.end_ns, tuple(said)) for symbol, said in by_symbol.items()}
+        return {symbol: AccountNews(minute, now_ns, tuple(said), unheard_ns) for symbol, said in by_symbol.items()}
 
     def _adopt(self, changed: Iterable[Terms]) -> None:
         for terms in changed:
@@ -382,7 +392,8 @@ class Shard:
         # Not before: the bars of a tick are all on the rows of its beginning.
         for symbol, steps in by_symbol.items():
             minute = steps[-1].minute
-            if self._models[symbol].coarsening_is_due(minute):
+            # Nor in a step without bars: whether there is one for the age of statements is no part of the state.
+            if steps[-1].bars and self._models[symbol].coarsening_is_due(minute):
                 self._models[symbol].coarsen_rows(self.market.coarsen_rows(symbol), minute)
 
     def _step_together(self, steps: Mapping[str, Step]) -> None:

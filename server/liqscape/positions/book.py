@@ -142,6 +142,11 @@ class PositionBook(CohortBook):
     def lots_by_group(self) -> NDArray[np.int64]:
         return super().lots_by_group() + self._stated.lots_by_group()
 
+    @property
+    def has_stated(self) -> bool:
+        """Return whether any account is stated to hold a position."""
+        return bool(self._stated)
+
     def stated_is_due(self, now_ns: int) -> bool:
         """Return whether a statement may have become too old: a step without bars is then to be made."""
         return self._stated.is_due(now_ns)

@@ -80,8 +80,9 @@ class StatedBook:
         """Return everything held, ascending by open minute, row and key; without a price: on UNPRICED_ROWS."""
         found: dict[Cohort, int] = {}
         for group, held in enumerate(self._groups):
+            key = stated_key(group)
             for holding in held.values():
-                add(found, (holding.open_minute, holding.row, stated_key(group)), holding.lots)
+                add(found, (holding.open_minute, holding.row, key), holding.lots)
         return batch_of(found)
 
     def is_due(self, now_ns: int) -> bool:
@@ -125,6 +126,8 @@ class StatedBook:
             into: where it is noted.
         """
         stated: list[tuple[int, int]] = []
+        if news is not None and news.unheard_ns:
+            self._count_later(news.unheard_ns)
         for statement in news.statements if news is not None else ():
             if (group := self._take_one(statement, minute, accounts, into)) is not None:
                 stated.append((group, statement.account))
@@ -132,7 +135,7 @@ class StatedBook:
             self._let_go_old(news.time_ns, into)
         of_samples = [2 * number + side for number in sampled for side in PositionSide]
         trying = dict.fromkeys(stated)
-        trying |= dict.fromkeys((group, a) for group in of_samples for a, h in self._in_order(group) if h.waits)
+        trying |= dict.fromkeys((group, a) for group in of_samples for a, _ in self._in_order(group, waiting=True))
         for group, account in trying:
             if (holding := self._groups[group].get(account)) is not None:
                 self._make_room(group, holding, minute, accounts[group >> 1], into)
@@ -185,8 +188,8 @@ class StatedBook:
     def snapshot(self) -> StatedSnapshot | None:
         """Return everything, None where there is nothing."""
         rows = [
-            (account, stated_key(group), h.lots, h.stated, h.row, h.open_minute, h.stated_ns, h.waits)
-            for group, held in enumerate(self._groups)
+            (account, key, h.lots, h.stated, h.row, h.open_minute, h.stated_ns, h.waits)
+            for key, held in ((stated_key(group), held) for group, held in enumerate(self._groups))
             for account, h in sorted(held.items())
         ]
         if not rows:
@@ -288,6 +291,14 @@ class StatedBook:
         if holding is not None and holding.lots:
             into.leaving.append((group, holding))
 
+    def _count_later(self, unheard_ns: int) -> None:
+        """Count the age of everything from so much later; the order of statements stays."""
+        for held in self._groups:
+            for holding in held.values():
+                holding.stated_ns += unheard_ns
+        if self._oldest_ns is not None:
+            self._oldest_ns += unheard_ns
+
     def _let_go_old(self, now_ns: int, into: StatedChanges) -> None:
         oldest: int | None = None
         for group in range(len(self._groups)):
@@ -299,9 +310,10 @@ class StatedBook:
                     break  # those that follow were stated later
         self._oldest_ns = oldest
 
-    def _in_order(self, group: int) -> Iterator[tuple[int, Holding]]:
-        """Yield the positions of a group, what was stated longest ago first; of one time by account."""
-        yield from sorted(self._groups[group].items(), key=lambda held: (held[1].stated_ns, held[0]))
+    def _in_order(self, group: int, *, waiting: bool = False) -> Iterator[tuple[int, Holding]]:
+        """Yield the positions of a group, or those that wait, stated longest ago first; of one time by account."""
+        held = [(a, h) for a, h in self._groups[group].items() if h.waits or not waiting]
+        yield from sorted(held, key=lambda held: (held[1].stated_ns, held[0]))
 
     def _see(self, group: int, holding: Holding) -> None:
         """Widen the bounds by a position."""

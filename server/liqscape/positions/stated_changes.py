@@ -25,11 +25,19 @@ Cohort: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class AccountNews:
-    """What is stated in a tick, and when it ends: minute of its last event, and its end, exclusive."""
+    """What is stated in a tick, and when.
+
+    Attributes:
+        minute: of its last event.
+        time_ns: the source's clock at its end.
+        statements: in their order.
+        unheard_ns: how long nobody has listened before it; what was stated by then is not older for that.
+    """
 
     minute: int
     time_ns: int
     statements: tuple[PositionStatement, ...] = ()
+    unheard_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

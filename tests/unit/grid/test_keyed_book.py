@@ -1,7 +1,7 @@
 """The book by key: what filters let pass, cohort by cohort, and nothing lost outside of its rows.
 
 Seen to fail when broken on purpose, one at a time: the lowest base row left out, stated positions under a filter by
-leverage, both sides of what lies outside swapped.
+leverage, both sides of what lies outside swapped, positions without a price in the rows where they are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from liqscape.events import PositionSide
 from liqscape.grid.keyed_book import KeyedBook, instrument_numbers, keyed_book, tier_indices
 from liqscape.grid.updates import MapQuery
 from liqscape.instruments import LEVERAGE_TIERS
+from liqscape.positions.stated_changes import UNPRICED_ROWS
 from liqscape.positions.weights import STATED_TIER_INDEX, make_key
 from tests.unit.synthetic_market import BTC_SCALE, make_instrument
 
@@ -36,9 +37,9 @@ PARTS = [
 ]
 
 
-def ask(**asked: object) -> KeyedBook:
+def ask(parts: list[tuple[int, int, int]] = PARTS, **asked: object) -> KeyedBook:
     query = replace(MapQuery("BTC", row_multiple=10, price_low=88_000.0, price_high=91_999.0), **asked)  # type: ignore[arg-type]
-    key, row, lots = (np.array(column) for column in zip(*PARTS, strict=True))
+    key, row, lots = (np.array(column) for column in zip(*parts, strict=True))
     profile = profile_of(key.astype(np.uint16), row.astype(np.int32), lots.astype(np.int64))
     return keyed_book(query, profile, instruments=INSTRUMENTS, scale=BTC_SCALE, mark_price=MARK_PRICE)
 
@@ -69,6 +70,18 @@ def test_rows_are_those_of_a_map_where_none_are_asked_for() -> None:
     assert book.rows.multiple == 2
     assert (book.rows.first * 40, (book.rows.first + book.rows.count) * 40) == (44_800, 135_200)
     assert sum(map(sum, book.outside_lots)) == 64
+
+
+def test_positions_without_a_price_are_outside_of_all_rows_even_of_those_they_are_kept_on() -> None:
+    unpriced = [(make_key(0, STATED_TIER_INDEX, side), UNPRICED_ROWS[side], 100 + side) for side in PositionSide]
+    # The row alone does not tell: these two have a price.
+    others = [(make_key(0, TEN, LONG), UNPRICED_ROWS[SHORT], 1), (make_key(0, STATED_TIER_INDEX, SHORT), 1, 2)]
+
+    book = ask([*unpriced, *others], row_multiple=100, price_low=0.0, price_high=(UNPRICED_ROWS[SHORT] + 1) * 20.0)
+
+    assert (book.rows.first, book.rows.first + book.rows.count) == (0, UNPRICED_ROWS[SHORT] // 100 + 1)
+    assert sorted(book.profile.lots.tolist()) == [1, 2]
+    assert book.outside_lots == ((100, 0), (0, 101))
 
 
 def test_what_is_unknown_or_too_much_is_refused() -> None:

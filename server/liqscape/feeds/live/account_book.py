@@ -1,7 +1,8 @@
 """What a venue has stated of accounts: the newest statement of each, on the model's instruments. Pure.
 
 A statement tells all positions of an account at one moment. So it replaces whatever was known of the account before:
-what it does not name any more is closed, and a side that is now the other one leaves nothing behind.
+what it does not name any more is closed, and a side that is now the other one leaves nothing behind. A position that
+could not be read is not closed: what was stated of it before stands.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class AccountBook:
             self._numbers += 1
         account = self._numbers if held is None else held.account
         named = [self._position(account, each) for each in statement.positions]
-        self._held[address] = _Held(account, stated_ns, tuple(each for each in named if each is not None))
+        kept = [] if held is None else self._unread(statement, held.positions)
+        self._held[address] = _Held(account, stated_ns, (*(each for each in named if each is not None), *kept))
         self.statements += 1
         return True
 
@@ -92,6 +94,12 @@ class AccountBook:
     def positions(self) -> tuple[StatedPosition, ...]:
         """Return everything held, accounts in the order in which they were first stated."""
         return tuple(position for held in self._held.values() for position in held.positions)
+
+    def _unread(self, statement: Statement, before: Sequence[StatedPosition]) -> list[StatedPosition]:
+        """Return what was stated before of the positions that could not be read now, and is not too old."""
+        names = {self._listings[coin].instrument_id for coin in statement.unread if coin in self._listings}
+        now_ns = statement.provenance.time_ns
+        return [each for each in before if each.instrument_id in names and now_ns - each.stated_ns < FORGET_NS]
 
     def _position(self, account: int, stated: ExactPosition) -> StatedPosition | None:
         listing = self._listings.get(stated.coin)

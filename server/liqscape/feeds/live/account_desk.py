@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from liqscape.events import STATEMENT_HOLDS_NS
 from liqscape.feeds.exact import AccountsStatus, ExactView
 from liqscape.feeds.live.account_book import AccountBook
 from liqscape.feeds.live.desk import Emit
@@ -90,6 +91,7 @@ class AccountDesk:
         self._refused: set[str] = set()
         self._rejected: Counter[str] = Counter()
         self._reading = Reading()
+        self._began_ns: int | None = None  # receipt of the first answer
 
     @property
     def overhears(self) -> bool:
@@ -139,6 +141,8 @@ class AccountDesk:
             return
         self._refused.discard(address)
         before = self._book.held(address)
+        if before is None and self._knows_all(receive_ns):
+            before = ()
         if self._book.take(statement):
             now = self._book.held(address) or ()
             self._emit(self._events.stated(address, statement.provenance.time_ns, now, before))
@@ -193,6 +197,16 @@ class AccountDesk:
             return AccountState.WAITING
         is_stale = now_ns - stated_ns > MISSED_ROUNDS * round_s * 1e9
         return AccountState.STALE if is_stale else AccountState.FRESH
+
+    def _knows_all(self, now_ns: int) -> bool:
+        """Return whether the model holds nothing stated from before this process began: that has become too old.
+
+        Found accounts come and go. Were each of them told of every instrument for ever, most of what is told, and kept
+        in a journal, would be that nothing is held.
+        """
+        if self._began_ns is None:
+            self._began_ns = now_ns
+        return now_ns - self._began_ns >= STATEMENT_HOLDS_NS
 
     def _follows(self, address: str) -> bool:
         return address in self._named or address in self._found

@@ -56,7 +56,7 @@ class Inbox:
             return
         self.dropped += 1
         if isinstance(event, PositionStatement):
-            return  # nothing of the market is missing, and what is held is stated again with the next answer
+            return  # nothing of the market is missing; what is held is stated again, what is gone becomes too old
         from_ns = venue_time_ns(event)
         to_ns, count = (event.to_ns, event.rejected) if isinstance(event, Gap) else (from_ns + 1, 1)
         self._missed.add(event.instrument_id, BEHIND, from_ns, to_ns, count)

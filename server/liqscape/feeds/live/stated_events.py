@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Final
 
-from liqscape.events import STATED_PRICE_DECIMALS, Event, PositionSide, PositionStatement
+from liqscape.events import STATED_PRICE_DECIMALS, STATEMENT_HOLDS_NS, Event, PositionSide, PositionStatement
 from liqscape.feeds.exact import StatedPosition
 
 KEY_BYTES: Final = 32
@@ -38,22 +38,23 @@ class AccountEvents:
     def stated(
         self, address: str, time_ns: int, positions: Sequence[StatedPosition], before: Sequence[StatedPosition] | None
     ) -> list[Event]:
-        """Return what an account holds now, and where it holds nothing any more.
+        """Return what an account is now stated to hold, and where it holds nothing any more.
 
         Args:
             address: of the account.
             time_ns: when it was so.
-            positions: all of it on the instruments of the model.
+            positions: all of it on the instruments of the model. One of another time was told then: the newest answer
+                says that it is there, and no more.
             before: those of its last statement. None: this is the first one, and the model may know more from a time
                 before this process began; so it is told of every instrument.
         """
         held = {position.instrument_id for position in positions}
-        known = self._instrument_ids if before is None else [position.instrument_id for position in before]
+        known = self._instrument_ids if before is None else [p.instrument_id for p in before if _holds(p, time_ns)]
         gone = [name for name in dict.fromkeys(known) if name not in held]
         account = self.number_of(address)
         return [
             *(PositionStatement(name, time_ns, account, PositionSide.LONG, 0, None) for name in gone),
-            *(self._statement(account, position) for position in positions),
+            *(self._statement(account, position) for position in positions if position.stated_ns == time_ns),
         ]
 
     def given_up(self, address: str, time_ns: int, positions: Sequence[StatedPosition]) -> list[Event]:
@@ -78,6 +79,11 @@ class AccountEvents:
             quantity=min(position.quantity, _MOST),
             liquidation_price=None if price is None else _units(price),
         )
+
+
+def _holds(position: StatedPosition, now_ns: int) -> bool:
+    """Return whether what was stated still counts: else the model has let it go, and nothing is known of its end."""
+    return now_ns - position.stated_ns < STATEMENT_HOLDS_NS
 
 
 def _units(price: Fraction) -> int:

@@ -62,10 +62,15 @@ class ExactPosition:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """All positions of an account at one moment: what is not among them is closed."""
+    """All positions of an account at one moment: what is not among them is closed.
+
+    Attributes:
+        unread: coins of which a position is stated that could not be read. It is not known to be closed.
+    """
 
     provenance: Provenance
     positions: tuple[ExactPosition, ...]
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

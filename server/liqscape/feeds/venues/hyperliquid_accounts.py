@@ -85,8 +85,10 @@ def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> Sta
         raise Unreadable("statement of a time to come", told)
     found: list[ExactPosition] = []
     coins: set[str] = set()
+    named: set[str] = set()
 
     def read(row: dict[str, Any]) -> None:
+        named.add(_coin(row["position"]))
         position = _position(row["position"], since)
         if position.coin in coins:  # an account has one position of a coin, which would count twice
             raise Unreadable("second position of a coin", position.coin)
@@ -94,7 +96,7 @@ def read_state(address: str, body: bytes, receive_ns: int, into: Reading) -> Sta
         found.append(position)
 
     read_rows(said["assetPositions"], read, into)
-    return Statement(since, tuple(found))
+    return Statement(since, tuple(found), frozenset(named - coins))
 
 
 def read_parties(message: bytes, into: Reading) -> tuple[TradeParties, ...]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import orjson
 import pytest
 
-from liqscape.events import Event, PositionSide, PositionStatement
+from liqscape.events import STATEMENT_HOLDS_NS, Event, PositionSide, PositionStatement
 from liqscape.feeds.exact import AccountsStatus
 from liqscape.feeds.live.account_book import FORGET_NS
 from liqscape.feeds.live.account_desk import ASK_EVERY_S, MISSED_ROUNDS, AccountDesk, Following
@@ -262,6 +262,51 @@ def test_first_answer_tells_the_model_of_every_instrument_and_later_ones_of_what
         ("hyperliquid:BTC", number, PositionSide.LONG, 0, None, True),
         ("hyperliquid:ETH", number, PositionSide.LONG, 200_000_000, None, True),
     ]
+    assert told == []
+
+
+def test_first_answer_of_an_account_names_no_empty_instrument_once_nothing_older_can_be_known() -> None:
+    told: list[Event] = []
+    followed = AccountDesk(
+        "hyperliquid", HyperliquidAccounts(), LISTINGS, [address(n) for n in (1, 2, 3)], 0, told.extend
+    )
+    counts: list[int] = []
+
+    for number, after_ns in ((1, 0), (2, STATEMENT_HOLDS_NS - 10**9), (3, STATEMENT_HOLDS_NS)):
+        followed.answer(address(number), state(T0 + after_ns, {"BTC": "1"}), T0 + after_ns)
+        counts.append(len(told))
+        told.clear()
+
+    assert counts == [2, 2, 1]
+
+
+def test_position_that_cannot_be_read_is_neither_closed_nor_stated_again() -> None:
+    told: list[Event] = []
+    followed = AccountDesk("hyperliquid", HyperliquidAccounts(), LISTINGS, [address(1)], 0, told.extend)
+    followed.answer(address(1), state(T0, {"BTC": "1", "ETH": "2"}), T0)
+    told.clear()
+
+    followed.answer(address(1), state(T0 + 10**9, {"BTC": "NaN"}), T0)
+
+    assert [(name, quantity) for name, _, _, quantity, _, _ in statements(told)] == [("hyperliquid:ETH", 0)]
+    assert [(p.instrument_id, p.stated_ns) for p in followed.view(T0).positions] == [("hyperliquid:BTC", T0)]
+    assert sum(followed.status(T0).rejected.values()) == 1
+    told.clear()
+    followed.answer(address(1), state(T0 + 2 * 10**9, {}), T0)
+    assert [(name, quantity) for name, _, _, quantity, _, _ in statements(told)] == [("hyperliquid:BTC", 0)]
+
+
+def test_position_that_could_not_be_read_for_an_hour_is_held_no_more_and_not_told_to_be_closed() -> None:
+    told: list[Event] = []
+    followed = AccountDesk("hyperliquid", HyperliquidAccounts(), LISTINGS, [address(1)], 0, told.extend)
+    followed.answer(address(1), state(T0, {"BTC": "1"}), T0)
+    told.clear()
+
+    followed.answer(address(1), state(T0 + FORGET_NS - 10**9, {"BTC": "NaN"}), T0 + FORGET_NS)
+    young = len(followed.view(T0 + FORGET_NS).positions)
+    followed.answer(address(1), state(T0 + FORGET_NS, {"BTC": "NaN"}), T0 + FORGET_NS)
+
+    assert (young, followed.view(T0 + FORGET_NS).positions) == (1, ())
     assert told == []
 
 
