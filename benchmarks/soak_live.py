@@ -561,8 +561,8 @@ def judge_lives(soak: Soak) -> None:
 def figures(soak: Soak, costs: Sequence[dict[str, dict[str, Any]]], levels: Counter[str]) -> dict[str, str]:
     """Return what a reader should see."""
     shown: dict[str, str] = {}
-    for life, found in zip(soak.lives, costs, strict=True):
-        name = f"life {len(shown) + 1}, {life.workers} workers"
+    for number, (life, found) in enumerate(zip(soak.lives, costs, strict=True), 1):
+        name = f"life {number}, {life.workers} workers"
         engine = found.get("engine")
         if engine is None:
             continue
