@@ -124,6 +124,11 @@ STEPS: Final = (
         {"LIQSCAPE_FEED_SECONDS": "600"},
     ),
     Step(
+        "soak",
+        "a live server says truly what failing venues do, its readers stay in sync, and an engine killed goes on",
+        (PYTHON, "-m", "benchmarks.soak_live"),
+    ),
+    Step(
         "feed",
         "a core takes 50,000 recorded messages a second or more, from raw bytes to bars",
         (PYTHON, "-m", "benchmarks.bench_feed", "--peer"),

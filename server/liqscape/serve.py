@@ -127,14 +127,19 @@ async def _serve(config: ServeConfig, logs: LogSettings) -> int:
 
     async def talk(server: RunningServer) -> None:
         nonlocal failed
-        console.print(f"liqscape serves [bold]{server.input}[/] on {server.address}; Ctrl-C ends it", highlight=False)
+        console.print(
+            f"liqscape serves [bold]{server.input}[/] on {server.address}; Ctrl-C ends it",
+            highlight=False,
+            soft_wrap=True,
+        )
         console.print(f"it computes with {server.backend}", highlight=False, markup=False, soft_wrap=True)
         if server.page is not None:
-            console.print(f"look at it:     [bold]{server.page}[/]", highlight=False)
+            console.print(f"look at it:     [bold]{server.page}[/]", highlight=False, soft_wrap=True)
         if server.metrics is not None:
-            console.print(f"metrics on http://{server.metrics}/metrics", highlight=False)
+            console.print(f"metrics on http://{server.metrics}/metrics", highlight=False, soft_wrap=True)
         first = (config.source.symbols or ("BTC",))[0]
-        console.print(f"watch it with:  {_command()} watch {first} 24h --address {server.address}", highlight=False)
+        watching = f"{_command()} watch {first} 24h --address {server.address}"
+        console.print(f"watch it with:  {watching}", highlight=False, soft_wrap=True)  # whole, so that it can be pasted
         await _show_building(console, server, interrupted)
         await _show_status(console, server, interrupted, leave_at_end=config.at_end == "exit")
         failed = (await server.status()).state == "failed"

@@ -95,7 +95,7 @@ class DydxSpeaker(VenueSpeaker):
             "tickSize": tick_text(listing),
             "stepSize": "0.0001",
             "marketType": "CROSS",
-            "baseOpenInterest": self.interest_text(listing),
+            "baseOpenInterest": quantity_text(listing, 2 * self.interest[listing.instrument_id]),
         }
 
 

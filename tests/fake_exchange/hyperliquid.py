@@ -23,9 +23,17 @@ from tests.fake_exchange.speaker import (
 
 
 class HyperliquidSpeaker(VenueSpeaker):
-    """See VenueSpeaker."""
+    """See VenueSpeaker.
+
+    Attributes:
+        held: positions of accounts by address: coin, signed size and liquidation price (None: it has none) of each.
+    """
 
     silence_s = 60.0
+
+    def __init__(self, listings: Sequence[Listing], hosts: frozenset[str]) -> None:
+        super().__init__(listings, hosts)
+        self.held: dict[str, tuple[tuple[str, str, str | None], ...]] = {}
 
     def admits(self, ear: Ear) -> bool:
         return ear.path == "/ws"
@@ -55,6 +63,8 @@ class HyperliquidSpeaker(VenueSpeaker):
     def answer(self, path: str, query: Mapping[str, str], newest: Mapping[str, int], now_ns: int) -> bytes | None:
         if path != "/info":
             return None
+        if query.get("type") == "clearinghouseState":
+            return self._account(query["user"], now_ns)
         rows, tables = [], []
         for number, name in enumerate(self.named, 56):
             tiers = self.table(name)
@@ -62,6 +72,23 @@ class HyperliquidSpeaker(VenueSpeaker):
             steps = [{"lowerBound": f"{t.notional_floor}.0", "maxLeverage": t.max_leverage} for t in tiers]
             tables.append([number, {"description": f"tiered {tiers[0].max_leverage}x", "marginTiers": steps}])
         return orjson.dumps({"universe": rows, "marginTables": tables})
+
+    def _account(self, address: str, now_ns: int) -> bytes:
+        rows = [
+            {
+                "type": "oneWay",
+                "position": {
+                    "coin": coin,
+                    "szi": size,
+                    "entryPx": self.mark_text(self.named[coin]),
+                    "leverage": {"type": "cross", "value": 20},
+                    "liquidationPx": price,
+                    "marginUsed": "10",
+                },
+            }
+            for coin, size, price in self.held.get(address, ())
+        ]
+        return orjson.dumps({"assetPositions": rows, "time": now_ns // MS})
 
     def _context(self, listing: Listing) -> str:
         price = self.mark_text(listing)

@@ -24,8 +24,8 @@ from tests.fake_exchange.speaker import (
     to_text,
 )
 
-FIRST_MARKET = 1
-"""Of BTC; those after it are numbered on."""
+MARKETS = {"ETH": 0, "BTC": 1, "SOL": 2}
+"""The venue's numbers; those of other coins follow."""
 
 
 class LighterSpeaker(VenueSpeaker):
@@ -91,7 +91,7 @@ class LighterSpeaker(VenueSpeaker):
         return orjson.dumps({"code": 200, "order_book_details": rows})
 
     def _number(self, listing: Listing) -> int:
-        return list(self.named).index(listing.name) + FIRST_MARKET
+        return MARKETS.get(listing.name, len(MARKETS) + list(self.named).index(listing.name))
 
     def _told(self, listing: Listing, trades: list[Any], closed: list[Any]) -> list[Said]:
         topic = f"trade:{self._number(listing)}"

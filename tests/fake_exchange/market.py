@@ -78,6 +78,8 @@ class Market:
                 # Whole units of the venue, so that what it says is exact; every trade another size.
                 is_inverse = listing.instrument.is_inverse
                 size = draw.randint(1, 10**5) * COIN if is_inverse else draw.randint(1, 10**6) * (COIN // 1000)
+                grain = max(1, int(listing.unit * COIN))
+                size = max(grain, size - size % grain)
                 side = TakerSide.BUY if draw.random() < 0.5 else TakerSide.SELL
                 self.open_interest[name] += draw.randint(-1, 1) * COIN * draw.randint(0, 20)
                 said.append(Trade(name, time_ns, price + draw.randint(-20, 20), size, side))

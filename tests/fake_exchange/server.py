@@ -171,15 +171,16 @@ class FakeExchange:
         if status is not None:
             headers = {} if venue.retry_after is None else {"Retry-After": venue.retry_after}
             return web.Response(status=status, headers=headers)
-        return await self._listen(request, venue) if is_socket else self._answer(request, venue)
+        return await self._listen(request, venue) if is_socket else await self._answer(request, venue)
 
-    def _answer(self, request: web.Request, venue: FakeVenue) -> web.Response:
+    async def _answer(self, request: web.Request, venue: FakeVenue) -> web.Response:
         factor = WRONG_FACTOR if Fault.WRONG_SIZE in venue.faults else 1
         newest = {name: quantity * factor for name, quantity in venue.market.open_interest.items()}
         skew_ns = SKEW_NS if Fault.CLOCK_SKEW in venue.faults else 0
         now_ns = self._time.now_ns() + skew_ns
         path = "/" + request.match_info["path"]
-        body = venue.speaker.answer(path, dict(request.query), newest, now_ns)
+        asked = {**request.query, **(await request.json() if request.method == "POST" else {})}
+        body = venue.speaker.answer(path, asked, newest, now_ns)
         if body is None or path in venue.speaker.hides:
             raise web.HTTPNotFound
         if Fault.MALFORMED in venue.faults and venue.requests % 3 == 0:

@@ -182,7 +182,7 @@ class VenueSpeaker:
 
         Args:
             path: of the address.
-            query: of the request.
+            query: of the request, and what it has posted as a JSON object.
             newest: open interest by instrument id, in units of events.
             now_ns: time of the venue.
         """

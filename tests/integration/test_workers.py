@@ -266,6 +266,7 @@ async def test_terminated_server_drains_its_edges_and_ends(recording: tuple[str,
         assert all(follower.farewells == {"the server is stopping": 1} for follower in followers)
         assert not any(is_alive(pid) for pid in server.everyone())
         assert any(line.startswith(f"draining {READERS} streams for up to 3 s") for line in server.output)
+        assert any(line.endswith(f" watch BTC 24h --address {server.address}\n") for line in server.output)
         assert [len(pids) for pids in server.pids.values()] == [1, 1, 1]
 
 

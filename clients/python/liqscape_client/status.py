@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,7 +21,7 @@ from liqscape_client.market_state import state_names
 _EXIT_FAILURE: Final = 1
 _SHOWN_SHARES: Final = (0.5, 0.95, 0.99)
 _SHOWN_SOURCE: Final = 80
-"""Characters of where rules were read; --json has it whole."""
+"""Characters of where rules were read, whole words; --json has it all."""
 _MAX_PRICE_DECIMALS: Final = 18
 """No price has more; a server that is not ours might say four billion."""
 
@@ -208,7 +209,7 @@ def _table_lines(tables: Sequence[query_pb2.MarginTable]) -> list[str]:
     """Return a line for those instruments of a venue of which the same is to be said."""
     alike: dict[tuple[str, ...], list[query_pb2.MarginTable]] = {}
     for table in tables:
-        said = (table.origin, table.rules_date, table.rules_source[:_SHOWN_SOURCE], table.note, table.failure)
+        said = (table.origin, table.rules_date, _shortened(table.rules_source), table.note, table.failure)
         alike.setdefault(said, []).append(table)
     return [_table_line(*said, of=of) for said, of in alike.items()]
 
@@ -224,6 +225,10 @@ def _table_line(
         count, last_ns = sum(table.failures for table in of), max(table.failed_unix_ns for table in of)
         failed = f"; {count:,} failed, the last at {_time(last_ns)}: {failure}"
     return f"    margin {names}: {origin}, of {date}{read}{failed}" + (f"; {note}" if note else "") + f" ({source})"
+
+
+def _shortened(source: str) -> str:
+    return textwrap.shorten(source, _SHOWN_SOURCE, placeholder=" ...")
 
 
 def _time(unix_ns: int) -> str:

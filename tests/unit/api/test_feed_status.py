@@ -204,6 +204,15 @@ def test_an_instrument_never_heard_has_no_age() -> None:
     assert "liqscape_data_age_seconds{" not in metrics
 
 
+def test_a_long_source_of_rules_ends_with_a_whole_word() -> None:
+    words = "position tiers as the venue's public endpoint returned them in September 2026, taken down by a program"
+    told = answer(replace(VENUE, tables=(replace(TABLES[1], rules_source=words),)))
+
+    (line,) = [line for line in lines(told) if line.startswith("    margin ")]
+
+    assert line.endswith("(position tiers as the venue's public endpoint returned them in September ...)")
+
+
 def test_margin_tables_are_told_each_with_origin_date_source_and_the_last_failure() -> None:
     told = answer(replace(VENUE, tables=TABLES))
     registry = CollectorRegistry()

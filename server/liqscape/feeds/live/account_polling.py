@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from liqscape.feeds.live.account_desk import AccountDesk
-from liqscape.feeds.live.backoff import Backoff
+from liqscape.feeds.live.backoff import TOO_MANY_S, TOO_MANY_STATUS, Backoff
 from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.connection import BLOCKED_STATUS, OK, Surroundings
-from liqscape.feeds.live.polling import ANSWER_S, TOO_MANY_S, TOO_MANY_STATUS
+from liqscape.feeds.live.polling import ANSWER_S
 from liqscape.feeds.live.transport import ConnectFailed
 
 LOOK_S: Final = 1.0

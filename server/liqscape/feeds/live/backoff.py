@@ -15,6 +15,11 @@ BLOCKED_S: Final = 300.0
 """A refusal for legal or network reasons does not end by asking; every address is tried again all the same, because
 routes change."""
 
+TOO_MANY_STATUS: Final = (418, 429)
+
+TOO_MANY_S: Final = 30.0
+"""Pause after 429 or 418 without Retry-After: half of the minute by which most venues count."""
+
 
 class Backoff:
     """Full jitter: the n-th wait is drawn evenly from 0 to first x 2^n, at most longest.

@@ -14,7 +14,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from liqscape.feeds.live.backoff import Backoff
+from liqscape.feeds.live.backoff import TOO_MANY_S, TOO_MANY_STATUS, Backoff
 from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.desk import CUT_NS, VenueDesk
 from liqscape.feeds.live.line import Line
@@ -131,7 +131,9 @@ class Life:
             return Ended("no answer")
         except ConnectFailed as error:
             blocked = error.status in BLOCKED_STATUS
-            return Ended(str(error), blocked, error.retry_after_s)
+            # To come back at once makes a ban of it, at some.
+            pause_s = TOO_MANY_S if error.status in TOO_MANY_STATUS else None
+            return Ended(str(error), blocked, error.retry_after_s or pause_s)
         self._note("connect", url=endpoint.url, takes_over=self.line.is_waiting)
         self._state.open += 1
         self._heard_at = self._spoken_at = self._control_at = self._asked_at = timing.monotonic()
@@ -323,7 +325,12 @@ class Keeper:
         elif self.state.state is not FeedState.SILENT:
             self.state.state = FeedState.CONNECTING
         self.state.reason = ended.reason
-        fields = {"venue": self._desk.venue.name, "endpoint": self._endpoint.name, "reason": ended.reason, "wait": wait}
+        fields = {
+            "venue": self._desk.venue.name,
+            "endpoint": self._endpoint.name,
+            "reason": ended.reason,
+            "wait_s": round(wait, 1),
+        }
         _LOG.warning("connection ended", extra={"fields": fields})
         await self._timing.sleep(wait)
         return await self._begin()

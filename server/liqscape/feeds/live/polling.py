@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from liqscape.feeds.live.backoff import Backoff
+from liqscape.feeds.live.backoff import TOO_MANY_S, TOO_MANY_STATUS, Backoff
 from liqscape.feeds.live.budgets import WeightBudget
 from liqscape.feeds.live.connection import BLOCKED_STATUS, OK, Surroundings
 from liqscape.feeds.live.desk import VenueDesk
@@ -22,11 +22,6 @@ ANSWER_S: Final = 10.0
 
 MOST_AT_ONCE: Final = 4
 """Requests under way to one venue: more are taken for an attack by some."""
-
-TOO_MANY_STATUS: Final = (418, 429)
-
-TOO_MANY_S: Final = 30.0
-"""Pause after 429 or 418 without Retry-After: half of the minute by which most venues count."""
 
 SPREAD_S: Final = 10.0
 """Over which the first questions are spread."""

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from liqscape.errors import NotFound
-from liqscape.feeds.live.backoff import Backoff
+from liqscape.feeds.live.backoff import TOO_MANY_S, TOO_MANY_STATUS, Backoff
 from liqscape.feeds.live.connection import BLOCKED_STATUS, OK
-from liqscape.feeds.live.polling import TOO_MANY_S, TOO_MANY_STATUS
 from liqscape.feeds.live.timing import Timing
 from liqscape.feeds.live.transport import Answer, ConnectFailed
 from liqscape.feeds.table_file import TableFile, TablesNotKept

@@ -25,6 +25,13 @@ LONGEST_RETRY_S: Final = 3600.0
 """Of what a venue asks us to wait: longer bans are asked about once an hour."""
 
 
+_WITHOUT_CODE: Final[dict[int | None, str]] = {
+    None: "closed",
+    aiohttp.WSCloseCode.ABNORMAL_CLOSURE: "cut off without a closing message",
+}
+"""In words: a venue sends neither."""
+
+
 class ConnectFailed(LiqscapeError):
     """A connection that did not come about, or a request without an answer.
 
@@ -111,7 +118,7 @@ class _AiohttpSocket:
             self.why = f"broken: {type(message.data).__name__}"
         else:
             code = self._socket.close_code
-            self.why = "closed" if code is None else f"closed with {code}"
+            self.why = _WITHOUT_CODE.get(code) or f"closed with code {code}"
         return None
 
     async def send(self, message: str | bytes) -> None:

@@ -68,7 +68,7 @@ class Decision:
             return f"{self.question.name}: undecided after {self.total}, read as {self.question.alternatives[0]}"
         if self.is_as_believed:
             return f"{self.question.name}: {self.alternative} held ({votes})"
-        return f"{self.question.name}: {self.alternative} ({votes}), read as {self.question.alternatives[0]}"
+        return f"{self.question.name}: {votes} say {self.alternative}; still read as {self.question.alternatives[0]}"
 
 
 class Readings:

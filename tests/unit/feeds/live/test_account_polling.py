@@ -11,10 +11,9 @@ import pytest
 
 from liqscape.feeds.live.account_desk import ASK_EVERY_S, AccountDesk
 from liqscape.feeds.live.account_polling import AccountPoller
-from liqscape.feeds.live.backoff import BLOCKED_S
+from liqscape.feeds.live.backoff import BLOCKED_S, TOO_MANY_S
 from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.connection import Surroundings
-from liqscape.feeds.live.polling import TOO_MANY_S
 from liqscape.feeds.live.transport import Answer, ConnectFailed, Socket
 from liqscape.feeds.venues.dialect import Request
 from liqscape.feeds.venues.hyperliquid_accounts import ACCOUNTS_BUDGET, INFO, STATE_WEIGHT, HyperliquidAccounts

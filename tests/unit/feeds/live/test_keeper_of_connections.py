@@ -1,7 +1,7 @@
 """The reconnect loop, by a venue that is made up: what it tries, how long it waits, what a defect of its own leaves.
 
 Seen to fail when broken on purpose: connection.py, run without the end of its lines; _begin_again without a block's
-state, and without the reset after a steady life.
+state, and without the reset after a steady life; a 429 tried again at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 
 from liqscape.events import Event, Gap
-from liqscape.feeds.live.backoff import BLOCKED_S, FIRST_S
+from liqscape.feeds.live.backoff import BLOCKED_S, FIRST_S, TOO_MANY_S
 from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.connection import STEADY_S, Keeper, Life, Surroundings
 from liqscape.feeds.live.desk import VenueDesk
@@ -111,6 +111,16 @@ async def test_waits_grow_while_nothing_works_and_retry_after_is_kept() -> None:
     assert timing.slept[0] <= FIRST_S
     assert max(timing.slept[20:]) > 30 * FIRST_S
     assert asked.slept == [77.0, 77.0, 77.0]
+
+
+@pytest.mark.parametrize("status", [418, 429])
+async def test_a_venue_that_is_asked_too_often_is_left_alone_for_half_a_minute(status: int) -> None:
+    timing = LongNights(4)
+    keeper, _, _ = a_keeper(Refusing(ConnectFailed(f"HTTP {status}", status)), timing)
+
+    await tries(keeper, timing, 4)
+
+    assert min(timing.slept) == TOO_MANY_S
 
 
 async def test_after_a_steady_life_waits_are_short_again() -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
+from liqscape.feeds.live.backoff import TOO_MANY_S
 from liqscape.feeds.live.budgets import Pacer
 from liqscape.feeds.live.connection import Surroundings
 from liqscape.feeds.live.desk import VenueDesk
 from liqscape.feeds.live.mirrors import MirrorWatch
 from liqscape.feeds.live.plausibility import PriceBoard
-from liqscape.feeds.live.polling import TOO_MANY_S, Poller
+from liqscape.feeds.live.polling import Poller
 from liqscape.feeds.live.transport import Answer, ConnectFailed, Socket
 from liqscape.feeds.venues.dialect import Request, listings_of
 from liqscape.feeds.venues.registry import VENUES

@@ -75,7 +75,7 @@ def test_prints_that_are_not_what_they_are_read_as_show_in_the_status() -> None:
 
     messages = status_of(wrong).message, status_of(right).message
 
-    assert messages == (f"price of a liquidation: {BANKRUPTCY} (30 of 30), read as {FILL}", "")
+    assert messages == (f"price of a liquidation: 30 of 30 say {BANKRUPTCY}; still read as {FILL}", "")
 
 
 def test_what_is_decided_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -91,4 +91,4 @@ def test_what_is_decided_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
     first, *later = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert first == ("INFO", f"reading: price of a liquidation: {FILL} held (30 of 30)")
     assert [level for level, _ in later] == ["WARNING", "WARNING"]  # undecided for a while, then otherwise
-    assert f"price of a liquidation: {BANKRUPTCY} (" in later[-1][1]
+    assert f" say {BANKRUPTCY}; still read as {FILL}" in later[-1][1]

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from liqscape.feeds.live.transport import in_words
+from liqscape.feeds.live.transport import _AiohttpSocket, in_words
 
 KEY = ConnectionKey("venue.test", 443, True, True, None, None, None)
 
@@ -24,3 +24,25 @@ KEY = ConnectionKey("venue.test", 443, True, True, None, None, None)
 )
 def test_reason_says_what_to_look_at(error: Exception, words: str) -> None:
     assert in_words(error) == words
+
+
+class EndedSocket:
+    """A WebSocket of aiohttp after its end."""
+
+    def __init__(self, code: int | None) -> None:
+        self.close_code = code
+
+    async def receive(self) -> aiohttp.WSMessage:
+        return aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(None, "closed"), (1006, "cut off without a closing message"), (1008, "closed with code 1008")],
+)
+async def test_end_of_a_connection_says_whether_the_venue_has_closed_it(code: int | None, words: str) -> None:
+    socket = _AiohttpSocket(EndedSocket(code))  # type: ignore[arg-type]
+
+    heard = await socket.receive()
+
+    assert (heard, socket.why) == (None, words)

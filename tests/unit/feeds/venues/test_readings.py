@@ -55,7 +55,7 @@ def test_another_alternative_is_told_with_what_is_read() -> None:
 
     readings.take([(SIZE, "contracts")] * 10)
 
-    assert stands(readings) == ["size: contracts (10 of 10), read as coins"]
+    assert stands(readings) == ["size: 10 of 10 say contracts; still read as coins"]
     assert not readings.decisions[0].is_as_believed
 
 
