@@ -45,7 +45,7 @@ FAULTY_FROM_S, FAULTY_S, HEALTHY_S = 1.0, 30.0, 75.0
 """Health lasts longer than a probation."""
 
 HEARD_WITHIN_S = 60.0
-"""Of all houses. Nothing goes wrong before: who is refused before it was heard at all may not be heard in a short run."""
+"""Of all houses. Nothing goes wrong before: who is refused before it was heard may not be heard in a short run."""
 
 SILENT_S = 15.0
 """By which a silence is longer than the control channels of a house may be silent."""
