@@ -27,6 +27,8 @@ from liqscape.grid import symbol_model
 from liqscape.grid.shard import Shard
 from liqscape.grid.updates import PositionModel
 from liqscape.instruments import LEVERAGE_TIERS
+from liqscape.market.bars import Bar
+from liqscape.positions.book import BookStep
 from liqscape.positions.weights import KEY_INSTRUMENT_SHIFT, make_key, no_weights
 from tests.conftest import fewer_examples
 from tests.property.made_up_days import short_frames
@@ -93,10 +95,15 @@ def check_cohorts(shard: Shard, prices: list[int]) -> None:
 def test_book_ledger_and_grids_go_on_across_a_coarser_base_step(day: VenueDay, when: int) -> None:
     ends = [event.time_ns for tick in day.ticks for event in tick if isinstance(event, TickEnd)]
     minutes = [last_minute_before(end) for end in ends]
-    with short_frames():
-        shard = Shard(day.instruments, NumpyBackend(), lambda: 0)
-    replicas = Replicas()
     prices: list[int] = []
+
+    def note_prices(symbol: str, bars: list[Bar], step: BookStep) -> None:
+        told = [bar.trigger for bar in bars if bar.trigger is not None]
+        prices.extend(price for t in told for price in (t.low * 970 // 1000, t.high * 1030 // 1000))
+
+    with short_frames():
+        shard = Shard(day.instruments, NumpyBackend(), lambda: 0, note_prices)
+    replicas = Replicas()
 
     with coarsened_after(minutes[when] - minutes[0]):
         for event in (event for tick in day.ticks for event in tick):
@@ -106,7 +113,6 @@ def test_book_ledger_and_grids_go_on_across_a_coarser_base_step(day: VenueDay, w
                 continue
             replicas.take(output)
             view = shard.view()["BTC"]
-            prices += [output.symbols[0].mark_price * (1000 + far) // 1000 for far in (-30, 30)]
             check_ledger(shard)
             check_cohorts(shard, prices)
             check_view(view, shard, replicas, all_rolled=False)

@@ -30,6 +30,7 @@ from liqscape.axes import TIMEFRAME_NAMES, SymbolScale
 from liqscape.device.backend import LedgerView
 from liqscape.errors import ModelError
 from liqscape.grid.book_steps import steps_of
+from liqscape.grid.leading_price import priced_bar
 from liqscape.grid.symbol_model import ServedState
 from liqscape.market.bars import Bar
 from liqscape.market.closed_tick import ClosedTick
@@ -47,11 +48,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TakenTick:
-    """A tick, and the base step of each symbol's bars."""
+    """A tick, the base step of each symbol's bars, and whose price is the symbol's (absent or None: nobody leads)."""
 
     tick: int
     closed: ClosedTick
     base_steps: Mapping[str, int]
+    price_leaders: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +168,11 @@ def _has(bar: Bar) -> int:
 
 
 def _prices(symbol: str, ticks: Sequence[TakenTick]) -> PriceArrays:
-    """Return the path as a channel hears it: of each step the price of the first instrument that has one."""
+    """Return the path as a channel hears it: of each step the price of the instrument that leads."""
     found: list[tuple[int, ...]] = []
     for taken in ticks:
         for step in steps_of([bar for bar in taken.closed.bars if bar.symbol == symbol]):
-            bar = next((bar for bar in step.bars if bar.trigger is not None), None)
+            bar = priced_bar(step.bars, taken.price_leaders.get(symbol))
             if bar is not None and bar.trigger is not None:
                 p = bar.trigger
                 found.append((bar.first_minute, bar.minute, p.open, p.high, p.low, p.close))

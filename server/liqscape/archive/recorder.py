@@ -49,7 +49,7 @@ class Recorder:
             cuts.append(self._cut(day_of(now), (day_of(now) + 1) * DAY_MINUTES - 1, ends_day=True))
         elif self._is_long(following):
             cuts.append(self._cut(day_of(now), following - 1, ends_day=False))
-        self._ticks.append(TakenTick(tick, closed, self._base_steps(closed)))
+        self._ticks.append(TakenTick(tick, closed, self._base_steps(closed), shard.price_leaders()))
         for name, carry in closed.carries.items():
             self._rejected[name] = carry.rejected
         return cuts

@@ -62,7 +62,7 @@ class GridEngine:
         return len(self.log)
 
     def record(self, step: BookStep, bars: list[Bar]) -> None:
-        """Log what a tick did to the book, and the price of its bars (the first instrument that has one)."""
+        """Log what a step did to the book, and the price of the symbol in it (of the first bar that has one)."""
         self.log.record(step)
         for bar in bars:
             if bar.trigger is not None:

@@ -285,6 +285,10 @@ class Shard:
         """Return what is said of each symbol seen so far, beside its grids; call it between ticks."""
         return tuple(model.served(self.tick, self.market) for model in self._models.values())
 
+    def price_leaders(self) -> dict[str, str | None]:
+        """Return by symbol the instrument whose price is that of the symbol in the next tick; see SymbolModel."""
+        return {symbol: model.price_leader for symbol, model in self._models.items()}
+
     def ledgers(self) -> dict[str, tuple[SymbolScale, LedgerView]]:
         """Return the events of each symbol seen so far, and the units of their rows; call it between ticks."""
         return {symbol: (model.engine.scale, model.engine.capture()) for symbol, model in self._models.items()}
@@ -392,6 +396,7 @@ class Shard:
         # Not before: the bars of a tick are all on the rows of its beginning.
         for symbol, steps in by_symbol.items():
             minute = steps[-1].minute
+            self._models[symbol].elect_price_leader()
             # Nor in a step without bars: whether there is one for the age of statements is no part of the state.
             if steps[-1].bars and self._models[symbol].coarsening_is_due(minute):
                 self._models[symbol].coarsen_rows(self.market.coarsen_rows(symbol), minute)

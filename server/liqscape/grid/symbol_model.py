@@ -12,6 +12,7 @@ from liqscape.errors import InvalidArgument, ModelError
 from liqscape.events import PositionSide
 from liqscape.grid.engine import EngineSnapshot, GridEngine
 from liqscape.grid.event_log import EventLog, EventLogSnapshot
+from liqscape.grid.leading_price import LeadingPrice
 from liqscape.grid.queries import AxesSince
 from liqscape.grid.updates import (
     CandleColumns,
@@ -42,7 +43,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolSnapshot:
-    """A SymbolModel without its grids; open_only is its open-only book and log, if it is kept."""
+    """A SymbolModel without its grids; open_only is its open-only book and log, if it is kept.
+
+    price_leader and priced_ns are those of LeadingPrice.
+    """
 
     symbol: str
     book: BookSnapshot
@@ -51,6 +55,8 @@ class SymbolSnapshot:
     mark_price: int
     watermark_ns: int
     too_fine_since: int | None
+    price_leader: str | None = None
+    priced_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +160,16 @@ class SymbolModel:
         self._open_only: tuple[OpenOnlyBook, EventLog] | None = None
         if with_open_only:
             self._open_only = OpenOnlyBook(symbol, instruments, scale, backend, mixes), EventLog(backend)
-        self.mark_price = 0
+        self._price = LeadingPrice()
         self.watermark_ns = 0
         self._too_fine_since: int | None = None
         self._covered: tuple[int, tuple[Coverage, ...]] = (0, ())  # as of this tick; told three times in each
         self._channels = channels
+
+    @property
+    def mark_price(self) -> int:
+        """Return the price now, that of the leading instrument; 0 before the first one."""
+        return self._price.price
 
     @property
     def logs(self) -> tuple[EventLog, ...]:
@@ -189,13 +200,21 @@ class SymbolModel:
 
     def record(self, bars: list[Bar], steps: Sequence[BookStep]) -> None:
         """Log what bars did to each book, in the order of stages."""
-        self.engine.record(steps[0], bars)
+        priced = self._price.follow(bars)
+        self.engine.record(steps[0], [] if priced is None else [priced])
         if self._open_only is not None:
             self._open_only[1].record(steps[1])
-        for bar in reversed(bars):
+        for bar in bars:
             self.watermark_ns = max(self.watermark_ns, bar.watermark_ns)
-            if bar.trigger is not None:
-                self.mark_price = bar.trigger.close
+
+    @property
+    def price_leader(self) -> str | None:
+        """Return the instrument whose price is that of the symbol in the next tick; None: the first that has one."""
+        return self._price.leader
+
+    def elect_price_leader(self) -> None:
+        """Say who leads from the next tick on, after the steps of a tick."""
+        self._price.elect(self._open_interest)
 
     def coarsening_is_due(self, minute: int) -> bool:
         """Return whether the base step has been too fine for long enough: an absurd price must not cost the rows."""
@@ -235,15 +254,18 @@ class SymbolModel:
         """Return the work of copying everything as it is now but the grids, for any thread."""
         book, engine = self.book.snapshot(), self.engine.snapshot()
         open_only = None if self._open_only is None else (self._open_only[0].snapshot(), self._open_only[1].snapshot())
-        mark_price, watermark_ns, too_fine_since = self.mark_price, self.watermark_ns, self._too_fine_since
+        price, leader, priced_ns = self._price.price, self._price.leader, self._price.time_ns
+        watermark_ns, too_fine_since = self.watermark_ns, self._too_fine_since
         return lambda: SymbolSnapshot(
             symbol=self.symbol,
             book=book(),
             engine=engine(),
             open_only=None if open_only is None else (open_only[0](), open_only[1]()),
-            mark_price=mark_price,
+            mark_price=price,
             watermark_ns=watermark_ns,
             too_fine_since=too_fine_since,
+            price_leader=leader,
+            priced_ns=priced_ns,
         )
 
     def restore(self, snapshot: SymbolSnapshot, minute: int) -> None:
@@ -259,8 +281,14 @@ class SymbolModel:
         if snapshot.open_only is not None and self._open_only is not None:
             self._open_only[0].restore(snapshot.open_only[0])
             self._open_only[1].restore(snapshot.open_only[1])
-        self.mark_price, self.watermark_ns = snapshot.mark_price, snapshot.watermark_ns
+        self._price = LeadingPrice(snapshot.mark_price, snapshot.price_leader, snapshot.priced_ns)
+        self.watermark_ns = snapshot.watermark_ns
         self._too_fine_since = snapshot.too_fine_since
+
+    def _open_interest(self, instrument_id: str, price: int) -> int:
+        account = self.book.account(instrument_id)
+        side = PositionSide.LONG
+        return account.in_lots(account.live[side] + account.uncovered[side], self.book.scale, price)
 
     def update(self) -> SymbolUpdate:
         """Return the price now."""
