@@ -238,13 +238,11 @@ class InstrumentAccount:
             self.uncovered = [sample, sample]
 
     def finish_sample(self, sample: int) -> None:
-        """End the interval at a sample.
+        """End the interval at a sample that was begun.
 
         Raises:
             ModelError: live + uncovered differs from the sample, or an account is negative.
         """
-        if not any(self.live):
-            self.begin_sample(sample)
         for side in PositionSide:
             live, uncovered = self.live[side], self.uncovered[side]
             if live + uncovered != sample or min(live - self.stated[side], self.stated[side], uncovered) < 0:

@@ -124,10 +124,6 @@ class PositionBook(CohortBook):
     def live_cohorts(self) -> int:
         return super().live_cohorts + (len(self._stated.cohorts()) if self._stated else 0)
 
-    def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
-        """Return the open estimated cohorts in append order, in their instruments' units, and their clocks."""
-        return super().cohorts()
-
     def cohorts_in_lots(self) -> CohortBatch:
         """Return the open cohorts in lots: estimated ones in append order, then what is stated."""
         return joined(super().cohorts_in_lots(), self._stated.cohorts())

@@ -50,7 +50,7 @@ class CohortBook:
         return len(self._live)
 
     def cohorts(self) -> tuple[CohortBatch, NDArray[np.int64]]:
-        """Return the open cohorts in append order, in their instruments' units, and their clocks."""
+        """Return the open cohorts that have clocks, in append order, in their instruments' units, and these clocks."""
         return self._live.cohorts()
 
     def cohorts_in_lots(self) -> CohortBatch:

@@ -30,8 +30,13 @@ def flow(opens_long: int = 0, closes_long: int = 0, opens_short: int = 0, closes
 def account_at(sample: int, mix: tuple[int, ...] | None = None) -> InstrumentAccount:
     """Return an account whose first sample was seen."""
     account = InstrumentAccount(0, BTC, mix)
-    account.finish_sample(sample)
+    see_first_sample(account, sample)
     return account
+
+
+def see_first_sample(account: InstrumentAccount, sample: int) -> None:
+    account.begin_sample(sample)
+    account.finish_sample(sample)
 
 
 def lots_by_side(opening: Opening) -> list[int]:
@@ -49,7 +54,7 @@ def test_trades_before_the_first_sample_belong_to_no_interval() -> None:
 
     account.add_traded(make_bar(MINUTE, (4450, 4451), lots=10))
     before = account.traded_lots
-    account.finish_sample(1000)
+    see_first_sample(account, 1000)
     account.add_traded(make_bar(MINUTE, (4450, 4451), lots=7))
     account.add_traded(make_bar(MINUTE, (4455, 4455), lots=5))
 
@@ -131,7 +136,7 @@ def test_number_of_the_instrument_is_in_its_keys_and_not_in_its_draws() -> None:
     openings = []
     for number in (0, 3):
         account = InstrumentAccount(number, BTC)
-        account.finish_sample(0)
+        see_first_sample(account, 0)
         account.add_traded(make_bar(MINUTE, (4459, 4460), lots=10_000_000))
         openings.append(account.open(MINUTE, flow(opens_long=1_000_000), None, np.zeros(8, np.int64)))
 
@@ -234,7 +239,7 @@ def test_excess_volume_is_added_to_the_model_error() -> None:
 def test_venue_with_fewer_tiers_opens_only_those() -> None:
     instrument = make_instrument(max_leverage=20)
     account = InstrumentAccount(0, instrument)
-    account.finish_sample(0)
+    see_first_sample(account, 0)
 
     opening = account.open(MINUTE, flow(opens_long=1_000_000), 4459, NO_HAZARD)
 
